@@ -1,0 +1,5 @@
+#pragma once
+#include "precompiled.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>

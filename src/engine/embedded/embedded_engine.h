@@ -1,0 +1,49 @@
+// The embedded engine: everything durable goes through one ordered journal in one data directory
+// (DESIGN.md, "Engine").
+//
+//   DIR/lock                    held while a process uses the directory
+//   DIR/journal/…               files of frames, recycled
+//   DIR/segments/…              batches sorted by shard, immutable
+//   DIR/snapshots/…             the catalog and every shard's tip, as of a journal frame
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "io/clock.h"
+#include "io/disk.h"
+#include "io/event_log.h"
+#include "io/worker.h"
+#include "metrics/registry.h"
+#include "stream/engine.h"
+
+namespace spillway::engine {
+
+struct EmbeddedOptions {
+  std::string directory;
+  std::uint64_t journal_file_bytes = std::uint64_t{64} << 20;
+  std::uint32_t journal_files = 4;  // in use at most; appends are throttled beyond
+  std::uint64_t queue_bytes = std::uint64_t{64} << 20;  // appended, not yet flushed
+  std::uint64_t tail_bytes = std::uint64_t{64} << 20;   // kept in memory although in segments
+  std::uint64_t reserve_bytes = std::uint64_t{64} << 20;  // of disk, allocated ahead for segments
+  std::uint32_t merge_fan_in = 8;   // segments of a level that become one of the next
+  std::uint64_t merge_bytes_max = std::uint64_t{2} << 30;  // no merged segment is larger
+};
+
+// What it is handed must outlive it. The simulation hands in its own.
+struct EmbeddedSeams {
+  io::Disk& disk;
+  io::Clock& clock;
+  io::Workers& workers;
+  io::EventLog& log;
+  metrics::Registry& metrics;
+};
+
+// Locks the directory, recovers, and starts three workers: flusher, segment writer, disk reader.
+// kBusy: another process has it; kCorrupt: damage that must not be cut silently, with file and
+// offset (`spillway doctor` repairs it); kUnsupported: written by a newer version.
+Result<std::unique_ptr<stream::Engine>> open_embedded_engine(const EmbeddedOptions& options,
+                                                             const EmbeddedSeams& seams);
+
+}  // namespace spillway::engine

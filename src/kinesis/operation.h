@@ -1,0 +1,51 @@
+// What the server and the operations say to each other. One operation, one file
+// (put_records.cc); operations.cc is the list of them all.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/shared_bytes.h"
+#include "base/task.h"
+#include "io/event_loop.h"
+
+namespace spillway::kinesis {
+
+class Service;  // service.h: the engine, region, account, token keys and metrics that operations use
+
+// An authenticated request, whole. Lives until its handler's task has ended.
+struct Call {
+  std::string operation;   // "PutRecords"
+  std::string body;        // JSON 1.1; has kBodyPadding readable bytes of capacity behind its end
+  std::string request_id;  // also in the answer's x-amzn-RequestId
+  std::string access_key;
+  std::string user_agent;
+  io::EventLoop* loop = nullptr;  // the connection's: handlers go on there after every co_await
+};
+
+inline constexpr std::size_t kBodyPadding = 64;  // SIMDJSON_PADDING, checked where JSON is parsed
+
+struct Reply {
+  int status = 200;
+  std::string error_type;         // "ResourceNotFoundException"; empty where status is 200
+  std::vector<SharedBytes> body;  // JSON without needless spaces
+};
+
+using Handler = Task<Reply> (*)(Service&, Call&);
+
+struct Operation {
+  std::string_view name;
+  Handler handler;  // nullptr: known to the API, not offered by this build
+};
+
+// Every operation of the service model, by name.
+std::span<const Operation> operations();
+const Operation* find_operation(std::string_view name);
+
+// An error answer in the API's form: {"__type":type,"message":message}; SerializationException has
+// "Message".
+Reply error_reply(int status, std::string_view type, std::string_view message);
+
+}  // namespace spillway::kinesis

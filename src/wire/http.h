@@ -1,0 +1,103 @@
+// HTTP as the rooms above see it: requests and responses, and sessions that turn bytes into them.
+// No I/O: a session is fed what arrived and is asked for what to send, so that the server, the
+// simulation and the fuzzers drive the same code.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/shared_bytes.h"
+
+namespace spillway::wire {
+
+struct Header {
+  std::string name;   // as received over HTTP/1.1; lower case over HTTP/2
+  std::string value;  // without surrounding white space
+};
+
+struct RequestHead {
+  int version_major = 1;  // 1 or 2
+  int version_minor = 1;
+  std::string method;
+  std::string target;  // origin form as sent: path, or path?query
+  // In the order received. Over HTTP/2 the pseudo-header :authority is among them, under that name.
+  std::vector<Header> headers;
+
+  // The first one, compared without case; nullptr if there is none.
+  const std::string* find(std::string_view name) const;
+};
+
+struct Response {
+  int status = 200;
+  std::vector<Header> headers;  // without Content-Length, Connection, Date: the session adds them
+  // Sent one after the other. Large payloads are shared, not copied.
+  std::vector<SharedBytes> body;
+  // Close the connection (HTTP/2: GOAWAY) once it is sent.
+  bool close = false;
+};
+
+// Names a request on its connection: the HTTP/2 stream id, or a running number over HTTP/1.1.
+using RequestId = std::uint64_t;
+
+// What a session tells its owner, from within receive(). For each request: on_head, any number of
+// on_body, on_end; or on_abort at any time after on_head, after which nothing more comes for it and
+// no response is wanted. The owner must not call the session from inside these, except respond().
+class RequestSink {
+ public:
+  virtual ~RequestSink() = default;
+  virtual void on_head(RequestId id, RequestHead head) = 0;
+  virtual void on_body(RequestId id, std::string_view bytes) = 0;
+  virtual void on_end(RequestId id) = 0;
+  virtual void on_abort(RequestId id) = 0;
+};
+
+struct HttpLimits {
+  std::size_t header_bytes = 32 * 1024;               // all headers of a request
+  std::size_t header_count = 100;
+  std::size_t body_bytes = std::size_t{16} << 20;     // beyond: 413
+  std::uint32_t pipelined = 64;                       // requests of a connection not yet answered
+  std::uint32_t streams = 256;                        // concurrent HTTP/2 streams
+  std::size_t unsent_bytes = std::size_t{64} << 20;   // of responses queued on a connection
+};
+
+// The server's side of one connection. Single-threaded.
+class ServerSession {
+ public:
+  virtual ~ServerSession() = default;
+
+  // Takes what arrived. An error means that the connection can't go on: send what pending_output()
+  // still has (an error answer, a GOAWAY), then close.
+  virtual Status receive(std::string_view bytes) = 0;
+  // Whether receive() may be called: false while too much is unanswered or unsent.
+  virtual bool wants_input() const = 0;
+  // The answer to a request that was not aborted; once each. HTTP/1.1 sends answers in request
+  // order, whatever the order of these calls.
+  virtual void respond(RequestId id, Response response) = 0;
+  // Up to 64 views of what to send next, valid until the next call on the session; empty if there is
+  // nothing. sent() drops that many bytes from the front.
+  virtual std::vector<std::string_view> pending_output() = 0;
+  virtual void sent(std::size_t bytes) = 0;
+  // No new requests: answers what is under way, then finished() turns true.
+  virtual void drain() = 0;
+  // Nothing under way and nothing to send, and the connection is to be closed.
+  virtual bool finished() const = 0;
+  // Requests whose answer is outstanding, for timeouts and drains.
+  virtual std::size_t active_requests() const = 0;
+};
+
+std::unique_ptr<ServerSession> make_http1_session(RequestSink& sink, const HttpLimits& limits);
+std::unique_ptr<ServerSession> make_http2_session(RequestSink& sink, const HttpLimits& limits);
+
+enum class Protocol { kHttp1, kHttp2, kTls };
+// Which protocol begins with these bytes; nullopt while there are too few to tell (at most 24 are
+// needed: HTTP/2's preface).
+std::optional<Protocol> detect_protocol(std::string_view first_bytes);
+
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+}  // namespace spillway::wire
