@@ -9,14 +9,16 @@
 namespace spillway::metrics {
 
 // Counts of durations in log-linear buckets, as HdrHistogram has them: 1 µs to 1 hour, each octave
-// in 32 steps, so that any quantile is within 3.2 %. Fixed memory (8 KiB); record() from any thread.
+// in 32 steps, so that any quantile is within 3.2 %. Fixed memory (8 KiB); record() from any
+// thread.
 class Histogram {
  public:
   void record(nanoseconds duration);
   std::uint64_t count() const;
   nanoseconds sum() const;
   nanoseconds max() const;
-  // The upper bound of the bucket that holds quantile q of 0 … 1; zero when nothing was recorded.
+  // The upper bound of the bucket that holds quantile q of 0 … 1, at most max(); zero when nothing
+  // was recorded.
   nanoseconds quantile(double q) const;
   // How many were at most `bound` (to the bucket).
   std::uint64_t count_up_to(nanoseconds bound) const;

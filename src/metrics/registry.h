@@ -1,5 +1,5 @@
-// The process's own metrics. A room is handed a Registry, asks it once for what it counts, and keeps
-// the references; counting is then one relaxed atomic operation, from any thread.
+// The process's own metrics. A room is handed a Registry, asks it once for what it counts, and
+// keeps the references; counting is then one relaxed atomic operation, from any thread.
 #pragma once
 
 #include <atomic>
@@ -51,8 +51,8 @@ class Registry {
   Gauge& gauge(std::string_view name, std::string_view help, Labels labels = {});
   // Of durations; shown in seconds.
   Histogram& histogram(std::string_view name, std::string_view help, Labels labels = {});
-  // A gauge that is asked when the text is made; `read` is called from any thread, without a lock of
-  // the registry that it might need. Removed with the returned handle.
+  // A gauge that is asked when the text is made; `read` is called from any thread, without a lock
+  // of the registry that it might need. Removed with the returned handle.
   [[nodiscard]] std::shared_ptr<void> computed_gauge(std::string_view name, std::string_view help,
                                                      Labels labels, std::function<double()> read);
 
