@@ -41,7 +41,17 @@ class EventLog {
 };
 
 enum class LogFormat { kText, kJson };
-std::unique_ptr<EventLog> make_stderr_log(LogFormat format, LogLevel lowest);
+
+class StderrLog : public EventLog {
+ public:
+  // Levels below are not written from now on. Any thread.
+  virtual void set_lowest(LogLevel lowest) = 0;
+  // Lines that the full queue pushed out since the start.
+  virtual std::uint64_t dropped() const = 0;
+};
+
+// One thread writes. The destructor writes what is queued.
+std::unique_ptr<StderrLog> make_stderr_log(LogFormat format, LogLevel lowest);
 
 // For tests and for tools that speak for themselves.
 class SilentLog final : public EventLog {
