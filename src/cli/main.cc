@@ -1,0 +1,43 @@
+// spillway COMMAND: finds the command in the list, lets it declare its options, parses, runs.
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "base/version.h"
+#include "cli/command.h"
+
+namespace spillway::cli {
+namespace {
+
+int run(int argc, char** argv) {
+  CLI::App app("Spillway: a Kinesis-compatible durable event pipeline.", "spillway");
+  app.set_version_flag("--version", "spillway " + std::string(version()));
+  app.set_help_flag("-h,--help", "Show this help and leave");
+  app.require_subcommand(1);
+
+  std::vector<std::pair<CLI::App*, CommandRun>> declared;
+  for (const auto& command : commands()) {
+    auto* sub = app.add_subcommand(std::string(command.name), std::string(command.summary));
+    declared.emplace_back(sub, command.declare(*sub));
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // app.exit() prints what was asked for (help, version) or what is wrong.
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  for (const auto& [sub, command] : declared)
+    if (sub->parsed()) return command();
+  return kExitUsage;
+}
+
+}  // namespace
+}  // namespace spillway::cli
+
+int main(int argc, char** argv) {
+  // A peer or a reader of our output that went away is an error of the write, not our end.
+  std::signal(SIGPIPE, SIG_IGN);
+  return spillway::cli::run(argc, argv);
+}
