@@ -1,0 +1,385 @@
+#include "server/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <numeric>
+#include <optional>
+
+#include "base/assert.h"
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+namespace spillway::server {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+// clang-format off
+const ConfigKey kKeys[] = {
+  {.name = "log.format", .field = +[](Config& c) -> std::string& { return c.log.format; },
+   .meaning = "How log lines are written to standard error: for people, or one JSON object per line.",
+   .choices = "text|json"},
+  {.name = "log.level", .field = +[](Config& c) -> std::string& { return c.log.level; },
+   .meaning = "The lowest level that is written.",
+   .choices = "debug|info|warning|error", .reloaded = true},
+
+  {.name = "serve.data", .field = +[](Config& c) -> std::string& { return c.serve.data; },
+   .meaning = "The directory of everything stored. Made if missing; one process at a time."},
+  {.name = "serve.listen", .field = +[](Config& c) -> std::string& { return c.serve.listen; },
+   .meaning = "Address and port of the Kinesis API. Other than loopback only with `serve.keys`."},
+  {.name = "serve.admin", .field = +[](Config& c) -> std::string& { return c.serve.admin; },
+   .meaning = "Address and port of `/metrics`, `/health/…` and `/v1/…`. Not authenticated: keep it on loopback or behind a firewall."},
+  {.name = "serve.region", .field = +[](Config& c) -> std::string& { return c.serve.region; },
+   .meaning = "The region's name, in ARNs and in the signatures that are accepted."},
+  {.name = "serve.account", .field = +[](Config& c) -> std::string& { return c.serve.account; },
+   .meaning = "The 12-digit account id in ARNs."},
+  {.name = "serve.limits", .field = +[](Config& c) -> std::string& { return c.serve.limits; },
+   .meaning = "`aws` enforces Kinesis's per-shard rates and quotas; `none` leaves only the machine's own limits.",
+   .choices = "none|aws"},
+  {.name = "serve.threads", .field = +[](Config& c) -> std::int64_t& { return c.serve.threads; },
+   .meaning = "Threads that serve connections; 0 is one per core.", .min = 0, .max = 1024},
+  {.name = "serve.drain_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.drain_seconds; },
+   .meaning = "How long requests under way may take to finish after SIGTERM.", .min = 0, .max = 3600},
+  {.name = "serve.connections_max", .field = +[](Config& c) -> std::int64_t& { return c.serve.connections_max; },
+   .meaning = "Connections at once; more are refused.", .min = 1, .max = 1'000'000},
+  {.name = "serve.journal_file_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.journal_file_mib; },
+   .meaning = "Size of each of the journal's four files.", .min = 16, .max = 4096},
+  {.name = "serve.queue_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.queue_mib; },
+   .meaning = "Bytes accepted and not yet on disk; beyond, puts are throttled.", .min = 8, .max = 65536},
+  {.name = "serve.tail_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.tail_mib; },
+   .meaning = "Recent records kept in memory for readers at the tip.", .min = 8, .max = 65536},
+  {.name = "serve.reserve_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.reserve_mib; },
+   .meaning = "Disk space allocated ahead, so that a full disk leaves room to finish.", .min = 0, .max = 65536},
+
+  {.name = "broker.data", .field = +[](Config& c) -> std::string& { return c.broker.data; },
+   .meaning = "The directory of the broker's offsets. Made if missing; one process at a time."},
+  {.name = "broker.admin", .field = +[](Config& c) -> std::string& { return c.broker.admin; },
+   .meaning = "Address and port of the broker's `/metrics`, `/health/…` and `/v1/status`."},
+  {.name = "broker.host", .field = +[](Config& c) -> std::string& { return c.broker.host; },
+   .meaning = "The name of this machine in records; empty takes the system's."},
+  {.name = "broker.endpoint", .field = +[](Config& c) -> std::string& { return c.broker.endpoint; },
+   .meaning = "The Kinesis endpoint that records are put to."},
+  {.name = "broker.region", .field = +[](Config& c) -> std::string& { return c.broker.region; },
+   .meaning = "The region that requests are signed for."},
+  {.name = "broker.access_key", .field = +[](Config& c) -> std::string& { return c.broker.access_key; },
+   .meaning = "The access key that requests are signed with."},
+  {.name = "broker.secret_key", .field = +[](Config& c) -> std::string& { return c.broker.secret_key; },
+   .meaning = "Its secret."},
+  {.name = "broker.stream", .field = +[](Config& c) -> std::string& { return c.broker.stream; },
+   .meaning = "The stream that telemetry goes to."},
+  {.name = "broker.host_metrics", .field = +[](Config& c) -> bool& { return c.broker.host_metrics; },
+   .meaning = "Whether this machine's CPU, memory, disks, network and processes are recorded."},
+  {.name = "broker.interval_ms", .field = +[](Config& c) -> std::int64_t& { return c.broker.interval_ms; },
+   .meaning = "Time between two records of a subject of host metrics.", .min = 100, .max = 3'600'000},
+  {.name = "broker.top_processes", .field = +[](Config& c) -> std::int64_t& { return c.broker.top_processes; },
+   .meaning = "How many processes, by CPU time, the record `processes` names.", .min = 0, .max = 100},
+  {.name = "broker.files", .field = +[](Config& c) -> Texts& { return c.broker.files; },
+   .meaning = "Log files to follow, each line a record. Those that don't exist yet are picked up when they do."},
+  {.name = "broker.buffer_records", .field = +[](Config& c) -> std::int64_t& { return c.broker.buffer_records; },
+   .meaning = "Records held while the target doesn't take them. When full, host metrics are dropped (newest first, counted) and files wait.", .min = 500, .max = 10'000'000},
+  {.name = "broker.drain_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.drain_seconds; },
+   .meaning = "How long SIGTERM waits for held records to be acknowledged.", .min = 0, .max = 3600},
+};
+// clang-format on
+
+// Levenshtein's distance, for "did you mean".
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0]++;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+constexpr std::string_view kAccessKeyNames[] = {"serve.keys", "serve.keys.access_key",
+                                                "serve.keys.secret_key"};
+
+std::string_view nearest(std::string_view unknown) {
+  std::string_view best;
+  std::size_t best_distance = std::numeric_limits<std::size_t>::max();
+  const auto consider = [&](std::string_view name) {
+    if (const auto d = distance(unknown, name); d < best_distance) best_distance = d, best = name;
+  };
+  for (const auto& key : kKeys) consider(key.name);
+  for (const auto name : kAccessKeyNames) consider(name);
+  return best;
+}
+
+const ConfigKey* find_key(std::string_view name) {
+  const auto* it = std::find_if(std::begin(kKeys), std::end(kKeys),
+                                [&](const ConfigKey& key) { return key.name == name; });
+  return it == std::end(kKeys) ? nullptr : it;
+}
+
+Error invalid(std::string_view where, std::string message) {
+  return {ErrorCode::kInvalid, fmt::format("{}: {}", where, message)};
+}
+
+Error unknown_key(std::string_view where, std::string_view name) {
+  return invalid(where,
+                 fmt::format("unknown key \"{}\"; did you mean \"{}\"?", name, nearest(name)));
+}
+
+Status set_text(const ConfigKey& key, std::string& field, std::string value,
+                std::string_view where) {
+  if (!key.choices.empty()) {
+    bool found = false;
+    for (std::string_view rest = key.choices; !rest.empty() && !found;) {
+      const auto end = std::min(rest.find('|'), rest.size());
+      found = rest.substr(0, end) == value;
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    if (!found)
+      return invalid(
+          where, fmt::format("{} is \"{}\"; it must be one of {}", key.name, value, key.choices));
+  }
+  field = std::move(value);
+  return {};
+}
+
+Status set_number(const ConfigKey& key, std::int64_t& field, std::int64_t value,
+                  std::string_view where) {
+  if (value < key.min || value > key.max)
+    return invalid(where,
+                   fmt::format("{} is {}; it must be {} to {}", key.name, value, key.min, key.max));
+  field = value;
+  return {};
+}
+
+Error wrong_type(const ConfigKey& key, std::string_view where) {
+  constexpr std::string_view kTypes[] = {"a text", "a whole number", "true or false",
+                                         "a list of texts"};
+  return invalid(where, fmt::format("{} must be {}", key.name, kTypes[key.field.index()]));
+}
+
+// A value that came as text: from a flag or a variable.
+Status set_from_text(Config& config, const ConfigOverride& given) {
+  const auto* key = find_key(given.key);
+  SPILLWAY_ASSERT(key != nullptr);
+  if (const auto* text = std::get_if<0>(&key->field))
+    return set_text(*key, (*text)(config), given.value, given.source);
+  if (const auto* number = std::get_if<1>(&key->field)) {
+    std::int64_t value = 0;
+    const auto* end = given.value.data() + given.value.size();
+    const auto parsed = std::from_chars(given.value.data(), end, value);
+    if (parsed.ec != std::errc{} || parsed.ptr != end) return wrong_type(*key, given.source);
+    return set_number(*key, (*number)(config), value, given.source);
+  }
+  if (const auto* flag = std::get_if<2>(&key->field)) {
+    if (given.value != "true" && given.value != "false") return wrong_type(*key, given.source);
+    (*flag)(config) = given.value == "true";
+    return {};
+  }
+  auto& list = std::get<3>(key->field)(config);
+  list.clear();
+  for (std::string_view rest = given.value; !rest.empty();) {
+    const auto end = std::min(rest.find(','), rest.size());
+    if (end > 0) list.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return {};
+}
+
+// Reads one parsed file into a Config.
+class FileReader {
+ public:
+  FileReader(Config& config, std::string_view file) : config_(config), file_(file) {}
+
+  Status read(const toml::table& root) {
+    for (const auto& [name, node] : root) SPILLWAY_TRY(read_node(std::string(name.str()), node));
+    return {};
+  }
+
+ private:
+  std::string where(const toml::node& node) const {
+    return fmt::format("{}:{}", file_, node.source().begin.line);
+  }
+
+  Status read_node(const std::string& name, const toml::node& node) {
+    if (name == "serve.keys") return read_access_keys(node);
+    if (const auto* table = node.as_table()) {
+      const auto prefix = name + ".";
+      const bool known = std::any_of(std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& key) {
+        return key.name.starts_with(prefix);
+      });
+      if (!known && table->empty()) return unknown_key(where(node), name);
+      for (const auto& [child, value] : *table)
+        SPILLWAY_TRY(read_node(prefix + std::string(child.str()), value));
+      return {};
+    }
+    const auto* key = find_key(name);
+    if (key == nullptr) return unknown_key(where(node), name);
+    return read_value(*key, node);
+  }
+
+  Status read_value(const ConfigKey& key, const toml::node& node) {
+    if (const auto* text = std::get_if<0>(&key.field)) {
+      const auto value = node.value_exact<std::string>();
+      if (!value) return wrong_type(key, where(node));
+      return set_text(key, (*text)(config_), *value, where(node));
+    }
+    if (const auto* number = std::get_if<1>(&key.field)) {
+      const auto value = node.value_exact<std::int64_t>();
+      if (!value) return wrong_type(key, where(node));
+      return set_number(key, (*number)(config_), *value, where(node));
+    }
+    if (const auto* flag = std::get_if<2>(&key.field)) {
+      const auto value = node.value_exact<bool>();
+      if (!value) return wrong_type(key, where(node));
+      (*flag)(config_) = *value;
+      return {};
+    }
+    const auto* array = node.as_array();
+    if (array == nullptr) return wrong_type(key, where(node));
+    Texts list;
+    for (const auto& item : *array) {
+      auto value = item.value_exact<std::string>();
+      if (!value) return wrong_type(key, where(item));
+      list.push_back(*std::move(value));
+    }
+    std::get<3>(key.field)(config_) = std::move(list);
+    return {};
+  }
+
+  // [[serve.keys]] with access_key and secret_key.
+  Status read_access_keys(const toml::node& node) {
+    const auto* array = node.as_array();
+    if (array == nullptr || !array->is_homogeneous(toml::node_type::table))
+      return invalid(where(node), "serve.keys must be written as [[serve.keys]] tables");
+    for (const auto& item : *array) {
+      AccessKey key;
+      for (const auto& [name, value] : *item.as_table()) {
+        const auto full = fmt::format("serve.keys.{}", name.str());
+        std::string* field = full == "serve.keys.access_key"   ? &key.id
+                             : full == "serve.keys.secret_key" ? &key.secret
+                                                               : nullptr;
+        if (field == nullptr) return unknown_key(where(value), full);
+        auto text = value.value_exact<std::string>();
+        if (!text) return invalid(where(value), full + " must be a text");
+        *field = *std::move(text);
+      }
+      SPILLWAY_TRY(add_access_key(std::move(key), where(item)));
+    }
+    return {};
+  }
+
+  Status add_access_key(AccessKey key, std::string_view at) {
+    // The characters of a credential scope: no '/', ',' or space.
+    const bool word = std::all_of(key.id.begin(), key.id.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+    });
+    if (key.id.size() < 3 || key.id.size() > 128 || !word)
+      return invalid(at, "serve.keys.access_key must be 3 to 128 letters, digits or _");
+    if (key.secret.size() < 8)
+      return invalid(at,
+                     fmt::format("the secret_key of {} must have at least 8 characters", key.id));
+    for (const auto& other : config_.serve.keys)
+      if (other.id == key.id)
+        return invalid(at, fmt::format("access_key {} is there twice", key.id));
+    config_.serve.keys.push_back(std::move(key));
+    return {};
+  }
+
+  Config& config_;
+  std::string_view file_;
+};
+
+Status check_whole(const Config& config) {
+  const auto& account = config.serve.account;
+  if (account.size() != 12 ||
+      !std::all_of(account.begin(), account.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("serve.account is \"{}\"; it must be 12 digits", account)};
+  for (const auto& [name, value] : {std::pair{"serve.data", &config.serve.data},
+                                    std::pair{"serve.region", &config.serve.region},
+                                    std::pair{"broker.data", &config.broker.data},
+                                    std::pair{"broker.stream", &config.broker.stream}})
+    if (value->empty())
+      return Error{ErrorCode::kInvalid, fmt::format("{} must not be empty", name)};
+  return {};
+}
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() { return kKeys; }
+
+std::string variable_of(std::string_view key) {
+  std::string variable = "SPILLWAY_";
+  for (const char c : key)
+    variable += c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return variable;
+}
+
+std::string value_text(const ConfigKey& key, const Config& config) {
+  Config copy = config;
+  if (const auto* text = std::get_if<0>(&key.field)) return fmt::format("\"{}\"", (*text)(copy));
+  if (const auto* number = std::get_if<1>(&key.field)) return std::to_string((*number)(copy));
+  if (const auto* flag = std::get_if<2>(&key.field)) return (*flag)(copy) ? "true" : "false";
+  std::string list = "[";
+  for (const auto& item : std::get<3>(key.field)(copy))
+    list += fmt::format("{}\"{}\"", list.size() > 1 ? ", " : "", item);
+  return list + "]";
+}
+
+Result<std::vector<ConfigOverride>> overrides_from(
+    const std::map<std::string, std::string>& environment) {
+  std::vector<ConfigOverride> overrides;
+  for (const auto& [variable, value] : environment) {
+    if (!variable.starts_with("SPILLWAY_")) continue;
+    const auto* key = std::find_if(std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& k) {
+      return variable_of(k.name) == variable;
+    });
+    if (key != std::end(kKeys)) {
+      overrides.push_back({std::string(key->name), value, variable});
+      continue;
+    }
+    const bool of_a_table =
+        std::any_of(std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& k) {
+          return variable.starts_with(variable_of(k.name.substr(0, k.name.find('.') + 1)));
+        });
+    if (!of_a_table) continue;
+    const auto* best = std::min_element(
+        std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& a, const ConfigKey& b) {
+          return distance(variable_of(a.name), variable) < distance(variable_of(b.name), variable);
+        });
+    return Error{ErrorCode::kInvalid, fmt::format("unknown variable {}; did you mean {}?", variable,
+                                                  variable_of(best->name))};
+  }
+  return overrides;
+}
+
+Result<Config> make_config(std::string_view file_text, std::string_view file_name,
+                           std::span<const ConfigOverride> overrides) {
+  Config config;
+  const auto parsed = toml::parse(file_text, file_name);
+  if (!parsed)
+    return invalid(fmt::format("{}:{}", file_name, parsed.error().source().begin.line),
+                   std::string(parsed.error().description()));
+  SPILLWAY_TRY(FileReader(config, file_name).read(parsed.table()));
+  for (const auto& given : overrides) SPILLWAY_TRY(set_from_text(config, given));
+  SPILLWAY_TRY(check_whole(config));
+  return config;
+}
+
+io::LogFormat log_format(const LogConfig& config) {
+  return config.format == "json" ? io::LogFormat::kJson : io::LogFormat::kText;
+}
+
+io::LogLevel log_level(const LogConfig& config) {
+  if (config.level == "debug") return io::LogLevel::kDebug;
+  if (config.level == "warning") return io::LogLevel::kWarning;
+  if (config.level == "error") return io::LogLevel::kError;
+  return io::LogLevel::kInfo;
+}
+
+}  // namespace spillway::server

@@ -1,0 +1,109 @@
+// The configuration: what spillway.toml, SPILLWAY_… variables and flags say, each overriding the
+// one before. One table (config_keys()) names every key with its default and meaning;
+// docs/configuration.md is held against it by a test.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "io/event_log.h"
+
+namespace spillway::server {
+
+struct AccessKey {
+  std::string id;
+  std::string secret;
+};
+
+struct LogConfig {
+  std::string format = "text";  // or "json"
+  std::string level = "info";   // "debug", "warning", "error"
+};
+
+struct ServeConfig {
+  std::string data = "spillway-data/serve";
+  std::string listen = "127.0.0.1:4566";
+  std::string admin = "127.0.0.1:4600";
+  std::string region = "us-east-1";
+  std::string account = "000000000000";
+  std::string limits = "none";  // or "aws"
+  std::int64_t threads = 0;     // 0: one per core
+  std::int64_t drain_seconds = 10;
+  std::int64_t connections_max = 10'000;
+  std::int64_t journal_file_mib = 64;
+  std::int64_t queue_mib = 64;
+  std::int64_t tail_mib = 64;
+  std::int64_t reserve_mib = 64;
+  std::vector<AccessKey> keys;  // none: loopback only, and any well-formed signature
+};
+
+struct BrokerConfig {
+  std::string data = "spillway-data/broker";
+  std::string admin = "127.0.0.1:4601";
+  std::string host;  // empty: this machine's name
+  std::string endpoint = "http://127.0.0.1:4566";
+  std::string region = "us-east-1";
+  std::string access_key = "spillway";
+  std::string secret_key = "spillway";
+  std::string stream = "telemetry";
+  bool host_metrics = true;
+  std::int64_t interval_ms = 1000;
+  std::int64_t top_processes = 10;
+  std::vector<std::string> files = {"/var/log/syslog", "/var/log/messages", "/var/log/auth.log",
+                                    "/var/log/kern.log", "/var/log/dpkg.log"};
+  std::int64_t buffer_records = 20'000;
+  std::int64_t drain_seconds = 10;
+};
+
+struct Config {
+  LogConfig log;
+  ServeConfig serve;
+  BrokerConfig broker;
+};
+
+// A key whose value is one text, number, switch or list of texts. `field` finds it in a Config.
+struct ConfigKey {
+  using Field = std::variant<std::string& (*)(Config&), std::int64_t& (*)(Config&),
+                             bool& (*)(Config&), std::vector<std::string>& (*)(Config&)>;
+  std::string_view name;  // "serve.listen"; its variable is SPILLWAY_SERVE_LISTEN
+  Field field;
+  std::string_view meaning;
+  std::string_view choices = {};  // of a text: "none|aws"; empty: any
+  std::int64_t min = 0;           // of a number
+  std::int64_t max = 0;
+  bool reloaded = false;  // SIGHUP applies a change; others need a restart
+};
+
+std::span<const ConfigKey> config_keys();
+// "SPILLWAY_SERVE_LISTEN" for "serve.listen".
+std::string variable_of(std::string_view key);
+// As it would stand in the file: "\"text\"", "10", "true", "[\"a\"]".
+std::string value_text(const ConfigKey& key, const Config& config);
+
+// One value from outside the file. Lists are separated by commas.
+struct ConfigOverride {
+  std::string key;  // "serve.listen"
+  std::string value;
+  std::string source;  // "--listen" or "SPILLWAY_SERVE_LISTEN", for messages
+};
+
+// What the environment overrides. A SPILLWAY_ variable of a known table that names no key is an
+// error; other SPILLWAY_ variables are not ours to judge.
+Result<std::vector<ConfigOverride>> overrides_from(
+    const std::map<std::string, std::string>& environment);
+
+// The defaults, then the file's text (TOML; may be empty), then the overrides in their order.
+// kInvalid names the file and line or the override, what is wrong, and the nearest known key.
+Result<Config> make_config(std::string_view file_text, std::string_view file_name,
+                           std::span<const ConfigOverride> overrides);
+
+io::LogFormat log_format(const LogConfig& config);
+io::LogLevel log_level(const LogConfig& config);
+
+}  // namespace spillway::server

@@ -1,0 +1,161 @@
+#include "server/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+namespace spillway::server {
+namespace {
+
+using testing::HasSubstr;
+
+Result<Config> from_file(std::string_view text) { return make_config(text, "s.toml", {}); }
+
+TEST(Config, AnEmptyFileGivesTheDefaults) {
+  const auto config = from_file("");
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ(config->serve.listen, "127.0.0.1:4566");
+  EXPECT_TRUE(config->serve.keys.empty());
+}
+
+TEST(Config, ReadsEveryKindOfValue) {
+  const auto config = from_file(R"(
+[log]
+level = "debug"
+[serve]
+region = "eu-west-1"
+threads = 3
+[[serve.keys]]
+access_key = "AKIDEXAMPLE"
+secret_key = "wJalrXUtnFEMI"
+[[serve.keys]]
+access_key = "OTHER"
+secret_key = "wJalrXUtnFEMI"
+[broker]
+host_metrics = false
+files = ["/a", "/b"]
+)");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(log_level(config->log), io::LogLevel::kDebug);
+  EXPECT_EQ(config->serve.region, "eu-west-1");
+  EXPECT_EQ(config->serve.threads, 3);
+  ASSERT_EQ(config->serve.keys.size(), 2u);
+  EXPECT_EQ(config->serve.keys[0].id, "AKIDEXAMPLE");
+  EXPECT_EQ(config->serve.keys[1].secret, "wJalrXUtnFEMI");
+  EXPECT_FALSE(config->broker.host_metrics);
+  EXPECT_THAT(config->broker.files, testing::ElementsAre("/a", "/b"));
+}
+
+TEST(Config, OverridesGoAboveTheFile) {
+  const std::map<std::string, std::string> environment = {
+      {"SPILLWAY_SERVE_REGION", "eu-north-1"},
+      {"SPILLWAY_SERVE_LISTEN", "127.0.0.1:1"},
+      {"SPILLWAY_BROKER_FILES", "/x,/y"},
+      {"SPILLWAY_BROKER_HOST_METRICS", "false"},
+      {"SPILLWAY_SERVE_THREADS", "2"},
+      {"SPILLWAY_SOMETHING_ELSE", "ours not to judge"},
+      {"PATH", "/bin"}};
+  auto overrides = overrides_from(environment);
+  ASSERT_TRUE(overrides.ok()) << overrides.error().message;
+  overrides->push_back({"serve.listen", "127.0.0.1:2", "--listen"});
+  const auto config =
+      make_config("serve.region = \"a\"\nserve.listen = \"b\"", "s.toml", *overrides);
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->serve.region, "eu-north-1");
+  EXPECT_EQ(config->serve.listen, "127.0.0.1:2");
+  EXPECT_EQ(config->serve.threads, 2);
+  EXPECT_FALSE(config->broker.host_metrics);
+  EXPECT_THAT(config->broker.files, testing::ElementsAre("/x", "/y"));
+}
+
+struct BadFile {
+  std::string_view text;
+  std::string_view message;
+};
+constexpr BadFile kBadFiles[] = {
+    {"[serve]\nlsten = \"x\"",
+     "s.toml:2: unknown key \"serve.lsten\"; did you mean \"serve.listen\"?"},
+    {"[sevre]\nlisten = \"x\"",
+     "s.toml:2: unknown key \"sevre.listen\"; did you mean \"serve.listen\"?"},
+    {"region = \"x\"", "s.toml:1: unknown key \"region\"; did you mean \"serve.region\"?"},
+    {"[empty]", "s.toml:1: unknown key \"empty\""},
+    {"[[serve.keys]]\naccess_key = \"AKID\"\nsecret = \"12345678\"",
+     "s.toml:3: unknown key \"serve.keys.secret\"; did you mean \"serve.keys.secret_key\"?"},
+    {"[serve]\nthreads = \"4\"", "s.toml:2: serve.threads must be a whole number"},
+    {"[serve]\nthreads = 4.5", "s.toml:2: serve.threads must be a whole number"},
+    {"[serve]\nthreads = -1", "s.toml:2: serve.threads is -1; it must be 0 to 1024"},
+    {"[serve]\nlisten = 4566", "s.toml:2: serve.listen must be a text"},
+    {"[serve]\nlimits = \"off\"", "s.toml:2: serve.limits is \"off\"; it must be one of none|aws"},
+    {"[serve]\naccount = \"12\"", "serve.account is \"12\"; it must be 12 digits"},
+    {"[serve]\ndata = \"\"", "serve.data must not be empty"},
+    {"[serve]\nkeys = 3", "s.toml:2: serve.keys must be written as [[serve.keys]] tables"},
+    {"[[serve.keys]]\naccess_key = \"A/B\"\nsecret_key = \"12345678\"", "3 to 128 letters"},
+    {"[[serve.keys]]\naccess_key = \"AKID\"\nsecret_key = \"1\"", "at least 8 characters"},
+    {"[[serve.keys]]\naccess_key = \"AKID\"\nsecret_key = \"12345678\"\n"
+     "[[serve.keys]]\naccess_key = \"AKID\"\nsecret_key = \"12345678\"",
+     "s.toml:4: access_key AKID is there twice"},
+    {"[broker]\nfiles = \"/var/log\"", "s.toml:2: broker.files must be a list of texts"},
+    {"[broker]\nfiles = [1]", "s.toml:2: broker.files must be a list of texts"},
+    {"[broker]\nhost_metrics = 1", "s.toml:2: broker.host_metrics must be true or false"},
+    {"[serve", "s.toml:1: "},
+    {"a = 1\na = 2", "s.toml:2: "},
+};
+
+TEST(Config, SaysWhatIsWrongAndWhere) {
+  for (const auto& bad : kBadFiles) {
+    const auto config = from_file(bad.text);
+    ASSERT_FALSE(config.ok()) << bad.text;
+    EXPECT_EQ(config.error().code, ErrorCode::kInvalid);
+    EXPECT_THAT(config.error().message, HasSubstr(bad.message)) << bad.text;
+  }
+}
+
+TEST(Config, NamesTheOverrideThatIsWrong) {
+  const ConfigOverride bad[] = {{"serve.threads", "many", "SPILLWAY_SERVE_THREADS"}};
+  const auto config = make_config("", "s.toml", bad);
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(config.error().message, "SPILLWAY_SERVE_THREADS: serve.threads must be a whole number");
+
+  const auto overrides = overrides_from({{"SPILLWAY_SERVE_LSTEN", "x"}});
+  ASSERT_FALSE(overrides.ok());
+  EXPECT_EQ(overrides.error().message,
+            "unknown variable SPILLWAY_SERVE_LSTEN; did you mean SPILLWAY_SERVE_LISTEN?");
+}
+
+TEST(Config, DefaultsAreAllowedValues) {
+  std::string file;
+  for (const auto& key : config_keys())
+    file += std::string(key.name) + " = " + value_text(key, Config{}) + "\n";
+  const auto config = from_file(file);
+  ASSERT_TRUE(config.ok()) << config.error().message;
+}
+
+// docs/configuration.md has one row per key: | `name` | `default` | … meaning … |
+TEST(Config, TheReferencePageIsTheTable) {
+  std::stringstream page;
+  page << std::ifstream(SPILLWAY_SOURCE_DIR "/docs/configuration.md").rdbuf();
+  std::set<std::string> rows;
+  for (std::string line; std::getline(page, line);)
+    if (line.starts_with("| `")) rows.insert(line);
+  std::set<std::string> expected;
+  for (const auto& key : config_keys()) {
+    std::string range;
+    if (!key.choices.empty()) {
+      range = " One of `" + std::string(key.choices) + "`.";
+      for (std::size_t at = 0; (at = range.find('|', at)) != std::string::npos;)
+        range.replace(at, 1, "`, `");
+    } else if (key.field.index() == 1) {
+      range = " " + std::to_string(key.min) + " to " + std::to_string(key.max) + ".";
+    }
+    expected.insert("| `" + std::string(key.name) + "` | `" + value_text(key, Config{}) + "` | " +
+                    std::string(key.meaning) + range + (key.reloaded ? " Reloaded." : "") + " |");
+  }
+  for (const auto& row : expected) EXPECT_TRUE(rows.contains(row)) << "missing:\n" << row;
+  for (const auto& row : rows) EXPECT_TRUE(expected.contains(row)) << "not in the table:\n" << row;
+}
+
+}  // namespace
+}  // namespace spillway::server
