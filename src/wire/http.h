@@ -46,7 +46,8 @@ using RequestId = std::uint64_t;
 
 // What a session tells its owner, from within receive(). For each request: on_head, any number of
 // on_body, on_end; or on_abort at any time after on_head, after which nothing more comes for it and
-// no response is wanted. The owner must not call the session from inside these, except respond().
+// no response is wanted. The owner must not call the session from inside these, except respond(),
+// which may come before on_end: what is still to come of the body is then told all the same.
 class RequestSink {
  public:
   virtual ~RequestSink() = default;
@@ -57,12 +58,18 @@ class RequestSink {
 };
 
 struct HttpLimits {
-  std::size_t header_bytes = 32 * 1024;               // all headers of a request
+  std::size_t header_bytes = 32 * 1024;  // all headers of a request
   std::size_t header_count = 100;
-  std::size_t body_bytes = std::size_t{16} << 20;     // beyond: 413
-  std::uint32_t pipelined = 64;                       // requests of a connection not yet answered
-  std::uint32_t streams = 256;                        // concurrent HTTP/2 streams
-  std::size_t unsent_bytes = std::size_t{64} << 20;   // of responses queued on a connection
+  std::size_t body_bytes = std::size_t{16} << 20;    // beyond: 413
+  std::uint32_t pipelined = 64;                      // requests of a connection not yet answered
+  std::uint32_t streams = 256;                       // concurrent HTTP/2 streams
+  std::size_t unsent_bytes = std::size_t{64} << 20;  // of responses queued on a connection
+};
+
+enum class Receiving {
+  kNothing,  // between requests
+  kHead,     // the first byte of a request is here, its whole head isn't
+  kBody,     // a request's body
 };
 
 // The server's side of one connection. Single-threaded.
@@ -70,16 +77,24 @@ class ServerSession {
  public:
   virtual ~ServerSession() = default;
 
-  // Takes what arrived. An error means that the connection can't go on: send what pending_output()
-  // still has (an error answer, a GOAWAY), then close.
+  // Takes what arrived; what can't be told yet (wants_input() turned false) is kept, and goes on
+  // with receive({}). An error means that the connection can't go on: requests that are not whole
+  // are aborted, whole ones are still to be answered; send what pending_output() has and will have
+  // (the error's own answer, a GOAWAY) until finished(), then close. Do not call it again.
   virtual Status receive(std::string_view bytes) = 0;
-  // Whether receive() may be called: false while too much is unanswered or unsent.
+  // Whether receive() may be called: false while too much is unanswered or unsent, and after an
+  // error or drain() left nothing to receive.
   virtual bool wants_input() const = 0;
+  // What is being received, for deadlines.
+  virtual Receiving receiving() const = 0;
+  // What was being received took too long: HTTP/1.1 answers 408 where no head was told yet, and
+  // goes on as after an error of receive(); HTTP/2 sends GOAWAY.
+  virtual void time_out() = 0;
   // The answer to a request that was not aborted; once each. HTTP/1.1 sends answers in request
   // order, whatever the order of these calls.
   virtual void respond(RequestId id, Response response) = 0;
-  // Up to 64 views of what to send next, valid until the next call on the session; empty if there is
-  // nothing. sent() drops that many bytes from the front.
+  // Up to 64 views of what to send next; empty if there is nothing. They stay valid, whatever else
+  // is called, until sent(), which drops that many bytes from the front.
   virtual std::vector<std::string_view> pending_output() = 0;
   virtual void sent(std::size_t bytes) = 0;
   // No new requests: answers what is under way, then finished() turns true.
@@ -90,8 +105,12 @@ class ServerSession {
   virtual std::size_t active_requests() const = 0;
 };
 
-std::unique_ptr<ServerSession> make_http1_session(RequestSink& sink, const HttpLimits& limits);
-std::unique_ptr<ServerSession> make_http2_session(RequestSink& sink, const HttpLimits& limits);
+// `date` is the value of every answer's Date header (RFC 9110 section 5.6.7): the caller keeps it
+// alive and current; none is sent while it is empty.
+std::unique_ptr<ServerSession> make_http1_session(RequestSink& sink, const HttpLimits& limits,
+                                                  const std::string& date);
+std::unique_ptr<ServerSession> make_http2_session(RequestSink& sink, const HttpLimits& limits,
+                                                  const std::string& date);
 
 enum class Protocol { kHttp1, kHttp2, kTls };
 // Which protocol begins with these bytes; nullopt while there are too few to tell (at most 24 are
@@ -99,5 +118,10 @@ enum class Protocol { kHttp1, kHttp2, kTls };
 std::optional<Protocol> detect_protocol(std::string_view first_bytes);
 
 bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+// "Not Found" for 404; "Unknown" for a status that has no name here.
+std::string_view reason_phrase(int status);
+// `text` as text/plain.
+Response text_response(int status, std::string_view text);
 
 }  // namespace spillway::wire

@@ -1,0 +1,117 @@
+// An HTTP/1.1 and HTTP/2 server on a few event loops. It knows nothing of what it serves: a
+// RequestHandler is handed each request's head, then its body as it arrives, and answers through a
+// Responder whenever it likes.
+//
+// Per loop: a listener of its own (the system spreads connections over them), the connections that
+// it accepted, and one timer that enforces all their deadlines. Nothing of a connection is touched
+// by another thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/unique_function.h"
+#include "io/event_log.h"
+#include "io/event_loop.h"
+#include "metrics/registry.h"
+#include "wire/http.h"
+
+namespace spillway::server {
+
+class Connection;
+struct LoopState;
+
+// Answers one request, once. One that is destroyed unused answers 500. An answer to a connection
+// that is gone, or to a request that the client gave up, is dropped. The server's drain waits until
+// no Responder exists. On the connection's loop only.
+class Responder {
+ public:
+  Responder(std::shared_ptr<LoopState> loop, std::weak_ptr<Connection> connection,
+            wire::RequestId id);
+  Responder(Responder&& other) noexcept;
+  Responder& operator=(Responder&&) = delete;
+  ~Responder();
+
+  void respond(wire::Response response);
+
+ private:
+  std::shared_ptr<LoopState> loop_;  // nullptr once answered or moved from
+  std::weak_ptr<Connection> connection_;
+  wire::RequestId id_;
+};
+
+// Takes one request's body. Destroyed after on_end(), or earlier if the client gives up or the
+// server turns the request away.
+class BodyReader {
+ public:
+  virtual ~BodyReader() = default;
+  virtual void on_body(std::string_view bytes) = 0;
+  virtual void on_end() = 0;
+};
+
+// Why the server turns a request away before its body is whole.
+enum class Refusal {
+  kBodyMemory,  // bodies that are arriving or being handled hold HttpServerOptions::body_memory
+};
+
+class RequestHandler {
+ public:
+  virtual ~RequestHandler() = default;
+
+  // A request's head, on `loop`, from `peer` ("127.0.0.1:51000", valid during the call). Returns
+  // what takes the body; nullptr if nobody wants it (it is then read and dropped). The responder
+  // may be used at once, later, or from the reader.
+  virtual std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, std::string_view peer,
+                                                 wire::RequestHead head, Responder responder) = 0;
+  // What to answer instead of the reader, which is destroyed. Any loop's thread.
+  virtual wire::Response refuse(Refusal why) = 0;
+};
+
+struct HttpServerOptions {
+  std::string name = "api";  // the label `listener` of its metrics
+  std::string address = "127.0.0.1:4566";
+  // Open at a time, over all loops. One more is answered 503 and closed.
+  std::size_t connections = 10'000;
+  // Of request bodies that are not answered yet, over all loops. Beyond: refuse(kBodyMemory).
+  std::size_t body_memory = std::size_t{512} << 20;
+  nanoseconds header_timeout = seconds(10);  // from a request's first byte to its whole head
+  nanoseconds body_timeout = seconds(20);    // without a byte of a body that is being sent
+  nanoseconds idle_timeout = seconds(120);   // between requests
+  nanoseconds write_timeout = seconds(30);   // without the client taking a byte of the answer
+  wire::HttpLimits limits;
+};
+
+class HttpServer {
+ public:
+  // Everything referred to outlives the server; the loops are not running yet, or have only this
+  // thread (the simulation).
+  HttpServer(std::span<io::EventLoop* const> loops, HttpServerOptions options,
+             RequestHandler& handler, metrics::Registry& metrics, io::EventLog& log);
+  // The loops don't run any more, or drain() has finished.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // Opens the port on every loop, before they run. kBusy if another program has it.
+  Status listen();
+  std::uint16_t port() const;
+
+  // From any thread, once: stops accepting, lets the requests under way finish, and closes what is
+  // still open after `deadline`. Calls `drained` on one of the loops when the last connection is
+  // closed and every Responder is gone.
+  void drain(nanoseconds deadline, UniqueFunction<void()> drained);
+
+ private:
+  struct Shared;
+  std::shared_ptr<Shared> shared_;
+  std::vector<std::shared_ptr<LoopState>> loops_;
+};
+
+}  // namespace spillway::server
