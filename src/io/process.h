@@ -1,0 +1,49 @@
+// Child processes, and what a process may ask about itself.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace spillway::io {
+
+// How a process ended.
+struct ProcessEnd {
+  int exit_code = 0;  // where `signal` is 0
+  int signal = 0;     // that killed it
+
+  bool clean() const { return exit_code == 0 && signal == 0; }
+  std::string description() const;  // "exit code 1", "killed by signal 9 (Killed)"
+};
+
+// One child, in a process group of its own, so that a terminal's Ctrl-C reaches its parent only. It
+// gets SIGTERM from the system if the parent dies first, however the parent dies. Not thread-safe;
+// the thread that spawned it must outlive it (the system takes that thread for the parent).
+class ChildProcess {
+ public:
+  // A child that still runs is killed (SIGKILL), and waited for.
+  virtual ~ChildProcess() = default;
+
+  virtual pid_t pid() const = 0;
+  // Sends `signal`; nothing where it has ended.
+  virtual void send(int signal) = 0;
+  // Its end, once it has ended. Never blocks.
+  virtual const std::optional<ProcessEnd>& poll() = 0;
+  // What it has written to standard output and error since the last call. Never blocks. The child
+  // waits when 64 KiB are unread.
+  virtual std::string read_output() = 0;
+};
+
+// Runs `arguments[0]` (a path). Its standard input is empty. kNotFound, kDenied or kIo when it
+// can't be run.
+Result<std::unique_ptr<ChildProcess>> spawn(const std::vector<std::string>& arguments);
+
+// The path of this program.
+Result<std::string> program_path();
+
+}  // namespace spillway::io
