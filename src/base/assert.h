@@ -6,5 +6,6 @@ namespace spillway {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 }
 
-#define SPILLWAY_ASSERT(expression) \
-  ((expression) ? static_cast<void>(0) : ::spillway::assertion_failed(#expression, __FILE__, __LINE__))
+#define SPILLWAY_ASSERT(expression)    \
+  ((expression) ? static_cast<void>(0) \
+                : ::spillway::assertion_failed(#expression, __FILE__, __LINE__))

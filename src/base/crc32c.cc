@@ -42,7 +42,8 @@ constexpr auto kTable = make_table();
 
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t before) {
   std::uint32_t crc = ~before;
-  for (const char c : bytes) crc = (crc >> 8) ^ kTable[(crc ^ static_cast<unsigned char>(c)) & 0xff];
+  for (const char c : bytes)
+    crc = (crc >> 8) ^ kTable[(crc ^ static_cast<unsigned char>(c)) & 0xff];
   return ~crc;
 }
 

@@ -83,10 +83,10 @@ using Status = Result<void>;
 }  // namespace spillway
 
 // Returns the error of `expression` (a Status) from the enclosing function, if it has one.
-#define SPILLWAY_TRY(expression)                                               \
-  do {                                                                         \
-    if (auto spillway_status = (expression); !spillway_status.ok())            \
-      return std::move(spillway_status).error();                               \
+#define SPILLWAY_TRY(expression)                                    \
+  do {                                                              \
+    if (auto spillway_status = (expression); !spillway_status.ok()) \
+      return std::move(spillway_status).error();                    \
   } while (false)
 
 #define SPILLWAY_CONCAT_INNER(a, b) a##b

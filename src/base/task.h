@@ -132,9 +132,9 @@ inline void start(Task<void> task, UniqueFunction<void()> done) {
   task_detail::run_to_callback(std::move(task), std::move(done));
 }
 
-// Awaits something that reports by callback: `co_await Callback<T>([&](auto done) { f(…, done); })`.
-// `begin` is called at suspension, with a UniqueFunction<void(T)> that must be called exactly once,
-// from any thread; the coroutine goes on inside that call.
+// Awaits something that reports by callback: `co_await Callback<T>([&](auto done) { f(…, done);
+// })`. `begin` is called at suspension, with a UniqueFunction<void(T)> that must be called exactly
+// once, from any thread; the coroutine goes on inside that call.
 template <typename T, typename Begin>
 class CallbackAwaiter {
  public:

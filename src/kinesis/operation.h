@@ -13,7 +13,8 @@
 
 namespace spillway::kinesis {
 
-class Service;  // service.h: the engine, region, account, token keys and metrics that operations use
+class Service;  // service.h: the engine, region, account, token keys and metrics that operations
+                // use
 
 // An authenticated request, whole. Lives until its handler's task has ended.
 struct Call {

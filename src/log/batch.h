@@ -15,7 +15,7 @@ struct Batch {
   std::uint32_t count = 0;      // records, > 0: the batch covers [first, first + count)
   std::int64_t arrival_ms = 0;  // since 1970; never below the shard's batch before
   SharedBytes owner;
-  std::string_view payload;     // a view into `owner`
+  std::string_view payload;  // a view into `owner`
 
   std::uint64_t end() const { return first + count; }
 };

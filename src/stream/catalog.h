@@ -1,7 +1,7 @@
 // What streams there are, and the shards of each: values, without storage or wire format.
 //
-// A Catalog is immutable and shared: readers hold one for the length of a request, and a change makes
-// a new one that shares every stream that it does not touch.
+// A Catalog is immutable and shared: readers hold one for the length of a request, and a change
+// makes a new one that shares every stream that it does not touch.
 #pragma once
 
 #include <cstdint>
@@ -21,20 +21,20 @@ namespace spillway::stream {
 
 // Where a closed shard ended.
 struct ShardEnd {
-  Position end;       // one behind its last record
+  Position end;  // one behind its last record
   WallTime closed_at{};
   friend bool operator==(const ShardEnd&, const ShardEnd&) = default;
 };
 
 struct ShardInfo {
   ShardId id = 0;
-  std::uint32_t index = 0;          // the number in "shardId-%012u", never reused in its stream
-  std::int64_t created_seconds = 0; // since 1970; a child's is above its parents' last write
+  std::uint32_t index = 0;           // the number in "shardId-%012u", never reused in its stream
+  std::int64_t created_seconds = 0;  // since 1970; a child's is above its parents' last write
   Uint128 first_hash_key = 0;
-  Uint128 last_hash_key = 0;        // inclusive
+  Uint128 last_hash_key = 0;                     // inclusive
   std::optional<std::uint32_t> parent;           // indexes
   std::optional<std::uint32_t> adjacent_parent;  // of a merge
-  std::optional<ShardEnd> ended;    // nullopt while open
+  std::optional<ShardEnd> ended;                 // nullopt while open
 
   bool open() const { return !ended.has_value(); }
   friend bool operator==(const ShardInfo&, const ShardInfo&) = default;
@@ -65,8 +65,8 @@ struct StreamInfo {
 using StreamRef = std::shared_ptr<const StreamInfo>;
 
 struct Catalog {
-  std::uint64_t version = 0;         // rises with each change
-  std::uint64_t next_id = 1;         // for streams and shards alike
+  std::uint64_t version = 0;                              // rises with each change
+  std::uint64_t next_id = 1;                              // for streams and shards alike
   std::map<std::string, StreamRef, std::less<>> streams;  // by name
 
   StreamRef find(std::string_view name) const;

@@ -1,10 +1,10 @@
 // The boundary between the stream service and storage. Two engines are planned: embedded (one
 // machine, src/engine/embedded) and Kafka (clusters).
 //
-// Every call may come from any thread and returns without blocking on a disk or a network. Callbacks
-// run once each, on a thread of the engine's choosing, possibly before the call returned; they must
-// be short (post to a loop and go). After stop() no callback is under way or will come, except that
-// what was waiting is answered with kClosed first.
+// Every call may come from any thread and returns without blocking on a disk or a network.
+// Callbacks run once each, on a thread of the engine's choosing, possibly before the call returned;
+// they must be short (post to a loop and go). After stop() no callback is under way or will come,
+// except that what was waiting is answered with kClosed first.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +51,8 @@ struct ReadRequest {
 };
 
 struct ReadResult {
-  // In order. The first may begin before `from` (skip what is before), or after it where records have
-  // expired.
+  // In order. The first may begin before `from` (skip what is before), or after it where records
+  // have expired.
   std::vector<StoredBatch> batches;
   Position next;            // where the next read goes on
   Position tip;             // one behind the last visible record
@@ -61,7 +61,7 @@ struct ReadResult {
 };
 
 struct ShardTip {
-  Position next;            // of the next record to become visible
+  Position next;  // of the next record to become visible
   WallTime last_arrival{};
   bool closed = false;
 };

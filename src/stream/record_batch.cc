@@ -119,9 +119,11 @@ std::optional<RecordView> RecordBatchReader::next() {
   const auto flags = reader.integer<std::uint8_t>();
   const auto zero = reader.integer<std::uint8_t>();
   RecordView record;
-  if ((flags & kHasHashKey) != 0) record.explicit_hash_key = load_hash_key(reader.take(kHashKeySize));
+  if ((flags & kHasHashKey) != 0)
+    record.explicit_hash_key = load_hash_key(reader.take(kHashKeySize));
   if ((flags & kHasOrigin) != 0) {
-    if (const auto bytes = reader.take(kOriginSize); reader.ok()) record.origin = load_origin(bytes);
+    if (const auto bytes = reader.take(kOriginSize); reader.ok())
+      record.origin = load_origin(bytes);
   }
   record.partition_key = reader.take(key_size);
   record.data = reader.take(data_size);
