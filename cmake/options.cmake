@@ -10,7 +10,8 @@ option(SPILLWAY_FUZZ "Build the libFuzzer programs (clang only)" OFF)
 option(SPILLWAY_TESTS "Build the tests and the simulation" ON)
 
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
-                    -Woverloaded-virtual -Wimplicit-fallthrough -Werror)
+                    -Woverloaded-virtual -Wimplicit-fallthrough
+                    -Wno-missing-field-initializers -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these in std::string, std::variant and coroutine frames where nothing is wrong
   # (GCC bugs 105329, 105562, 107138).

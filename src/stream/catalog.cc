@@ -1,0 +1,228 @@
+#include "stream/catalog.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+
+namespace spillway::stream {
+
+namespace {
+
+// Version 1 of both stored forms (docs/formats/catalog.md).
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kShardHasParent = 1;
+constexpr std::uint8_t kShardHasAdjacentParent = 2;
+constexpr std::uint8_t kShardEnded = 4;
+constexpr std::size_t kShardSizeMin = 8 + 4 + 8 + 16 + 16 + 1;
+
+void append_hash_key(std::string& to, Uint128 key) {
+  append_le(to, static_cast<std::uint64_t>(key));
+  append_le(to, static_cast<std::uint64_t>(key >> 64));
+}
+
+Uint128 read_hash_key(ByteReader& from) {
+  const auto low = from.integer<std::uint64_t>();
+  const auto high = from.integer<std::uint64_t>();
+  return Uint128{high} << 64 | low;
+}
+
+void append_shard(std::string& to, const ShardInfo& shard) {
+  append_le(to, shard.id);
+  append_le(to, shard.index);
+  append_le(to, shard.created_seconds);
+  append_hash_key(to, shard.first_hash_key);
+  append_hash_key(to, shard.last_hash_key);
+  append_le(to, static_cast<std::uint8_t>((shard.parent ? kShardHasParent : 0) |
+                                          (shard.adjacent_parent ? kShardHasAdjacentParent : 0) |
+                                          (shard.ended ? kShardEnded : 0)));
+  if (shard.parent) append_le(to, *shard.parent);
+  if (shard.adjacent_parent) append_le(to, *shard.adjacent_parent);
+  if (shard.ended) {
+    append_le(to, shard.ended->end.value);
+    append_le(to, to_millis(shard.ended->closed_at));
+  }
+}
+
+ShardInfo read_shard(ByteReader& from) {
+  ShardInfo shard;
+  shard.id = from.integer<std::uint64_t>();
+  shard.index = from.integer<std::uint32_t>();
+  shard.created_seconds = from.integer<std::int64_t>();
+  shard.first_hash_key = read_hash_key(from);
+  shard.last_hash_key = read_hash_key(from);
+  const auto flags = from.integer<std::uint8_t>();
+  if ((flags & kShardHasParent) != 0) shard.parent = from.integer<std::uint32_t>();
+  if ((flags & kShardHasAdjacentParent) != 0) shard.adjacent_parent = from.integer<std::uint32_t>();
+  if ((flags & kShardEnded) != 0) {
+    const Position end{from.integer<std::uint64_t>()};
+    shard.ended = ShardEnd{end, from_millis(from.integer<std::int64_t>())};
+  }
+  return shard;
+}
+
+void append_stream(std::string& to, const StreamInfo& stream) {
+  append_le(to, stream.id);
+  append_prefixed(to, stream.name);
+  append_le(to, static_cast<std::uint8_t>(stream.status));
+  append_le(to, static_cast<std::uint8_t>(stream.mode));
+  append_le(to, to_millis(stream.created_at));
+  append_le(to, stream.retention_hours);
+  append_le(to, stream.max_record_kib);
+  // 0 stands for none: the API's least is 1.
+  append_le(to, stream.warm_throughput_mibps.value_or(0));
+  append_le(to, static_cast<std::uint32_t>(stream.tags.size()));
+  for (const auto& [key, value] : stream.tags) {
+    append_prefixed(to, key);
+    append_prefixed(to, value);
+  }
+  append_le(to, static_cast<std::uint32_t>(stream.shards.size()));
+  for (const auto& shard : stream.shards) append_shard(to, shard);
+}
+
+// A count of things that take at least `size` bytes each: one that the rest can't hold is corrupt,
+// and must not make anything be allocated.
+std::uint32_t read_count(ByteReader& from, std::size_t size) {
+  const auto count = from.integer<std::uint32_t>();
+  if (count > from.rest().size() / size) {
+    from.take(from.rest().size() + 1);
+    return 0;
+  }
+  return count;
+}
+
+StreamInfo read_stream(ByteReader& from) {
+  StreamInfo stream;
+  stream.id = from.integer<std::uint64_t>();
+  stream.name = from.prefixed();
+  const auto status = from.integer<std::uint8_t>();
+  const auto mode = from.integer<std::uint8_t>();
+  if (status > static_cast<std::uint8_t>(StreamStatus::kDeleting) ||
+      mode > static_cast<std::uint8_t>(StreamMode::kOnDemand))
+    from.take(from.rest().size() + 1);
+  stream.status = static_cast<StreamStatus>(status);
+  stream.mode = static_cast<StreamMode>(mode);
+  stream.created_at = from_millis(from.integer<std::int64_t>());
+  stream.retention_hours = from.integer<std::uint32_t>();
+  stream.max_record_kib = from.integer<std::uint32_t>();
+  if (const auto warm = from.integer<std::uint32_t>(); warm > 0)
+    stream.warm_throughput_mibps = warm;
+  for (auto left = read_count(from, 8); left > 0; --left) {
+    std::string key(from.prefixed());
+    stream.tags[std::move(key)] = from.prefixed();
+  }
+  const auto shards = read_count(from, kShardSizeMin);
+  stream.shards.reserve(shards);
+  for (std::uint32_t i = 0; i < shards; ++i) stream.shards.push_back(read_shard(from));
+  return stream;
+}
+
+Status check_version(ByteReader& from, std::string_view what) {
+  const auto version = from.integer<std::uint8_t>();
+  if (!from.ok()) return Error{ErrorCode::kCorrupt, fmt::format("{}: empty", what)};
+  if (version == 0) return Error{ErrorCode::kCorrupt, fmt::format("{}: no version", what)};
+  if (version > kVersion) {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("{} has version {}; this build reads up to {}: use a newer spillway",
+                             what, version, kVersion)};
+  }
+  return {};
+}
+
+}  // namespace
+
+const ShardInfo* StreamInfo::find_shard(std::uint32_t index) const {
+  const auto at = std::lower_bound(
+      shards.begin(), shards.end(), index,
+      [](const ShardInfo& shard, std::uint32_t wanted) { return shard.index < wanted; });
+  return at != shards.end() && at->index == index ? &*at : nullptr;
+}
+
+const ShardInfo* StreamInfo::open_shard_for(Uint128 key) const {
+  // Most streams were never resharded: their shards are all open and in the order of their ranges.
+  const auto guess = std::upper_bound(
+      shards.begin(), shards.end(), key,
+      [](Uint128 wanted, const ShardInfo& shard) { return wanted < shard.first_hash_key; });
+  const auto holds = [key](const ShardInfo& shard) {
+    return shard.open() && shard.first_hash_key <= key && key <= shard.last_hash_key;
+  };
+  if (guess != shards.begin() && holds(*std::prev(guess))) return &*std::prev(guess);
+  const auto found = std::find_if(shards.begin(), shards.end(), holds);
+  return found != shards.end() ? &*found : nullptr;
+}
+
+std::size_t StreamInfo::open_shard_count() const {
+  return static_cast<std::size_t>(
+      std::count_if(shards.begin(), shards.end(), [](const ShardInfo& s) { return s.open(); }));
+}
+
+StreamRef Catalog::find(std::string_view name) const {
+  const auto found = streams.find(name);
+  return found != streams.end() ? found->second : nullptr;
+}
+
+CatalogRef apply(const Catalog& catalog, const CatalogChange& change) {
+  auto changed = std::make_shared<Catalog>(catalog);
+  ++changed->version;
+  changed->next_id += change.ids_used;
+  for (const auto& name : change.remove) SPILLWAY_ASSERT(changed->streams.erase(name) == 1);
+  for (const auto& stream : change.put)
+    changed->streams[stream.name] = std::make_shared<const StreamInfo>(stream);
+  return changed;
+}
+
+// u8 version; u64 ids_used; u32 count, streams; u32 count, names; u32 count, u64 shard ids.
+std::string encode(const CatalogChange& change) {
+  std::string bytes;
+  append_le(bytes, kVersion);
+  append_le(bytes, change.ids_used);
+  append_le(bytes, static_cast<std::uint32_t>(change.put.size()));
+  for (const auto& stream : change.put) append_stream(bytes, stream);
+  append_le(bytes, static_cast<std::uint32_t>(change.remove.size()));
+  for (const auto& name : change.remove) append_prefixed(bytes, name);
+  append_le(bytes, static_cast<std::uint32_t>(change.close.size()));
+  for (const ShardId shard : change.close) append_le(bytes, shard);
+  return bytes;
+}
+
+Result<CatalogChange> decode_catalog_change(std::string_view bytes) {
+  ByteReader reader(bytes);
+  SPILLWAY_TRY(check_version(reader, "catalog change"));
+  CatalogChange change;
+  change.ids_used = reader.integer<std::uint64_t>();
+  for (auto left = read_count(reader, 1); left > 0; --left)
+    change.put.push_back(read_stream(reader));
+  for (auto left = read_count(reader, 4); left > 0; --left)
+    change.remove.emplace_back(reader.prefixed());
+  for (auto left = read_count(reader, 8); left > 0; --left)
+    change.close.push_back(reader.integer<std::uint64_t>());
+  if (!reader.at_end())
+    return Error{ErrorCode::kCorrupt, "catalog change: its sizes don't add up to its length"};
+  return change;
+}
+
+// u8 version; u64 catalog version; u64 next_id; u32 count, streams in the order of their names.
+std::string encode(const Catalog& catalog) {
+  std::string bytes;
+  append_le(bytes, kVersion);
+  append_le(bytes, catalog.version);
+  append_le(bytes, catalog.next_id);
+  append_le(bytes, static_cast<std::uint32_t>(catalog.streams.size()));
+  for (const auto& [name, stream] : catalog.streams) append_stream(bytes, *stream);
+  return bytes;
+}
+
+Result<CatalogRef> decode_catalog(std::string_view bytes) {
+  ByteReader reader(bytes);
+  SPILLWAY_TRY(check_version(reader, "catalog"));
+  auto catalog = std::make_shared<Catalog>();
+  catalog->version = reader.integer<std::uint64_t>();
+  catalog->next_id = reader.integer<std::uint64_t>();
+  for (auto left = read_count(reader, 1); left > 0; --left) {
+    auto stream = std::make_shared<const StreamInfo>(read_stream(reader));
+    catalog->streams[stream->name] = stream;
+  }
+  if (!reader.at_end())
+    return Error{ErrorCode::kCorrupt, "catalog: its sizes don't add up to its length"};
+  return CatalogRef(catalog);
+}
+
+}  // namespace spillway::stream

@@ -1,0 +1,131 @@
+#include "stream/catalog.h"
+
+#include "base/random.h"
+
+namespace spillway::stream {
+namespace {
+
+ShardInfo random_shard(Random& random, std::uint32_t index) {
+  ShardInfo shard;
+  shard.id = random.next();
+  shard.index = index;
+  shard.created_seconds = random.between(0, 2'000'000'000);
+  shard.first_hash_key = Uint128{random.next()} << 64 | random.next();
+  shard.last_hash_key = Uint128{random.next()} << 64 | random.next();
+  if (random.one_in(2)) shard.parent = static_cast<std::uint32_t>(random.next());
+  if (random.one_in(3)) shard.adjacent_parent = static_cast<std::uint32_t>(random.next());
+  if (random.one_in(2))
+    shard.ended = ShardEnd{Position{random.next()}, from_millis(random.between(0, 1'000'000))};
+  return shard;
+}
+
+StreamInfo random_stream(Random& random, std::string name) {
+  StreamInfo stream;
+  stream.id = random.next();
+  stream.name = std::move(name);
+  stream.status = static_cast<StreamStatus>(random.below(4));
+  stream.mode = static_cast<StreamMode>(random.below(2));
+  stream.created_at = from_millis(random.between(0, 2'000'000'000'000));
+  stream.retention_hours = static_cast<std::uint32_t>(random.between(24, 8760));
+  stream.max_record_kib = static_cast<std::uint32_t>(random.between(1024, 10240));
+  if (random.one_in(2))
+    stream.warm_throughput_mibps = 1 + static_cast<std::uint32_t>(random.below(9));
+  for (auto tags = random.below(5); tags > 0; --tags)
+    stream.tags[fmt::format("key{}", tags)] = std::string(random.below(9), 'v');
+  const auto shards = static_cast<std::uint32_t>(random.below(20));
+  for (std::uint32_t i = 0; i < shards; ++i) stream.shards.push_back(random_shard(random, i * 2));
+  return stream;
+}
+
+TEST(Catalog, ComesBackFromItsStoredForm) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    CatalogChange change;
+    change.ids_used = random.below(100);
+    for (auto streams = random.below(6); streams > 0; --streams)
+      change.put.push_back(random_stream(random, fmt::format("stream-{}", streams)));
+    for (auto removed = random.below(4); removed > 0; --removed)
+      change.remove.push_back(fmt::format("gone-{}", removed));
+    for (auto closed = random.below(4); closed > 0; --closed) change.close.push_back(random.next());
+    const auto decoded = decode_catalog_change(encode(change));
+    ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+    EXPECT_EQ(decoded->put, change.put);
+    EXPECT_EQ(decoded->remove, change.remove);
+    EXPECT_EQ(decoded->close, change.close);
+    EXPECT_EQ(decoded->ids_used, change.ids_used);
+
+    change.remove.clear();
+    const CatalogRef catalog = apply(Catalog{}, change);
+    const auto again = decode_catalog(encode(*catalog));
+    ASSERT_TRUE(again.ok()) << again.error().message;
+    EXPECT_EQ((*again)->version, 1u);
+    EXPECT_EQ((*again)->next_id, 1 + change.ids_used);
+    ASSERT_EQ((*again)->streams.size(), catalog->streams.size());
+    for (const auto& [name, stream] : catalog->streams) EXPECT_EQ(*(*again)->find(name), *stream);
+  }
+}
+
+TEST(Catalog, CutOrChangedAnywhereItIsRefusedOrStillWellFormed) {
+  Random random(5);
+  CatalogChange change;
+  change.put.push_back(random_stream(random, "a"));
+  change.put.push_back(random_stream(random, "b"));
+  const std::string bytes = encode(change);
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_catalog_change(bytes.substr(0, size)).ok());
+  EXPECT_FALSE(decode_catalog_change(bytes + "x").ok());
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << random.below(8)));
+    static_cast<void>(decode_catalog_change(damaged).ok());  // must end, in bounded memory
+  }
+}
+
+TEST(Catalog, NewerVersionsAreRefusedWithTheReason) {
+  std::string bytes = encode(Catalog{});
+  bytes[0] = 2;
+  const auto decoded = decode_catalog(bytes);
+  ASSERT_FALSE(decoded.ok());
+  EXPECT_EQ(decoded.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(decoded.error().message, testing::HasSubstr("use a newer spillway"));
+}
+
+TEST(Catalog, ChangesShareWhatTheyDoNotTouch) {
+  CatalogChange first;
+  first.put.resize(2);
+  first.put[0].name = "a";
+  first.put[1].name = "b";
+  const auto before = apply(Catalog{}, first);
+  CatalogChange second;
+  second.remove = {"a"};
+  const auto after = apply(*before, second);
+  EXPECT_EQ(after->find("a"), nullptr);
+  EXPECT_EQ(after->find("b"), before->find("b"));
+  EXPECT_NE(before->find("a"), nullptr) << "who holds the older catalog still sees it";
+}
+
+TEST(StreamInfo, FindsTheOpenShardOfAKey) {
+  StreamInfo stream;
+  const Uint128 half = Uint128{1} << 127;
+  stream.shards.push_back({.id = 1, .index = 0, .first_hash_key = 0, .last_hash_key = half - 1});
+  stream.shards.push_back(
+      {.id = 2, .index = 1, .first_hash_key = half, .last_hash_key = kUint128Max});
+  EXPECT_EQ(stream.open_shard_for(0)->id, 1u);
+  EXPECT_EQ(stream.open_shard_for(half - 1)->id, 1u);
+  EXPECT_EQ(stream.open_shard_for(half)->id, 2u);
+  EXPECT_EQ(stream.open_shard_for(kUint128Max)->id, 2u);
+  // Split shard 0: its children come last and are out of the order of ranges.
+  stream.shards[0].ended = ShardEnd{};
+  stream.shards.push_back({.id = 3, .index = 2, .first_hash_key = 0, .last_hash_key = 9});
+  stream.shards.push_back({.id = 4, .index = 5, .first_hash_key = 10, .last_hash_key = half - 1});
+  EXPECT_EQ(stream.open_shard_for(9)->id, 3u);
+  EXPECT_EQ(stream.open_shard_for(10)->id, 4u);
+  EXPECT_EQ(stream.open_shard_for(half)->id, 2u);
+  EXPECT_EQ(stream.open_shard_count(), 3u);
+  EXPECT_EQ(stream.find_shard(5)->id, 4u);
+  EXPECT_EQ(stream.find_shard(3), nullptr);
+}
+
+}  // namespace
+}  // namespace spillway::stream
