@@ -1,0 +1,78 @@
+// AWS Signature Version 4 in the Authorization header: verifying for the server, signing for
+// clients. Rules: "Create a signed AWS API request" in the AWS IAM User Guide; what real clients
+// sign is in docs/compatibility.md. Query-string authentication is not offered yet.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+
+#include "auth/keys.h"
+#include "base/digest.h"
+#include "base/time.h"
+#include "wire/http.h"
+
+namespace spillway::auth {
+
+// Errors as the API names them; all are answered with HTTP 400.
+enum class AuthErrorType {
+  kMissingAuthenticationToken,
+  kIncompleteSignature,
+  kInvalidSignature,
+  kUnrecognizedClient,
+};
+
+struct AuthError {
+  AuthErrorType type;
+  std::string message;
+};
+std::string_view to_string(AuthErrorType type);  // "IncompleteSignatureException"
+
+// The parts of a well-formed Authorization header; views into it.
+struct Authorization {
+  std::string_view access_key;
+  std::string_view date;  // "20260131"
+  std::string_view region;
+  std::string_view service;
+  std::string_view signed_headers;  // "host;x-amz-date"
+  std::string_view signature;       // 64 hexadecimal digits
+};
+std::variant<Authorization, AuthError> parse_authorization(std::string_view header);
+
+inline constexpr auto kClockSkewMax = std::chrono::minutes(5);
+
+// Checks requests on one thread (each event loop has its own), caching the day's signing keys.
+class Verifier {
+ public:
+  // `keys` may be replaced while requests are checked: see set_keys().
+  Verifier(std::string region, std::string service, std::shared_ptr<const KeyTable> keys)
+      : region_(std::move(region)), service_(std::move(service)), keys_(std::move(keys)) {}
+
+  void set_keys(std::shared_ptr<const KeyTable> keys);
+
+  // The caller's access key, or why not. `body_hash`: SHA-256 of the body as it was received.
+  std::variant<std::string, AuthError> verify(const wire::RequestHead& head,
+                                              const Sha256Digest& body_hash, WallTime now);
+
+ private:
+  const Sha256Digest& signing_key(const Authorization& authorization, std::string_view secret);
+
+  std::string region_;
+  std::string service_;
+  std::shared_ptr<const KeyTable> keys_;
+  // By "access key/date"; cleared when it grows past kCachedKeysMax.
+  std::unordered_map<std::string, Sha256Digest> signing_keys_;
+  std::string canonical_;  // reused
+};
+
+// Adds X-Amz-Date, X-Amz-Security-Token (with a session token) and Authorization to `head`, signing
+// host, content-type and every x-amz- header there is. The request is good for kClockSkewMax.
+void sign(wire::RequestHead& head, std::string_view body, const Credentials& credentials,
+          std::string_view region, std::string_view service, WallTime now);
+
+// "20260131T235959Z".
+std::string iso_basic(WallTime time);
+
+}  // namespace spillway::auth

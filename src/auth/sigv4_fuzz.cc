@@ -1,0 +1,52 @@
+// Arbitrary heads: a verdict, always; and what was signed is accepted whatever stands in it.
+#include <cstddef>
+#include <cstdint>
+
+#include "auth/sigv4.h"
+#include "base/assert.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace spillway;
+  std::string_view input(reinterpret_cast<const char*>(data), size);
+  wire::RequestHead head;
+  head.method = "POST";
+  head.target = "/";
+  // Lines "name:value"; the first without a colon is the target.
+  while (!input.empty()) {
+    const std::size_t end = std::min(input.find('\n'), input.size());
+    const std::string_view line = input.substr(0, end);
+    input.remove_prefix(std::min(end + 1, input.size()));
+    const std::size_t colon = line.find(':', 1);
+    if (colon == std::string_view::npos) {
+      head.target = line;
+    } else {
+      head.headers.push_back(
+          {std::string(line.substr(0, colon)), std::string(line.substr(colon + 1))});
+    }
+  }
+  const auto now = from_millis(1'440'938'160'000);
+  const auth::Credentials credentials{"AKIDEXAMPLE", "secret", ""};
+  const auto keys = std::make_shared<auth::KeyTable>(
+      std::map<std::string, std::string, std::less<>>{{"AKIDEXAMPLE", "secret"}});
+  auth::Verifier strict("us-east-1", "kinesis", keys);
+  auth::Verifier open("us-east-1", "kinesis", std::make_shared<auth::KeyTable>());
+  const auto hash = sha256("");
+  const auto verdict = strict.verify(head, hash, now);
+  // Nothing that was not signed with the key is accepted, and what the strict one accepts the open
+  // one does too.
+  if (std::holds_alternative<std::string>(verdict))
+    SPILLWAY_ASSERT(std::holds_alternative<std::string>(open.verify(head, hash, now)));
+
+  std::erase_if(head.headers, [](const wire::Header& header) {
+    return wire::equal_ignoring_case(header.name, "authorization") ||
+           wire::equal_ignoring_case(header.name, "x-amz-date") ||
+           wire::equal_ignoring_case(header.name, "x-amz-content-sha256") ||
+           header.name.find(';') != std::string::npos ||
+           header.name.find(',') != std::string::npos || header.name.find(' ') != std::string::npos;
+  });
+  if (head.target.find("X-Amz-Algorithm=") != std::string::npos) return 0;
+  // A header that appears twice is signed by its first value, once for each name in the list.
+  auth::sign(head, "", credentials, "us-east-1", "kinesis", now);
+  SPILLWAY_ASSERT(std::holds_alternative<std::string>(strict.verify(head, hash, now)));
+  return 0;
+}
