@@ -1,0 +1,83 @@
+#include "broker/json_object.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+namespace spillway::broker {
+namespace {
+
+// The length of the well-formed UTF-8 sequence (RFC 3629) that `text` begins with; 0 if there is
+// none.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  const std::size_t size = first >= 0xc2 && first <= 0xdf   ? 2
+                           : first >= 0xe0 && first <= 0xef ? 3
+                           : first >= 0xf0 && first <= 0xf4 ? 4
+                                                            : 0;
+  if (size == 0 || text.size() < size) return 0;
+  for (std::size_t i = 1; i < size; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  // Overlong forms, surrogates, and what is above U+10FFFF.
+  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
+      (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f))
+    return 0;
+  return size;
+}
+
+std::string written(double number) {
+  return std::isfinite(number) ? fmt::format("{:.2f}", number) : "null";
+}
+
+}  // namespace
+
+void append_json_text(std::string& to, std::string_view text) {
+  to += '"';
+  while (!text.empty()) {
+    const char c = text.front();
+    if (c == '"' || c == '\\') {
+      to += '\\';
+      to += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      fmt::format_to(std::back_inserter(to), "\\u{:04x}", static_cast<unsigned>(c));
+    } else if (const auto size = utf8_length(text); size > 0) {
+      to += text.substr(0, size);
+      text.remove_prefix(size);
+      continue;
+    } else {
+      to += "\xef\xbf\xbd";
+    }
+    text.remove_prefix(1);
+  }
+  to += '"';
+}
+
+void JsonObject::begin(std::string_view name) {
+  if (!members_.empty()) members_ += ',';
+  append_json_text(members_, name);
+  members_ += ':';
+}
+
+JsonObject& JsonObject::add(std::string_view name, std::string_view text) {
+  begin(name);
+  append_json_text(members_, text);
+  return *this;
+}
+
+JsonObject& JsonObject::add(std::string_view name, double number) {
+  return add_raw(name, written(number));
+}
+
+JsonObject& JsonObject::add_raw(std::string_view name, std::string_view json) {
+  begin(name);
+  members_ += json;
+  return *this;
+}
+
+void JsonArray::add(double number) { add_raw(written(number)); }
+
+}  // namespace spillway::broker
