@@ -1,0 +1,87 @@
+// The journal: one ordered log for everything durable in a data directory. Frames as log/frame.h
+// describes them, in files that are filled one after the other and used again once what they hold
+// is in segments and a snapshot.
+//
+// Not thread-safe: the flusher alone appends. Blocks on the disk.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/disk.h"
+#include "log/frame.h"
+
+namespace spillway::log {
+
+struct JournalOptions {
+  std::string directory;
+  std::uint64_t file_bytes = std::uint64_t{64} << 20;
+  std::uint32_t files_max = 4;  // that exist at a time
+};
+
+// The largest frame body that fits into a file.
+constexpr std::uint64_t frame_body_max(std::uint64_t file_bytes) {
+  return file_bytes - kFileHeaderSize - kFrameHeaderSize - kSectorSize;
+}
+
+struct JournalFrame {
+  std::uint64_t number = 0;
+  std::vector<Entry> entries;
+};
+
+// What stood in a directory's journal behind frame `after`.
+struct JournalContent {
+  std::vector<JournalFrame> frames;
+  std::uint64_t last_epoch = 0;       // of any file, 0 where there is none
+  std::vector<std::uint64_t> epochs;  // of all files, ascending
+};
+
+// Reads every frame with a number above `after`. A last frame that is not whole is left out (it was
+// never acknowledged); kCorrupt, with file and offset, where a valid frame follows bytes that are
+// none: the first proves that they were synced.
+Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory,
+                                    std::uint64_t after);
+
+class Journal {
+ public:
+  // Goes on behind `content`, in a new file with frame `next_frame`. Every file of `content` must
+  // be covered by a durable snapshot: they may be used again at once.
+  static Result<std::unique_ptr<Journal>> start(io::Disk& disk, const JournalOptions& options,
+                                                const JournalContent& content,
+                                                std::uint64_t next_frame, std::uint64_t salt_seed);
+
+  // Whether a frame with a body of `body_size` bytes goes into the current file.
+  bool fits(std::uint64_t body_size) const;
+  // Moves on to an empty file, recycled or new. kThrottled: files_max exist and none is free;
+  // kNoSpace: there is no room for a new one. Both leave the journal as it was.
+  Status next_file();
+  // Writes and syncs one frame; it must fit. kNoSpace: nothing was synced, the call may be
+  // repeated. After any other error nothing more may be appended, ever.
+  Status append(std::span<const Entry> entries);
+
+  std::uint64_t next_frame() const { return next_frame_; }
+  std::uint64_t current_epoch() const { return header_.epoch; }
+  // The file of `epoch`, and all before it, may be used again.
+  void release_through(std::uint64_t epoch);
+
+ private:
+  Journal(io::Disk& disk, const JournalOptions& options) : disk_(disk), options_(options) {}
+  std::string path_of(std::uint64_t epoch) const;
+
+  io::Disk& disk_;
+  const JournalOptions options_;
+  std::unique_ptr<io::File> file_;
+  FileHeader header_;
+  std::uint64_t offset_ = 0;
+  std::uint64_t next_frame_ = 0;
+  std::uint64_t salt_ = 0;
+  std::deque<std::uint64_t> in_use_;  // epochs, the current one last
+  std::deque<std::uint64_t> free_;
+  FrameBuilder builder_;
+};
+
+}  // namespace spillway::log
