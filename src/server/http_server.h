@@ -27,6 +27,7 @@ namespace spillway::server {
 
 class Connection;
 struct LoopState;
+struct ServerShared;
 
 // Answers one request, once. One that is destroyed unused answers 500. An answer to a connection
 // that is gone, or to a request that the client gave up, is dropped. The server's drain waits until
@@ -84,7 +85,7 @@ struct HttpServerOptions {
   nanoseconds header_timeout = seconds(10);  // from a request's first byte to its whole head
   nanoseconds body_timeout = seconds(20);    // without a byte of a body that is being sent
   nanoseconds idle_timeout = seconds(120);   // between requests
-  nanoseconds write_timeout = seconds(30);   // without the client taking a byte of the answer
+  nanoseconds write_timeout = seconds(30);   // for the client to take 256 KiB, or an answer's rest
   wire::HttpLimits limits;
 };
 
@@ -109,8 +110,7 @@ class HttpServer {
   void drain(nanoseconds deadline, UniqueFunction<void()> drained);
 
  private:
-  struct Shared;
-  std::shared_ptr<Shared> shared_;
+  std::shared_ptr<ServerShared> shared_;
   std::vector<std::shared_ptr<LoopState>> loops_;
 };
 

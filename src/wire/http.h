@@ -44,10 +44,11 @@ struct Response {
 // Names a request on its connection: the HTTP/2 stream id, or a running number over HTTP/1.1.
 using RequestId = std::uint64_t;
 
-// What a session tells its owner, from within receive(). For each request: on_head, any number of
-// on_body, on_end; or on_abort at any time after on_head, after which nothing more comes for it and
-// no response is wanted. The owner must not call the session from inside these, except respond(),
-// which may come before on_end: what is still to come of the body is then told all the same.
+// What a session tells its owner, from within receive(), time_out() or pending_output(). For each
+// request: on_head, any number of on_body, on_end; or on_abort at any time after on_head, after
+// which nothing more comes for it and no response is wanted. The owner must not call the session
+// from inside these, except respond(), which may come before on_end: what is still to come of the
+// body is then told all the same.
 class RequestSink {
  public:
   virtual ~RequestSink() = default;
@@ -79,16 +80,16 @@ class ServerSession {
 
   // Takes what arrived; what can't be told yet (wants_input() turned false) is kept, and goes on
   // with receive({}). An error means that the connection can't go on: requests that are not whole
-  // are aborted, whole ones are still to be answered; send what pending_output() has and will have
-  // (the error's own answer, a GOAWAY) until finished(), then close. Do not call it again.
+  // are aborted (over HTTP/2 all that are not answered); send what pending_output() has and will
+  // have, the error's own answer last, until finished(), then close.
   virtual Status receive(std::string_view bytes) = 0;
   // Whether receive() may be called: false while too much is unanswered or unsent, and after an
   // error or drain() left nothing to receive.
   virtual bool wants_input() const = 0;
   // What is being received, for deadlines.
   virtual Receiving receiving() const = 0;
-  // What was being received took too long: HTTP/1.1 answers 408 where no head was told yet, and
-  // goes on as after an error of receive(); HTTP/2 sends GOAWAY.
+  // What is being received took too long: as after an error of receive(), with a 408 where HTTP/1.1
+  // still waits for an answer. Does nothing between requests.
   virtual void time_out() = 0;
   // The answer to a request that was not aborted; once each. HTTP/1.1 sends answers in request
   // order, whatever the order of these calls.

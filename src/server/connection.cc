@@ -1,0 +1,338 @@
+#include "server/connection.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace spillway::server {
+namespace {
+
+using wire::Receiving;
+using wire::RequestId;
+
+// A write is done when the client's system has taken this much, so that write_timeout is about
+// progress and not about the size of the answer.
+constexpr std::size_t kWriteBytes = 256 << 10;
+constexpr auto kLinger = seconds(1);
+// TLS alert (RFC 8446 section 6): fatal handshake_failure, in a TLS 1.2 record.
+constexpr std::string_view kTlsAlert("\x15\x03\x03\x00\x02\x02\x28", 7);
+constexpr std::string_view kTooManyConnections =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: 26\r\nConnection: close\r\nRetry-After: 1\r\n\r\nThere are too many "
+    "clients\n";
+
+}  // namespace
+
+Connection::Connection(LoopState& loop, std::unique_ptr<io::ByteStream> stream)
+    : loop_(loop),
+      server_(*loop.server),
+      stream_(std::move(stream)),
+      peer_(stream_->peer_address()),
+      last_input_(loop.loop.mono_now()) {}
+
+Connection::~Connection() {
+  for (auto& request : requests_) release_body(request);
+  if (large_buffer_) loop_.buffers.give_back(std::move(large_buffer_));
+}
+
+void Connection::start() { read_more(); }
+
+void Connection::turn_away() { write_last(kTooManyConnections); }
+
+// Reading.
+
+void Connection::read_more() {
+  if (reading_ || closed_ || input_ended_) return;
+  if (session_ && !lingering_ && (failed_ || !session_->wants_input())) {
+    input_paused_ = true;
+    return;
+  }
+  if (wants_large_buffer_ && !large_buffer_) large_buffer_ = loop_.buffers.borrow();
+  if (!wants_large_buffer_ && large_buffer_) loop_.buffers.give_back(std::move(large_buffer_));
+  buffer_size_ = large_buffer_ ? BufferPool::kBufferBytes : kSmallBuffer;
+  reading_ = true;
+  stream_->read({large_buffer_ ? large_buffer_.get() : small_buffer_, buffer_size_},
+                [this](Result<std::size_t> got) { on_read(std::move(got)); });
+}
+
+void Connection::on_read(Result<std::size_t> got) {
+  const auto self = shared_from_this();
+  reading_ = false;
+  if (!got.ok()) return close();  // the client is gone, and with it who waits for answers
+  if (*got == 0) return end_of_input();
+  server_.received_bytes.add(*got);
+  if (lingering_) return read_more();
+  last_input_ = loop_.loop.mono_now();
+  take({large_buffer_ ? large_buffer_.get() : small_buffer_, *got});
+  if (closed_) return;
+  wants_large_buffer_ = *got == buffer_size_ || receiving_ == Receiving::kBody;
+  pump();
+}
+
+void Connection::take(std::string_view bytes) {
+  if (session_) return feed(bytes);
+  if (first_bytes_.empty()) return detect(bytes);
+  first_bytes_.append(bytes);
+  detect(std::exchange(first_bytes_, std::string()));
+}
+
+void Connection::detect(std::string_view bytes) {
+  const auto protocol = wire::detect_protocol(bytes);
+  if (!protocol) {
+    first_bytes_ = bytes;
+    return;
+  }
+  date_ = loop_.date();
+  switch (*protocol) {
+    case wire::Protocol::kTls:
+      server_.malformed.add();
+      if (!server_.tls_was_told.exchange(true)) {
+        server_.log.warning("https to a plain port: use http://",
+                            {{"listener", server_.options.name}, {"peer", peer_}});
+      }
+      return write_last(kTlsAlert);
+    case wire::Protocol::kHttp1:
+      session_ = wire::make_http1_session(*this, server_.options.limits, date_);
+      break;
+    case wire::Protocol::kHttp2:
+      http2_ = true;
+      session_ = wire::make_http2_session(*this, server_.options.limits, date_);
+      break;
+  }
+  if (loop_.draining) session_->drain();
+  feed(bytes);
+}
+
+void Connection::feed(std::string_view bytes) {
+  const std::size_t heads_before = heads_;
+  feeding_ = true;
+  date_ = loop_.date();
+  const auto status = session_->receive(bytes);
+  feeding_ = false;
+  if (!status.ok()) {
+    failed_ = true;
+    server_.malformed.add();
+    server_.log.write(io::LogLevel::kDebug, "request refused",
+                      {{"peer", peer_}, {"why", status.error().message}});
+  }
+  const auto receiving = session_->receiving();
+  if (receiving == Receiving::kHead && (receiving_ != Receiving::kHead || heads_ != heads_before))
+    head_began_ = last_input_;
+  receiving_ = receiving;
+}
+
+void Connection::end_of_input() {
+  input_ended_ = true;
+  // A client may close its side and still wait for the answers to what it sent whole.
+  if (lingering_ || !session_ || receiving_ != Receiving::kNothing) return close();
+  session_->drain();
+  pump();
+  if (!closed_ && requests_.empty() && !writing_) close();
+}
+
+// Requests.
+
+void Connection::on_head(RequestId id, wire::RequestHead head) {
+  ++heads_;
+  (http2_ ? server_.requests_http2 : server_.requests_http1).add();
+  requests_.push_back({id, nullptr});
+  auto reader =
+      server_.handler.on_request(loop_.loop, peer_, std::move(head),
+                                 Responder(loop_.shared_from_this(), weak_from_this(), id));
+  // It may have been answered meanwhile: the entry stays until the request's end.
+  const auto request = find(id);
+  if (!request->answered) request->reader = std::move(reader);
+}
+
+void Connection::on_body(RequestId id, std::string_view bytes) {
+  const auto request = find(id);
+  if (request->answered || !request->reader) {
+    request->reader = nullptr;
+    return;
+  }
+  request->body_bytes += bytes.size();
+  const auto held = server_.body_memory.fetch_add(bytes.size(), std::memory_order_relaxed);
+  if (held + bytes.size() <= server_.options.body_memory) return request->reader->on_body(bytes);
+  server_.refused_bodies.add();
+  const auto reader = std::move(request->reader);
+  respond(id, server_.handler.refuse(Refusal::kBodyMemory));
+}
+
+void Connection::on_end(RequestId id) {
+  const auto request = find(id);
+  const auto reader = std::move(request->reader);
+  request->ended = true;
+  if (request->answered) {
+    requests_.erase(request);
+  } else if (reader) {
+    reader->on_end();
+  }
+}
+
+void Connection::on_abort(RequestId id) {
+  const auto request = find(id);
+  if (request == requests_.end()) return;  // answered, and gone
+  const auto reader = std::move(request->reader);
+  release_body(*request);
+  requests_.erase(request);
+}
+
+void Connection::respond(RequestId id, wire::Response response) {
+  const auto request = find(id);
+  if (closed_ || request == requests_.end() || request->answered) return;
+  request->answered = true;
+  release_body(*request);
+  if (request->ended) requests_.erase(request);
+  if (!feeding_) date_ = loop_.date();
+  last_input_ = loop_.loop.mono_now();
+  session_->respond(id, std::move(response));
+  if (feeding_) return;  // what fed will pump
+  // Where more answers may be about to come, one write takes them all.
+  if (session_->active_requests() > 0) return pump_soon();
+  const auto self = shared_from_this();
+  pump();
+}
+
+std::vector<Connection::Request>::iterator Connection::find(RequestId id) {
+  return std::find_if(requests_.begin(), requests_.end(),
+                      [id](const Request& request) { return request.id == id; });
+}
+
+void Connection::release_body(Request& request) {
+  server_.body_memory.fetch_sub(std::exchange(request.body_bytes, 0), std::memory_order_relaxed);
+}
+
+// Writing.
+
+void Connection::pump_soon() {
+  if (std::exchange(pump_is_due_, true)) return;
+  loop_.loop.post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->pump_is_due_ = false;
+    self->pump();
+  });
+}
+
+void Connection::pump() {
+  if (closed_ || lingering_ || !session_) {
+    if (!closed_) read_more();
+    return;
+  }
+  if (input_paused_ && !failed_ && session_->wants_input()) {
+    input_paused_ = false;
+    feed({});
+  }
+  if (!writing_) {
+    feeding_ = true;  // making frames may abort requests, whose readers may answer
+    const auto parts = session_->pending_output();
+    feeding_ = false;
+    if (!parts.empty()) {
+      write(parts);
+    } else if (session_->finished()) {
+      return linger();
+    }
+  }
+  read_more();
+}
+
+void Connection::write(std::span<const std::string_view> parts) {
+  std::array<std::string_view, 64> cut;
+  std::size_t count = 0;
+  std::size_t size = 0;
+  for (const auto part : parts) {
+    if (count == cut.size() || size == kWriteBytes) break;
+    cut[count] = part.substr(0, kWriteBytes - size);
+    size += cut[count++].size();
+  }
+  writing_ = true;
+  write_began_ = loop_.loop.mono_now();
+  stream_->write({cut.data(), count}, [this, size](Status status) {
+    const auto self = shared_from_this();
+    writing_ = false;
+    if (!status.ok()) return close();
+    server_.sent_bytes.add(size);
+    last_input_ = loop_.loop.mono_now();
+    session_->sent(size);
+    pump();
+  });
+}
+
+void Connection::write_last(std::string_view bytes) {
+  lingering_ = true;  // nothing that arrives is of interest any more
+  linger_until_ = loop_.loop.mono_now() + kLinger;
+  last_bytes_ = bytes;
+  const std::string_view part = last_bytes_;
+  stream_->write({&part, 1}, [this](Status status) {
+    const auto self = shared_from_this();
+    if (!status.ok()) return close();
+    linger();
+  });
+}
+
+// Ends.
+
+void Connection::linger() {
+  if (input_ended_) return close();
+  lingering_ = true;
+  linger_until_ = loop_.loop.mono_now() + kLinger;
+  wants_large_buffer_ = false;
+  stream_->shut_down_write();
+  read_more();
+}
+
+void Connection::close() {
+  if (std::exchange(closed_, true)) return;
+  stream_ = nullptr;
+  loop_.remove(*this);
+}
+
+void Connection::drain() {
+  const auto self = shared_from_this();
+  if (!session_) {
+    if (!lingering_) close();
+    return;
+  }
+  session_->drain();
+  pump();
+}
+
+void Connection::give_up(std::string_view why) {
+  server_.timeouts.add();
+  server_.log.write(io::LogLevel::kDebug, "connection timed out", {{"peer", peer_}, {"why", why}});
+}
+
+void Connection::check_deadlines(MonoTime now) {
+  const auto self = shared_from_this();
+  const auto& options = server_.options;
+  if (lingering_) {
+    if (now >= linger_until_) close();
+  } else if (writing_ && now - write_began_ >= options.write_timeout) {
+    give_up("the client doesn't take its answer");
+    close();
+  } else if (!session_) {
+    if (now - last_input_ < options.header_timeout) return;
+    give_up("no request came");
+    close();
+  } else if (failed_) {
+    return;
+  } else if ((receiving_ == Receiving::kHead && now - head_began_ >= options.header_timeout) ||
+             (receiving_ == Receiving::kBody && !input_paused_ &&
+              now - last_input_ >= options.body_timeout)) {
+    give_up("a request came too slowly");
+    failed_ = true;
+    feeding_ = true;
+    date_ = loop_.date();
+    session_->time_out();
+    feeding_ = false;
+    receiving_ = session_->receiving();
+    pump();
+  } else if (requests_.empty() && !writing_ && now - last_input_ >= options.idle_timeout) {
+    session_->drain();
+    pump();
+  }
+}
+
+}  // namespace spillway::server
