@@ -17,7 +17,7 @@ BANNED = {
     r"sleep_(for|until)": "io::Timer",
     r"(system|steady)_clock::now": "io::Clock",
     r"std::random_device": "io::Entropy",
-    r"::open\(|::socket\(|\bfopen\(": "io::Disk or io::EventLoop",
+    r"(?<!\w)::(open|socket)\(|\bfopen\(": "io::Disk or io::EventLoop",
 }
 
 
