@@ -1,0 +1,69 @@
+// What the engine keeps in memory of its shards: their tips, and the tail. Not thread-safe: the
+// engine holds its lock around every call, and never around a disk.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/embedded/snapshot.h"
+#include "log/batch.h"
+#include "stream/catalog.h"
+
+namespace spillway::engine {
+
+struct TailBatch {
+  log::Batch batch;
+  std::uint64_t frame = 0;
+};
+
+struct Shard {
+  // Sequenced: handed to the flusher, durable or not. Visible: durable.
+  std::uint64_t sequenced_next = 0;
+  std::uint64_t visible_next = 0;
+  std::int64_t sequenced_arrival_ms = 0;
+  std::int64_t visible_arrival_ms = 0;
+  bool closed = false;  // takes nothing more, as of what is sequenced
+  bool visibly_closed = false;
+  std::int64_t retention_ms = 0;
+  std::deque<TailBatch> tail;  // the newest visible batches; without gaps up to visible_next
+
+  // Below it, records are in segments alone.
+  std::uint64_t tail_begin() const {
+    return tail.empty() ? visible_next : tail.front().batch.first;
+  }
+};
+
+class ShardTable {
+ public:
+  Shard* find(stream::ShardId id);
+  // Takes over the shards of `catalog`: new ones begin at `first_position`, those that are gone are
+  // forgotten with their tail.
+  void adopt(const stream::Catalog& catalog, std::uint64_t first_position);
+
+  // A durable batch: its shard's tip moves behind it.
+  void publish(const log::Batch& batch, std::uint64_t frame);
+  // Forgets what was sequenced and never became durable.
+  void forget_sequenced();
+
+  // Visible batches of frames `after` < frame ≤ `through`, by shard and position.
+  std::vector<log::Batch> batches_between(std::uint64_t after, std::uint64_t through) const;
+  std::vector<ShardTipRow> tips() const;
+  // Drops the oldest batches of frames ≤ `through` while the tail holds more than `bytes_max`.
+  void evict(std::uint64_t through, std::uint64_t bytes_max);
+
+  std::uint64_t tail_bytes() const { return tail_bytes_; }
+
+ private:
+  static std::uint64_t cost_of(const log::Batch& batch);
+
+  std::unordered_map<stream::ShardId, std::unique_ptr<Shard>> shards_;
+  // Batches in the order of frames: which shard has the oldest.
+  std::deque<std::pair<std::uint64_t, stream::ShardId>> order_;
+  std::uint64_t tail_bytes_ = 0;
+};
+
+}  // namespace spillway::engine

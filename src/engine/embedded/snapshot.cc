@@ -1,0 +1,84 @@
+#include "engine/embedded/snapshot.h"
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+
+namespace spillway::engine {
+
+namespace {
+
+constexpr std::string_view kMagic = "SPILLSNP";
+constexpr std::string_view kSuffix = ".snapshot";
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kSizeMax = std::size_t{1} << 30;
+
+std::string encode(const Snapshot& snapshot) {
+  std::string bytes(kMagic);
+  append_le(bytes, kVersion);
+  append_le(bytes, static_cast<std::uint32_t>(snapshot.tips.size()));
+  append_le(bytes, snapshot.last_frame);
+  append_le(bytes, snapshot.generation);
+  for (const auto& tip : snapshot.tips) {
+    append_le(bytes, tip.shard);
+    append_le(bytes, tip.next);
+    append_le(bytes, tip.last_arrival_ms);
+  }
+  append_prefixed(bytes, stream::encode(*snapshot.catalog));
+  append_le(bytes, crc32c(bytes));
+  return bytes;
+}
+
+Result<Snapshot> decode(std::string_view bytes, const std::string& path) {
+  const Error damaged{ErrorCode::kCorrupt,
+                      fmt::format("{} is damaged: restore the directory from a backup", path)};
+  if (bytes.size() < 4 || !bytes.starts_with(kMagic) ||
+      crc32c(bytes.substr(0, bytes.size() - 4)) !=
+          load_le<std::uint32_t>(bytes.data() + bytes.size() - 4))
+    return damaged;
+  ByteReader reader(bytes.substr(kMagic.size(), bytes.size() - kMagic.size() - 4));
+  if (const auto version = reader.integer<std::uint32_t>(); version != kVersion) {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("{} has version {}; this build reads version {}: use a newer spillway",
+                             path, version, kVersion)};
+  }
+  auto shards = reader.integer<std::uint32_t>();
+  Snapshot snapshot;
+  snapshot.last_frame = reader.integer<std::uint64_t>();
+  snapshot.generation = reader.integer<std::uint64_t>();
+  for (; shards > 0 && reader.ok(); --shards) {
+    ShardTipRow tip;
+    tip.shard = reader.integer<std::uint64_t>();
+    tip.next = reader.integer<std::uint64_t>();
+    tip.last_arrival_ms = reader.integer<std::int64_t>();
+    snapshot.tips.push_back(tip);
+  }
+  const auto catalog = reader.prefixed();
+  if (!reader.at_end()) return damaged;
+  auto decoded = stream::decode_catalog(catalog);
+  if (!decoded.ok()) return context(path, std::move(decoded).error());
+  snapshot.catalog = std::move(decoded).value();
+  return snapshot;
+}
+
+}  // namespace
+
+Status write_snapshot(io::Disk& disk, const std::string& directory, const Snapshot& snapshot) {
+  const std::string name = fmt::format("{:016x}{}", snapshot.last_frame, kSuffix);
+  SPILLWAY_TRY(io::replace_file(disk, io::join_path(directory, name), encode(snapshot)));
+  SPILLWAY_ASSIGN(const auto names, disk.list(directory));
+  for (const auto& other : names)
+    if (other < name) SPILLWAY_TRY(disk.remove(io::join_path(directory, other)));
+  return {};
+}
+
+Result<Snapshot> read_newest_snapshot(io::Disk& disk, const std::string& directory) {
+  SPILLWAY_ASSIGN(const auto names, disk.list(directory));
+  const auto newest = std::find_if(names.rbegin(), names.rend(),
+                                   [](const std::string& name) { return name.ends_with(kSuffix); });
+  if (newest == names.rend()) return Snapshot{};
+  const std::string path = io::join_path(directory, *newest);
+  SPILLWAY_ASSIGN(const std::string bytes, io::read_file(disk, path, kSizeMax));
+  return decode(bytes, path);
+}
+
+}  // namespace spillway::engine
