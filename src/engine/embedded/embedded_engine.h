@@ -13,6 +13,7 @@
 
 #include "io/clock.h"
 #include "io/disk.h"
+#include "io/entropy.h"
 #include "io/event_log.h"
 #include "io/worker.h"
 #include "metrics/registry.h"
@@ -24,11 +25,8 @@ struct EmbeddedOptions {
   std::string directory;
   std::uint64_t journal_file_bytes = std::uint64_t{64} << 20;
   std::uint32_t journal_files = 4;  // in use at most; appends are throttled beyond
-  std::uint64_t queue_bytes = std::uint64_t{64} << 20;    // appended, not yet flushed
-  std::uint64_t tail_bytes = std::uint64_t{64} << 20;     // kept in memory although in segments
-  std::uint64_t reserve_bytes = std::uint64_t{64} << 20;  // of disk, allocated ahead for segments
-  std::uint32_t merge_fan_in = 8;  // segments of a level that become one of the next
-  std::uint64_t merge_bytes_max = std::uint64_t{2} << 30;  // no merged segment is larger
+  std::uint64_t queue_bytes = std::uint64_t{64} << 20;  // appended, not yet flushed
+  std::uint64_t tail_bytes = std::uint64_t{64} << 20;   // kept in memory although in segments
 };
 
 // What it is handed must outlive it. The simulation hands in its own.
@@ -36,6 +34,7 @@ struct EmbeddedSeams {
   io::Disk& disk;
   io::Clock& clock;
   io::Workers& workers;
+  io::Entropy& entropy;
   io::EventLog& log;
   metrics::Registry& metrics;
 };
