@@ -1,0 +1,148 @@
+#include <simdjson.h>
+
+#include <cmath>
+
+#include "base/assert.h"
+#include "wire/shapes.h"
+
+namespace spillway::wire {
+
+static_assert(kJsonPadding >= simdjson::SIMDJSON_PADDING);
+
+namespace {
+
+namespace dom = simdjson::dom;
+
+Error serialization(std::string message) { return {ErrorCode::kInvalid, std::move(message)}; }
+
+Status decode_value(dom::element from, const Shape& shape, Value& to);
+
+Status decode_structure(dom::object from, const Shape& shape, Value& to) {
+  to.children.resize(shape.members.size());
+  for (std::size_t i = 0; i < shape.members.size(); ++i)
+    to.children[i].shape = shape.members[i].shape;
+  for (const auto field : from) {
+    for (std::size_t i = 0; i < shape.members.size(); ++i) {
+      if (field.key != shape.members[i].name) continue;
+      to.children[i] = Value{.shape = shape.members[i].shape};
+      SPILLWAY_TRY(decode_value(field.value, *shape.members[i].shape, to.children[i]));
+    }
+  }
+  return {};
+}
+
+Status decode_number(dom::element from, const Shape& shape, Value& to) {
+  double number = 0;
+  if (from.is_double() && shape.kind == Kind::kTimestamp) {
+    number = from.get_double().value_unsafe() * 1000;
+    if (!(std::abs(number) < 1e17)) return serialization("A timestamp is out of range");
+    to.integer = std::llround(number);
+    return {};
+  }
+  std::int64_t integer = 0;
+  if (from.get_int64().get(integer) != simdjson::SUCCESS)
+    return serialization("A value cannot be converted to a number of the expected type");
+  if (shape.kind == Kind::kTimestamp) {
+    if (std::abs(static_cast<double>(integer)) > 1e14)
+      return serialization("A timestamp is out of range");
+    integer *= 1000;
+  }
+  to.integer = integer;
+  return {};
+}
+
+Status decode_value(dom::element from, const Shape& shape, Value& to) {
+  if (from.is_null()) return {};
+  to.present = true;
+  switch (shape.kind) {
+    case Kind::kString:
+    case Kind::kBlob:
+      if (from.get_string().get(to.text) != simdjson::SUCCESS)
+        return serialization("A value cannot be converted to String");
+      return {};
+    case Kind::kBoolean: {
+      bool boolean = false;
+      if (from.get_bool().get(boolean) != simdjson::SUCCESS)
+        return serialization("A value cannot be converted to Boolean");
+      to.integer = boolean ? 1 : 0;
+      return {};
+    }
+    case Kind::kInteger:
+    case Kind::kTimestamp:
+      return decode_number(from, shape, to);
+    case Kind::kStructure: {
+      dom::object object;
+      if (from.get_object().get(object) != simdjson::SUCCESS)
+        return serialization("Start of structure or map expected");
+      return decode_structure(object, shape, to);
+    }
+    case Kind::kList: {
+      dom::array array;
+      if (from.get_array().get(array) != simdjson::SUCCESS)
+        return serialization("Start of list expected");
+      to.children.reserve(array.size());
+      for (const auto element : array) {
+        to.children.push_back(Value{.shape = shape.element});
+        SPILLWAY_TRY(decode_value(element, *shape.element, to.children.back()));
+      }
+      return {};
+    }
+    case Kind::kMap: {
+      dom::object object;
+      if (from.get_object().get(object) != simdjson::SUCCESS)
+        return serialization("Start of structure or map expected");
+      for (const auto field : object) {
+        to.children.push_back(Value{.shape = shape.key, .present = true, .text = field.key});
+        to.children.push_back(Value{.shape = shape.element});
+        SPILLWAY_TRY(decode_value(field.value, *shape.element, to.children.back()));
+      }
+      return {};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Value> decode_json(std::string_view body, const Shape& shape) {
+  // A parser keeps its memory from one request to the next; making one costs more than a small
+  // body.
+  thread_local dom::parser parser;
+  dom::element root;
+  if (const auto error = parser.parse(body.data(), body.size(), false).get(root);
+      error != simdjson::SUCCESS)
+    return serialization(simdjson::error_message(error));
+  if (!root.is_object()) return serialization("Start of structure or map expected");
+  Value value{.shape = &shape};
+  SPILLWAY_TRY(decode_value(root, shape, value));
+  return value;
+}
+
+const Value& Value::operator[](std::string_view member) const {
+  for (std::size_t i = 0; i < shape->members.size(); ++i)
+    if (shape->members[i].name == member) return children[i];
+  SPILLWAY_ASSERT(!"no such member");
+}
+
+std::size_t blob_size(std::string_view base64) {
+  std::size_t size = base64.size() / 4 * 3;
+  if (base64.ends_with("==")) return size - 2;
+  return base64.ends_with('=') ? size - 1 : size;
+}
+
+void append_json_string(std::string& to, std::string_view text) {
+  to.push_back('"');
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      to.push_back('\\');
+      to.push_back(c);
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      fmt::format_to(std::back_inserter(to), "\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      to.push_back(c);
+    }
+  }
+  to.push_back('"');
+}
+
+}  // namespace spillway::wire
