@@ -1,0 +1,174 @@
+#include "kinesis/service.h"
+
+#include "base/assert.h"
+#include "stream/sequence_number.h"
+
+namespace spillway::kinesis {
+
+namespace {
+
+struct ErrorRow {
+  std::string_view type;
+  int status;
+};
+
+ErrorRow row_of(ApiError error) {
+  switch (error) {
+    case ApiError::kExpiredIterator:
+      return {"ExpiredIteratorException", 400};
+    case ApiError::kExpiredNextToken:
+      return {"ExpiredNextTokenException", 400};
+    case ApiError::kInternalFailure:
+      return {"InternalFailure", 500};
+    case ApiError::kInvalidArgument:
+      return {"InvalidArgumentException", 400};
+    case ApiError::kLimitExceeded:
+      return {"LimitExceededException", 400};
+    case ApiError::kProvisionedThroughputExceeded:
+      return {"ProvisionedThroughputExceededException", 400};
+    case ApiError::kResourceInUse:
+      return {"ResourceInUseException", 400};
+    case ApiError::kResourceNotFound:
+      return {"ResourceNotFoundException", 400};
+    case ApiError::kSerialization:
+      return {"SerializationException", 400};
+    case ApiError::kUnknownOperation:
+      return {"UnknownOperationException", 400};
+    case ApiError::kValidation:
+      return {"ValidationException", 400};
+  }
+  return {"InternalFailure", 500};
+}
+
+}  // namespace
+
+std::string Service::arn_of(std::string_view stream) const {
+  return fmt::format("arn:aws:kinesis:{}:{}:stream/{}", options_.region, options_.account, stream);
+}
+
+Reply error_reply(int status, std::string_view type, std::string_view message) {
+  std::string json = R"({"__type":)";
+  wire::append_json_string(json, type);
+  json += type == "SerializationException" ? R"(,"Message":)" : R"(,"message":)";
+  wire::append_json_string(json, message);
+  json += '}';
+  return {status, std::string(type), {SharedBytes::copy_of(json)}};
+}
+
+Reply error_reply(ApiError error, std::string_view message) {
+  const ErrorRow row = row_of(error);
+  return error_reply(row.status, row.type, message);
+}
+
+Reply engine_reply(const Error& error, std::string_view where) {
+  if (error.code == ErrorCode::kThrottled) {
+    return error_reply(ApiError::kProvisionedThroughputExceeded,
+                       fmt::format("Rate exceeded for {}.", where));
+  }
+  return error_reply(ApiError::kInternalFailure, error.message);
+}
+
+Reply json_reply(std::string_view json) { return {200, "", {SharedBytes::copy_of(json)}}; }
+
+Input read_input(Call& call, const wire::Shape& shape) {
+  static_assert(kBodyPadding >= wire::kJsonPadding);
+  SPILLWAY_ASSERT(call.body.capacity() >= call.body.size() + kBodyPadding);
+  auto value = wire::decode_json(call.body, shape);
+  if (!value.ok()) return {{}, error_reply(ApiError::kSerialization, value.error().message)};
+  const auto violations = wire::violations(*value);
+  if (!violations.empty()) {
+    return {
+        {},
+        error_reply(ApiError::kValidation,
+                    fmt::format("{} validation error{} detected: {}", violations.size(),
+                                violations.size() == 1 ? "" : "s", fmt::join(violations, "; ")))};
+  }
+  return {std::move(value).value(), std::nullopt};
+}
+
+StreamName name_in(Service& service, const wire::Value& input) {
+  const auto name = input["StreamName"].string();
+  const auto arn = input["StreamARN"].string();
+  if (!name && !arn) {
+    return {"", error_reply(ApiError::kInvalidArgument,
+                            "Either StreamName or StreamARN must be provided.")};
+  }
+  if (!arn) return {std::string(*name), std::nullopt};
+  const std::string_view in_arn = arn->substr(arn->rfind('/') + 1);
+  if (name && *name != in_arn) {
+    return {"", error_reply(ApiError::kInvalidArgument,
+                            "StreamName and StreamARN name different streams.")};
+  }
+  if (*arn != service.arn_of(in_arn)) {
+    return {"",
+            error_reply(ApiError::kResourceNotFound,
+                        fmt::format("Stream {} not found: this endpoint serves account {} in {}.",
+                                    *arn, service.options().account, service.options().region))};
+  }
+  return {std::string(in_arn), std::nullopt};
+}
+
+Reply stream_not_found(Service& service, std::string_view name) {
+  return error_reply(
+      ApiError::kResourceNotFound,
+      fmt::format("Stream {} under account {} not found.", name, service.options().account));
+}
+
+FoundStream find_stream(Service& service, const wire::Value& input) {
+  auto named = name_in(service, input);
+  if (named.refusal) return {nullptr, std::move(named.refusal)};
+  auto stream = service.engine().catalog()->find(named.name);
+  if (stream == nullptr) return {nullptr, stream_not_found(service, named.name)};
+  return {std::move(stream), std::nullopt};
+}
+
+void append_shard(std::string& json, const stream::ShardInfo& shard) {
+  json += fmt::format(R"({{"ShardId":"{}")", stream::shard_name(shard.index));
+  if (shard.parent)
+    json += fmt::format(R"(,"ParentShardId":"{}")", stream::shard_name(*shard.parent));
+  if (shard.adjacent_parent)
+    json +=
+        fmt::format(R"(,"AdjacentParentShardId":"{}")", stream::shard_name(*shard.adjacent_parent));
+  json += fmt::format(R"(,"HashKeyRange":{{"StartingHashKey":"{}","EndingHashKey":"{}"}})",
+                      to_string(shard.first_hash_key), to_string(shard.last_hash_key));
+  json += fmt::format(R"(,"SequenceNumberRange":{{"StartingSequenceNumber":"{}")",
+                      to_string(stream::start_of(shard)));
+  if (!shard.open())
+    json += fmt::format(R"(,"EndingSequenceNumber":"{}")", to_string(stream::end_of(shard)));
+  json += "}}";
+}
+
+std::string_view to_string(stream::StreamStatus status) {
+  switch (status) {
+    case stream::StreamStatus::kCreating:
+      return "CREATING";
+    case stream::StreamStatus::kActive:
+      return "ACTIVE";
+    case stream::StreamStatus::kUpdating:
+      return "UPDATING";
+    case stream::StreamStatus::kDeleting:
+      return "DELETING";
+  }
+  return "";
+}
+
+std::string_view to_string(stream::StreamMode mode) {
+  switch (mode) {
+    case stream::StreamMode::kProvisioned:
+      return "PROVISIONED";
+    case stream::StreamMode::kOnDemand:
+      return "ON_DEMAND";
+  }
+  return "";
+}
+
+std::string json_time(WallTime time) {
+  const std::int64_t ms = to_millis(time);
+  return fmt::format("{}.{:03}", ms / 1000, ms % 1000);
+}
+
+bool expired(const stream::StreamInfo& stream, const stream::ShardInfo& shard, WallTime now) {
+  return shard.ended && shard.ended->closed_at + std::chrono::hours(stream.retention_hours) < now;
+}
+
+}  // namespace spillway::kinesis

@@ -1,0 +1,102 @@
+// What the operations share: the engine, who we are, and how inputs are read and errors answered.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "io/clock.h"
+#include "kinesis/operation.h"
+#include "stream/engine.h"
+#include "stream/token.h"
+#include "wire/shapes.h"
+
+namespace spillway::kinesis {
+
+struct ServiceOptions {
+  std::string region = "us-east-1";
+  std::string account = "000000000000";
+};
+
+// Thread-safe. What it is handed must outlive it.
+class Service {
+ public:
+  Service(ServiceOptions options, stream::Engine& engine, io::Clock& clock, io::Entropy& entropy,
+          const stream::TokenKey& token_key)
+      : options_(std::move(options)), engine_(engine), clock_(clock), sealer_(token_key, entropy) {}
+
+  const ServiceOptions& options() const { return options_; }
+  stream::Engine& engine() { return engine_; }
+  WallTime now() { return clock_.wall_now(); }
+  const stream::TokenSealer& sealer() const { return sealer_; }
+  std::string arn_of(std::string_view stream) const;
+
+ private:
+  const ServiceOptions options_;
+  stream::Engine& engine_;
+  io::Clock& clock_;
+  const stream::TokenSealer sealer_;
+};
+
+// The API's errors that this build gives: each is mapped once, to its name and status.
+enum class ApiError {
+  kExpiredIterator,
+  kExpiredNextToken,
+  kInternalFailure,
+  kInvalidArgument,
+  kLimitExceeded,
+  kProvisionedThroughputExceeded,
+  kResourceInUse,
+  kResourceNotFound,
+  kSerialization,
+  kUnknownOperation,
+  kValidation,
+};
+Reply error_reply(ApiError error, std::string_view message);
+// A failed call of the engine, to a client that can do nothing but try again.
+Reply engine_reply(const Error& error, std::string_view where);
+
+// The input, decoded and valid; or the answer to give instead.
+struct Input {
+  wire::Value value;
+  std::optional<Reply> refusal;
+};
+Input read_input(Call& call, const wire::Shape& shape);
+
+// The stream that StreamName or StreamARN names; or the answer to give instead.
+struct FoundStream {
+  stream::StreamRef stream;
+  std::optional<Reply> refusal;
+};
+// Only the name; empty with a refusal where the input names none, or two that differ.
+struct StreamName {
+  std::string name;
+  std::optional<Reply> refusal;
+};
+StreamName name_in(Service& service, const wire::Value& input);
+FoundStream find_stream(Service& service, const wire::Value& input);
+Reply stream_not_found(Service& service, std::string_view name);
+
+Reply json_reply(std::string_view json);
+
+// Shards as ListShards and DescribeStream give them, and streams' common members.
+void append_shard(std::string& json, const stream::ShardInfo& shard);
+std::string_view to_string(stream::StreamStatus status);
+std::string_view to_string(stream::StreamMode mode);
+// Epoch seconds with milliseconds, as JSON clients read them.
+std::string json_time(WallTime time);
+// Closed so long ago that none of its records can be read any more.
+bool expired(const stream::StreamInfo& stream, const stream::ShardInfo& shard, WallTime now);
+
+// Calls the engine and goes on, on the call's loop, with what it said.
+template <typename T, typename Begin>
+auto on_loop(io::EventLoop* loop, Begin begin) {
+  return callback<T>([loop, begin = std::move(begin)](UniqueFunction<void(T)> done) mutable {
+    begin(UniqueFunction<void(T)>([loop, done = std::move(done)](T value) mutable {
+      loop->post(
+          [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+    }));
+  });
+}
+
+}  // namespace spillway::kinesis
