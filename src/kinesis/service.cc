@@ -130,11 +130,13 @@ void append_shard(std::string& json, const stream::ShardInfo& shard) {
     json +=
         fmt::format(R"(,"AdjacentParentShardId":"{}")", stream::shard_name(*shard.adjacent_parent));
   json += fmt::format(R"(,"HashKeyRange":{{"StartingHashKey":"{}","EndingHashKey":"{}"}})",
-                      to_string(shard.first_hash_key), to_string(shard.last_hash_key));
+                      spillway::to_string(shard.first_hash_key),
+                      spillway::to_string(shard.last_hash_key));
   json += fmt::format(R"(,"SequenceNumberRange":{{"StartingSequenceNumber":"{}")",
-                      to_string(stream::start_of(shard)));
+                      stream::to_string(stream::start_of(shard)));
   if (!shard.open())
-    json += fmt::format(R"(,"EndingSequenceNumber":"{}")", to_string(stream::end_of(shard)));
+    json +=
+        fmt::format(R"(,"EndingSequenceNumber":"{}")", stream::to_string(stream::end_of(shard)));
   json += "}}";
 }
 
