@@ -5,12 +5,12 @@
 namespace spillway::cli {
 
 // Each is defined in the file of its name:
-// CommandRun declare_put(CLI::App& app);
+CommandRun declare_serve(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 0> kCommands = {
-    // {"put", "Put records into a stream", declare_put},
+constexpr std::array<Command, 1> kCommands = {
+    Command{"serve", "Serve one region of the Kinesis API", declare_serve},
 };
 
 }  // namespace

@@ -8,6 +8,8 @@
 
 namespace spillway::io {
 
+std::size_t core_count() { return std::max<std::size_t>(1, std::thread::hardware_concurrency()); }
+
 LoopThreads::LoopThreads(std::size_t count) {
   SPILLWAY_ASSERT(count > 0);
   for (std::size_t i = 0; i < count; ++i) {

@@ -10,6 +10,9 @@
 
 namespace spillway::io {
 
+// Cores of this machine that the process may use, at least 1.
+std::size_t core_count();
+
 // A fixed number of AsioLoops, each run by a thread of its own (named "loop-0", "loop-1", …, with
 // SIGINT, SIGTERM and SIGHUP blocked, so that they reach the thread that waits for them).
 class LoopThreads {

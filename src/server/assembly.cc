@@ -1,0 +1,116 @@
+#include "server/assembly.h"
+
+#include <csignal>
+#include <cstdio>
+
+#include "engine/embedded/embedded_engine.h"
+#include "io/entropy.h"
+#include "io/loop_threads.h"
+#include "io/posix_disk.h"
+#include "server/admin.h"
+#include "server/dispatch.h"
+#include "server/process_metrics.h"
+
+namespace spillway::server {
+
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address.starts_with("localhost:") ||
+         address.starts_with("[::1]:");
+}
+
+Status check_listen(const ServeConfig& config) {
+  if (!config.keys.empty() || is_loopback(config.listen)) return {};
+  return Error{ErrorCode::kDenied,
+               fmt::format("without access keys a region listens on loopback only, not on {}: add "
+                           "[[serve.keys]] to spillway.toml, or listen on 127.0.0.1",
+                           config.listen)};
+}
+
+engine::EmbeddedOptions engine_options(const ServeConfig& config) {
+  engine::EmbeddedOptions options;
+  options.directory = config.data;
+  options.journal_file_bytes = static_cast<std::uint64_t>(config.journal_file_mib) * kMiB;
+  options.queue_bytes = static_cast<std::uint64_t>(config.queue_mib) * kMiB;
+  options.tail_bytes = static_cast<std::uint64_t>(config.tail_mib) * kMiB;
+  return options;
+}
+
+std::shared_ptr<const auth::KeyTable> key_table(const ServeConfig& config) {
+  std::map<std::string, std::string, std::less<>> secrets;
+  for (const auto& key : config.keys) secrets[key.id] = key.secret;
+  return std::make_shared<auth::KeyTable>(std::move(secrets));
+}
+
+// Waits on the main thread's loop for the signal to stop, and for both servers to drain.
+void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline) {
+  io::AsioLoop main_loop;
+  int open_servers = 2;
+  bool stopping = false;
+  const auto drained = [&] {
+    main_loop.post([&] {
+      if (--open_servers == 0) main_loop.stop();
+    });
+  };
+  main_loop.on_signal([&](int signal) {
+    if (signal == SIGHUP || std::exchange(stopping, true)) return;
+    api.drain(deadline, drained);
+    admin.drain(seconds(1), drained);
+  });
+  main_loop.run();
+}
+
+}  // namespace
+
+Status run_region(const Config& config) {
+  const ServeConfig& serve = config.serve;
+  SPILLWAY_TRY(check_listen(serve));
+  const auto log = io::make_stderr_log(log_format(config.log), log_level(config.log));
+  io::PosixDisk disk;
+  io::SystemClock clock;
+  io::SystemEntropy entropy;
+  io::ThreadWorkers workers;
+  metrics::Registry metrics;
+  SPILLWAY_ASSIGN(auto engine,
+                  engine::open_embedded_engine(engine_options(serve),
+                                               {disk, clock, workers, entropy, *log, metrics}));
+  SPILLWAY_ASSIGN(const auto token_key,
+                  stream::load_or_create_token_key(disk, serve.data, entropy));
+  const ProcessMetrics process_metrics(metrics, disk, clock, serve.data);
+  kinesis::Service service({serve.region, serve.account}, *engine, clock, entropy, token_key);
+
+  const auto threads =
+      serve.threads > 0 ? static_cast<std::size_t>(serve.threads) : io::core_count();
+  io::LoopThreads loops(threads);
+  Dispatch dispatch({serve.region}, loops.loops(), service, key_table(serve), entropy, metrics);
+  HttpServerOptions api_options;
+  api_options.address = serve.listen;
+  api_options.connections = static_cast<std::size_t>(serve.connections_max);
+  HttpServer api(loops.loops(), api_options, dispatch, metrics, *log);
+  Routes routes;
+  add_admin_routes(routes, {metrics, [&] { return engine->writable(); },
+                            [&] {
+                              return fmt::format(R"({{"role":"serve","region":"{}","streams":{}}})",
+                                                 serve.region, engine->catalog()->streams.size());
+                            }});
+  HttpServerOptions admin_options;
+  admin_options.name = "admin";
+  admin_options.address = serve.admin;
+  HttpServer admin(loops.loops().first(1), admin_options, routes, metrics, *log);
+  SPILLWAY_TRY(api.listen());
+  SPILLWAY_TRY(admin.listen());
+  loops.start();
+  std::printf("spillway serves Kinesis in %s on http://%s (metrics: http://%s/metrics)\n",
+              serve.region.c_str(), serve.listen.c_str(), serve.admin.c_str());
+  std::fflush(stdout);
+  wait_and_drain(api, admin, seconds(serve.drain_seconds));
+  // Answers of the engine post to the loops: they go on until it has stopped.
+  engine->stop();
+  loops.stop_and_join();
+  return {};
+}
+
+}  // namespace spillway::server

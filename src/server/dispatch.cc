@@ -1,0 +1,212 @@
+#include "server/dispatch.h"
+
+#include <cstring>
+
+#include "base/digest.h"
+
+namespace spillway::server {
+
+namespace {
+
+constexpr std::string_view kJson = "application/x-amz-json-1.1";
+constexpr std::string_view kTargetPrefix = "Kinesis_20131202.";
+constexpr std::size_t kBodyReserveMax = std::size_t{16} << 20;
+
+wire::Response to_response(kinesis::Reply reply, const std::string& request_id) {
+  wire::Response response;
+  response.status = reply.status;
+  response.headers = {{"x-amzn-RequestId", request_id},
+                      {"x-amz-id-2", request_id},
+                      {"Content-Type", std::string(kJson)}};
+  if (!reply.error_type.empty()) response.headers.push_back({"x-amzn-errortype", reply.error_type});
+  response.body = std::move(reply.body);
+  return response;
+}
+
+// AWS answers what isn't its protocol at all in XML.
+wire::Response xml_response(int status, std::string_view code, std::string_view message,
+                            const std::string& request_id) {
+  wire::Response response;
+  response.status = status;
+  response.headers = {{"x-amzn-RequestId", request_id}, {"Content-Type", "text/xml"}};
+  response.body.push_back(SharedBytes::copy_of(
+      fmt::format("<ErrorResponse><Error><Code>{}</Code><Message>{}</Message></Error>"
+                  "<RequestId>{}</RequestId></ErrorResponse>\n",
+                  code, message, request_id)));
+  return response;
+}
+
+std::string make_request_id(io::Entropy& entropy) {
+  std::array<unsigned char, 16> bytes{};
+  entropy.fill(bytes);
+  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);  // RFC 9562, version 4
+  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
+  std::string id = to_hex(bytes);
+  for (const std::size_t at : {8, 13, 18, 23}) id.insert(at, "-");
+  return id;
+}
+
+bool is_media_type(std::string_view content_type, std::string_view wanted) {
+  return wire::equal_ignoring_case(content_type.substr(0, content_type.find(';')), wanted);
+}
+
+}  // namespace
+
+struct Dispatch::OperationMetrics {
+  OperationMetrics(metrics::Registry& registry, std::string_view operation)
+      : seconds(registry.histogram("spillway_api_request_seconds",
+                                   "From a request's last byte to its answer",
+                                   {{"operation", std::string(operation)}})),
+        errors(registry.counter("spillway_api_errors_total", "Answers other than 200",
+                                {{"operation", std::string(operation)}})) {}
+  metrics::Histogram& seconds;
+  metrics::Counter& errors;
+};
+
+// One request, from its head to its answer. Owned by the connection while the body arrives, then by
+// the handler's task.
+class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_from_this<ApiCall> {
+ public:
+  ApiCall(Dispatch& dispatch, io::EventLoop& loop, wire::RequestHead head, Responder responder)
+      : dispatch_(dispatch), head_(std::move(head)), responder_(std::move(responder)) {
+    call_.loop = &loop;
+    call_.request_id = make_request_id(dispatch.entropy_);
+    // Room for the whole body at once, and for what JSON parsing reads behind it.
+    std::size_t length = 0;
+    if (const auto* text = head_.find("content-length"))
+      for (const char c : *text)
+        if (length < kBodyReserveMax) length = length * 10 + static_cast<std::size_t>(c - '0');
+    call_.body.reserve(std::min(length, kBodyReserveMax) + kinesis::kBodyPadding);
+    dispatch_.calls_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~ApiCall() override { dispatch_.calls_.fetch_sub(1, std::memory_order_relaxed); }
+
+  void on_body(std::string_view bytes) override {
+    hash_.update(bytes);
+    call_.body.append(bytes);
+  }
+
+  void on_end() override { begin(shared_from_this()); }
+
+ private:
+  static void begin(std::shared_ptr<ApiCall> self) {
+    self->began_ = self->call_.loop->mono_now();
+    if (auto refusal = self->check()) return self->answer(std::move(*refusal));
+    Handler handler = self->operation_->handler;
+    auto& call = self->call_;
+    auto& service = self->dispatch_.service_;
+    start(handler(service, call),
+          UniqueFunction<void(kinesis::Reply)>([self = std::move(self)](kinesis::Reply reply) {
+            self->answer(to_response(std::move(reply), self->call_.request_id));
+          }));
+  }
+  using Handler = kinesis::Handler;
+
+  wire::Response refused(std::string_view type, std::string_view message, int status = 400) const {
+    return to_response(kinesis::error_reply(status, type, message), call_.request_id);
+  }
+
+  // The answer to a request that reaches no handler.
+  std::optional<wire::Response> check() {
+    if (head_.method != "POST") {
+      return xml_response(403, "AccessDeniedException",
+                          "Unable to determine service/operation name to be authorized",
+                          call_.request_id);
+    }
+    const auto* content_type = head_.find("content-type");
+    if (content_type == nullptr || !is_media_type(*content_type, kJson)) {
+      if (content_type != nullptr && is_media_type(*content_type, "application/x-amz-cbor-1.1")) {
+        return refused(
+            "UnknownOperationException",
+            "application/x-amz-cbor-1.1 is not supported by this build: use a client that "
+            "speaks application/x-amz-json-1.1");
+      }
+      return xml_response(404, "UnknownOperationException",
+                          "The content type must be application/x-amz-json-1.1", call_.request_id);
+    }
+    const auto* target = head_.find("x-amz-target");
+    if (target == nullptr || !target->starts_with(kTargetPrefix))
+      return refused("UnknownOperationException", "X-Amz-Target names no operation of Kinesis");
+    call_.operation = target->substr(kTargetPrefix.size());
+    operation_ = kinesis::find_operation(call_.operation);
+    if (operation_ == nullptr)
+      return refused("UnknownOperationException",
+                     fmt::format("Kinesis has no operation {}", call_.operation.substr(0, 100)));
+    const auto verdict =
+        dispatch_.verifiers_.at(call_.loop)->verify(head_, hash_.finish(), call_.loop->wall_now());
+    if (const auto* error = std::get_if<auth::AuthError>(&verdict))
+      return refused(to_string(error->type), error->message);
+    call_.access_key = std::get<std::string>(verdict);
+    if (const auto* agent = head_.find("user-agent")) call_.user_agent = *agent;
+    if (operation_->handler == nullptr) {
+      return refused("UnknownOperationException",
+                     fmt::format("{} is not offered by this build", call_.operation));
+    }
+    if (dispatch_.calls_.load(std::memory_order_relaxed) > dispatch_.options_.calls_max)
+      return refused("ServiceUnavailable", "Too many requests are under way; try again", 503);
+    if (call_.body.empty()) return refused("SerializationException", "The request has no body");
+    if (call_.body.capacity() < call_.body.size() + kinesis::kBodyPadding)
+      call_.body.reserve(call_.body.size() + kinesis::kBodyPadding);
+    return std::nullopt;
+  }
+
+  void answer(wire::Response response) {
+    if (operation_ != nullptr) {
+      auto& metrics = *dispatch_.operation_metrics_.at(std::string(operation_->name));
+      metrics.seconds.record(call_.loop->mono_now() - began_);
+      if (response.status != 200) metrics.errors.add();
+    }
+    responder_.respond(std::move(response));
+  }
+
+  Dispatch& dispatch_;
+  wire::RequestHead head_;
+  Responder responder_;
+  kinesis::Call call_;
+  const kinesis::Operation* operation_ = nullptr;
+  Sha256 hash_;
+  MonoTime began_{};
+};
+
+namespace {
+
+// The connection owns its reader; the call itself lives on in its task.
+class SharedReader final : public BodyReader {
+ public:
+  explicit SharedReader(std::shared_ptr<BodyReader> reader) : reader_(std::move(reader)) {}
+  void on_body(std::string_view bytes) override { reader_->on_body(bytes); }
+  void on_end() override { reader_->on_end(); }
+
+ private:
+  std::shared_ptr<BodyReader> reader_;
+};
+
+}  // namespace
+
+Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loops,
+                   kinesis::Service& service, std::shared_ptr<const auth::KeyTable> keys,
+                   io::Entropy& entropy, metrics::Registry& metrics)
+    : options_(std::move(options)), service_(service), entropy_(entropy), metrics_(metrics) {
+  for (auto* loop : loops)
+    verifiers_[loop] = std::make_unique<auth::Verifier>(options_.region, "kinesis", keys);
+  for (const auto& operation : kinesis::operations()) {
+    operation_metrics_[std::string(operation.name)] =
+        std::make_unique<OperationMetrics>(metrics_, operation.name);
+  }
+}
+
+Dispatch::~Dispatch() = default;
+
+std::unique_ptr<BodyReader> Dispatch::on_request(io::EventLoop& loop, std::string_view,
+                                                 wire::RequestHead head, Responder responder) {
+  return std::make_unique<SharedReader>(
+      std::make_shared<ApiCall>(*this, loop, std::move(head), std::move(responder)));
+}
+
+wire::Response Dispatch::refuse(Refusal) {
+  return to_response(
+      kinesis::error_reply(503, "ServiceUnavailable", "Too many requests are under way; try again"),
+      make_request_id(entropy_));
+}
+
+}  // namespace spillway::server
