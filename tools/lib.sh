@@ -7,6 +7,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build ccache mold pkg-config libboost1.81-dev li
   libsimdjson-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev libzstd-dev libssl-dev
   libgtest-dev libgmock-dev)
 CLANG_PACKAGES=(clang-16 libclang-rt-16-dev llvm-16)
+TEST_PACKAGES=(python3-boto3 curl)
 LINT_PACKAGES=(clang-format-16 shellcheck)
 
 # Installs those of the named packages that are missing; touches nothing, and needs no network, when

@@ -1,0 +1,99 @@
+"""A real `spillway serve` for tests: its process, and boto3 clients for it."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BINARY = pathlib.Path(os.environ.get("SPILLWAY_BINARY", ROOT / "build" / "release" / "spillway"))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Region:
+    def __init__(self, *arguments):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="spillway-region-"))
+        self.port, self.admin = free_port(), free_port()
+        self.arguments = arguments
+        self.process = None
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self):
+        return [str(BINARY), "serve", "--data", str(self.directory / "data"),
+                "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}",
+                *self.arguments]
+
+    def start(self):
+        """Returns when it has said that it serves."""
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE,
+                                        stderr=open(self.directory / "log", "ab"), text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("spillway serves"):
+            raise AssertionError(f"it did not start: {(self.directory / 'log').read_text()}")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def client(self, **options):
+        import boto3
+        from botocore.config import Config
+        settings = {"retries": {"total_max_attempts": 1}, "max_pool_connections": 32,
+                    "read_timeout": 20} | options
+        return boto3.client("kinesis", endpoint_url=self.endpoint, region_name="us-east-1",
+                            aws_access_key_id="test", aws_secret_access_key="test",
+                            config=Config(**settings))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        if kind is None:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        else:
+            print(f"kept for a look: {self.directory}")
+
+
+def read_all(client, stream):
+    """shard id → its records, from the horizon to the tip."""
+    found = {}
+    for shard in client.list_shards(StreamName=stream)["Shards"]:
+        iterator = client.get_shard_iterator(StreamName=stream, ShardId=shard["ShardId"],
+                                             ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        records = []
+        while iterator:
+            answer = client.get_records(ShardIterator=iterator)
+            records += answer["Records"]
+            iterator = answer.get("NextShardIterator")
+            if not answer["Records"] and answer["MillisBehindLatest"] == 0:
+                break
+        found[shard["ShardId"]] = records
+    return found
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not happen in time")
+        time.sleep(0.01)
