@@ -5,11 +5,13 @@
 namespace spillway::cli {
 
 // Each is defined in the file of its name:
+CommandRun declare_bench(CLI::App& app);
 CommandRun declare_serve(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 1> kCommands = {
+constexpr std::array<Command, 2> kCommands = {
+    Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},
 };
 

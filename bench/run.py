@@ -1,0 +1,290 @@
+"""tools/bench: every row is measured on this machine, in this run, as the median of several runs."""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+import plot
+from processes import BINARY, DATA, ROOT, Nats, Redis, Spillway
+
+PAGE = ROOT / "docs" / "performance.md"
+PLOTS = ROOT / "docs" / "performance"
+
+
+def say(text):
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+class Bench:
+    def __init__(self, runs, seconds):
+        self.runs, self.seconds = runs, seconds
+        self.rows, self.machine = [], {}
+
+    def row(self, name, value, goal="", ceiling="", note=""):
+        self.rows.append((name, value, goal, ceiling, note))
+        say(f"{name}: {value}" + (f" (goal {goal})" if goal else ""))
+
+    def median(self, measure):
+        """measure() gives a dict; the median of each of its numbers."""
+        runs = []
+        for i in range(self.runs):
+            runs.append(measure())
+            say(f"  run {i + 1}/{self.runs}")
+        return {key: statistics.median(run[key] for run in runs)
+                for key in runs[0] if isinstance(runs[0][key], (int, float))}
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def measure_machine(self):
+        DATA.mkdir(parents=True, exist_ok=True)
+
+        def one():
+            return json.loads(subprocess.run([BINARY, "bench", "machine", "--data", DATA],
+                                             capture_output=True, check=True).stdout)
+        self.machine = self.median(one)
+        m = self.machine
+        self.row("machine: SHA-256, one core", f"{m['sha256_gb_per_s']:.2f} GB/s")
+        self.row("machine: memcpy, one core", f"{m['memcpy_gb_per_s']:.1f} GB/s")
+        self.row("machine: simdjson, PutRecords body", f"{m['simdjson_gb_per_s']:.2f} GB/s")
+        self.row("machine: base64 decode / encode",
+                 f"{m['base64_decode_gb_per_s']:.1f} / {m['base64_encode_gb_per_s']:.1f} GB/s")
+        self.row("machine: fdatasync of 4 KiB", f"{m['syncs_per_s']:,.0f}/s")
+        self.row("machine: synced 1 MiB writes", f"{m['synced_mb_per_s']:,.0f} MB/s")
+
+    def json_ceiling(self, record_bytes, cores=1.0):
+        """Records a second of one core that does nothing but hash, parse and decode a body."""
+        m = self.machine
+        text = record_bytes * 4 / 3
+        per_record = (text / m["sha256_gb_per_s"] + text / m["simdjson_gb_per_s"]
+                      + text / m["base64_decode_gb_per_s"]
+                      + record_bytes / m["memcpy_gb_per_s"] * 4) / 1e9 + 1 / m["md5_keys_per_s"]
+        return cores / per_record
+
+    def put_records(self):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            result = self.median(lambda: self.load_put_records(server))
+            ours = result["records_per_s"]
+        disk = self.machine["synced_mb_per_s"] * 1e6 / 1024
+        self.row("PutRecords 500 × 1 KiB, 8 connections", f"{ours:,.0f} records/s", "200,000",
+                 f"{min(self.json_ceiling(1024), disk):,.0f} (one core decoding, or the disk)",
+                 f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms")
+        return ours
+
+    def load_put_records(self, server, **more):
+        options = {"connections": 8, "records_per_request": 500, "record_bytes": 1024,
+                   "duration": f"{self.seconds}s"}
+        return server.load("put-records", "bench", **(options | more))
+
+    def peers(self, ours):
+        with Redis() as redis:
+            result = self.median(lambda: {
+                "records_per_s": redis.put(1024, 8, 500, 60_000 * self.seconds)})
+            theirs = result["records_per_s"]
+            self.row("Redis Streams, appendfsync always, 8 × 500 pipelined, 1 KiB",
+                     f"{theirs:,.0f} records/s", note=f"Spillway ÷ Redis = {ours / theirs:.2f} (goal 1.5)")
+        with Nats() as nats:
+            result = self.median(lambda: {
+                "records_per_s": nats.put(1024, 60_000 * self.seconds)})
+            theirs = result["records_per_s"]
+            self.row("NATS JetStream, file storage, asynchronous publish, 1 KiB (no sync)",
+                     f"{theirs:,.0f} records/s", note=f"Spillway ÷ NATS = {ours / theirs:.2f} (goal > 1)")
+
+    def put_record(self):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            result = self.median(lambda: server.load(
+                "put-record", "bench", connections=64, record_bytes=128,
+                duration=f"{self.seconds}s"))
+            self.row("PutRecord 128 B, 64 connections", f"{result['records_per_s']:,.0f}/s", "50,000",
+                     note=f"p50 {result['p50_ms']:.2f} ms, p99 {result['p99_ms']:.2f} ms (goal 10)")
+
+    def get_records(self):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            self.load_put_records(server, duration="1s")
+            ceiling = 1 / (4 / 3 / self.machine["base64_encode_gb_per_s"]
+                           + 4 * 4 / 3 / self.machine["memcpy_gb_per_s"]) * 1000
+            result = self.median(lambda: server.load(
+                "get-records", "bench", connections=4, duration=f"{self.seconds}s"))
+            self.row("GetRecords from the tail, 4 connections", f"{result['payload_mb_per_s']:,.0f} MB/s",
+                     "400", f"{ceiling:,.0f}")
+            # Several gigabytes, so that the tail holds next to nothing of what is read.
+            self.load_put_records(server, duration="12s")
+            server.stop()
+            server.start()
+
+            def catch_up():
+                if os.geteuid() == 0:
+                    pathlib.Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
+                return server.load("get-records", "bench", connections=4,
+                                   duration=f"{self.seconds}s")
+            result = self.median(catch_up)
+            self.row("GetRecords catching up from disk, 4 connections",
+                     f"{result['payload_mb_per_s']:,.0f} MB/s", "400", f"{ceiling:,.0f}",
+                     "page cache dropped before each run" if os.geteuid() == 0 else "")
+
+    def put_to_read(self):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            result = self.median(lambda: server.load(
+                "put-to-read", "bench", connections=16, record_bytes=128,
+                requests_per_second=10_000, duration=f"{self.seconds}s"))
+            self.row("put to readable, 10,000 records/s, a reader per shard",
+                     f"p99 {result['p99_ms']:.2f} ms", "5 ms", note=f"p50 {result['p50_ms']:.2f} ms")
+
+    def many_shards(self):
+        points = []
+        for shards in (1, 100, 1_000, 10_000):
+            with Spillway() as server:
+                server.create_stream("bench", shards)
+                server.load("put-records", "bench", connections=8, records_per_request=500,
+                            record_bytes=128, requests_per_second=40, duration="3s")
+                rss, threads = server.status("VmRSS") / 1024, server.status("Threads")
+                points.append((shards, rss))
+        self.row("10,000 shards, written to", f"{points[-1][1]:.0f} MB resident", "150 MB",
+                 note=f"{threads} threads (goal ≤ {os.cpu_count() + 6})")
+        self.plot("memory-over-shards", "Resident memory over shards", "shards", "MB",
+                  {"resident": points}, log_x=True)
+
+    def start_with_data(self, gigabytes=10):
+        with Spillway() as server:
+            server.create_stream("bench", 10_000)
+            stored = 0
+            while stored < gigabytes * 1e9:
+                result = server.load("put-records", "bench", connections=8, records_per_request=500,
+                                     record_bytes=4096, duration="10s")
+                stored += result["payload_bytes"]
+                say(f"  stored {stored / 1e9:.1f} GB")
+            server.stop()
+            seconds = []
+            for _ in range(self.runs):
+                begin = time.monotonic()
+                server.start()
+                server.call("DescribeStreamSummary", {"StreamName": "bench"})
+                seconds.append(time.monotonic() - begin)
+                rss = server.status("VmRSS") / 1024
+                server.stop()
+            self.row(f"first answer after a start with {stored / 1e9:.0f} GB in 10,000 shards",
+                     f"{statistics.median(seconds):.2f} s", "1 s", note=f"{rss:.0f} MB resident")
+
+    def flat_memory(self, seconds):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            command = [BINARY, "bench", "put-record", "--endpoint", f"http://127.0.0.1:{server.port}",
+                       "--stream", "bench", "--connections", "64", "--record-bytes", "128",
+                       "--duration", f"{seconds}s", "--json"]
+            samples, begin = [], time.monotonic()
+            with subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL) as load:
+                while load.poll() is None:
+                    samples.append((time.monotonic() - begin, server.status("VmRSS") / 1024))
+                    time.sleep(1)
+            late = samples[int(len(samples) * 0.4):]
+            slope = statistics.linear_regression([t for t, _ in late], [m for _, m in late]).slope * 60 \
+                if hasattr(statistics, "linear_regression") else 0
+            self.row(f"memory over {seconds} s of PutRecord at full load", f"{slope:+.2f} MB/min",
+                     "< 1 MB/min", note=f"{late[-1][1]:.0f} MB resident at the end")
+            self.plot("memory-over-time", "Resident memory at full load", "seconds", "MB",
+                      {"resident": samples[:: max(1, len(samples) // 100)]})
+
+    def latency_over_load(self):
+        p50, p99 = [], []
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            for rate in (1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 40_000, 50_000):
+                result = server.load("put-record", "bench", connections=64, record_bytes=128,
+                                     requests_per_second=rate, duration=f"{self.seconds}s")
+                p50.append((rate, result["p50_ms"]))
+                p99.append((rate, result["p99_ms"]))
+        self.plot("latency-over-load", "PutRecord 128 B, durable: latency over load (open loop)",
+                  "requests/s", "ms", {"p50": p50, "p99": p99}, log_y=True)
+
+    def throughput_over_connections(self):
+        points = []
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            for connections in (1, 2, 4, 8, 16, 32, 64):
+                result = self.load_put_records(server, connections=connections)
+                points.append((connections, result["records_per_s"]))
+        self.plot("throughput-over-connections", "PutRecords 500 × 1 KiB: throughput over connections",
+                  "connections", "records/s", {"records/s": points}, log_x=True)
+
+    # --- output -------------------------------------------------------------------------------
+
+    def plot(self, name, *args, **options):
+        PLOTS.mkdir(parents=True, exist_ok=True)
+        (PLOTS / f"{name}.svg").write_text(plot.line_plot(*args, **options), encoding="utf-8")
+
+    def table(self):
+        head = ("what", "measured", "goal", "ceiling", "")
+        lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        lines += ["| " + " | ".join(row) + " |" for row in self.rows]
+        return "\n".join(lines)
+
+
+def describe_machine():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text("utf-8"))
+    memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text("utf-8"))
+    return (f"{os.cpu_count()} cores ({model.group(1) if model else platform.processor()}), "
+            f"{int(memory.group(1)) / 2**20:.0f} GiB, Linux {platform.release()}, Debian "
+            f"{pathlib.Path('/etc/debian_version').read_text('ascii').strip()}; server, load "
+            "generator and disk on the same machine")
+
+
+def write_page(table):
+    begin, end = "<!-- bench: begin -->", "<!-- bench: end -->"
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    PAGE.write_text(f"{before}{begin}\nMeasured {time.strftime('%Y-%m-%d')} on {describe_machine()}.\n\n"
+                    f"{table}\n{end}{after}", encoding="utf-8")
+
+
+def main():
+    groups = ["put-records", "put-record", "get-records", "put-to-read", "shards", "start", "memory",
+              "plots"]
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
+    parser.add_argument("--only", metavar="GROUP", action="append", choices=groups,
+                        help=f"measure these alone (again for more): {', '.join(groups)}")
+    parser.add_argument("--runs", type=int, default=5, help="runs for each median (default 5)")
+    parser.add_argument("--seconds", type=int, default=5, help="of load in each run (default 5)")
+    parser.add_argument("--memory-seconds", type=int, default=300)
+    parser.add_argument("--write", action="store_true", help="renew docs/performance.md")
+    options = parser.parse_args()
+
+    bench = Bench(options.runs, options.seconds)
+    wanted = options.only or groups
+    bench.measure_machine()
+    if "put-records" in wanted:
+        bench.peers(bench.put_records())
+    if "put-record" in wanted:
+        bench.put_record()
+    if "get-records" in wanted:
+        bench.get_records()
+    if "put-to-read" in wanted:
+        bench.put_to_read()
+    if "shards" in wanted:
+        bench.many_shards()
+    if "start" in wanted:
+        bench.start_with_data()
+    if "memory" in wanted:
+        bench.flat_memory(options.memory_seconds)
+    if "plots" in wanted:
+        bench.latency_over_load()
+        bench.throughput_over_connections()
+    shutil.rmtree(DATA, ignore_errors=True)
+    print(bench.table())
+    if options.write:
+        write_page(bench.table())
+
+
+if __name__ == "__main__":
+    main()

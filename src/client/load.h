@@ -1,0 +1,60 @@
+// `spillway bench`: puts a measured load on any Kinesis endpoint.
+//
+// Requests are signed ahead and sent many times, so that one thread can keep a server busy.
+// Closed loop (rate 0): each connection sends its next request when the last is answered. Open
+// loop: requests fall due at a fixed rate whatever the server does, and a latency counts from the
+// moment a request fell due, not from when a connection was free for it (no coordinated omission).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "auth/sigv4.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "metrics/histogram.h"
+
+namespace spillway::client {
+
+enum class LoadKind {
+  kPutRecords,
+  kPutRecord,
+  kGetRecords,  // each connection reads one shard, over and over
+  kPutToRead,   // PutRecord at a rate, one reader per shard at the tip; latency from due to read
+};
+
+struct LoadOptions {
+  std::string address;  // "host:port"
+  std::string region;
+  auth::Credentials credentials;
+  std::string stream;
+  LoadKind kind = LoadKind::kPutRecords;
+  std::uint32_t connections = 8;
+  std::uint32_t records_per_request = 500;
+  std::uint32_t record_bytes = 1024;
+  double requests_per_second = 0;  // 0: closed loop
+  bool from_trim_horizon = true;   // kGetRecords: else from the tip
+  seconds warm_up{1};              // not measured
+  seconds duration{5};
+};
+
+struct LoadReport {
+  nanoseconds elapsed{0};
+  std::uint64_t requests = 0;        // answered with 200
+  std::uint64_t records = 0;         // put or read
+  std::uint64_t payload_bytes = 0;   // of data, before base64
+  std::uint64_t failed_records = 0;  // of PutRecords answers
+  std::uint64_t errors = 0;          // answers other than 200, and broken connections
+  std::string first_error;
+  double cpu_seconds = 0;  // of the load generator itself
+  std::unique_ptr<metrics::Histogram> latency;
+};
+
+// Runs the load on a loop of its own, on the calling thread.
+Result<LoadReport> run_load(const LoadOptions& options);
+
+std::string to_json(const LoadOptions& options, const LoadReport& report);
+std::string to_text(const LoadOptions& options, const LoadReport& report);
+
+}  // namespace spillway::client
