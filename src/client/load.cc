@@ -36,7 +36,7 @@ class LoadRun {
   Task<void> put_loop(std::size_t connection);
   Task<void> stamped_loop(std::size_t connection);
   Task<void> read_loop(std::size_t reader, std::string iterator);
-  Task<void> sleep_until(MonoTime time);
+  Task<void> pause_until(MonoTime time);
 
   void start_clock();
   bool over() { return loop_.mono_now() >= end_; }
@@ -180,7 +180,7 @@ void LoadRun::make_requests() {
   signed_at_ = loop_.mono_now();
 }
 
-Task<void> LoadRun::sleep_until(MonoTime time) {
+Task<void> LoadRun::pause_until(MonoTime time) {
   const nanoseconds delay = time - loop_.mono_now();
   if (delay <= nanoseconds(0)) co_return;
   auto timer = loop_.make_timer();
@@ -219,7 +219,7 @@ Task<void> LoadRun::put_loop(std::size_t connection) {
   while (true) {
     const MonoTime due = next_due();
     if (due >= end_) co_return;
-    co_await sleep_until(due);
+    co_await pause_until(due);
     if (over()) co_return;
     if (loop_.mono_now() - signed_at_ > kResignAfter) make_requests();
     const auto prepared = prepared_;
@@ -234,7 +234,7 @@ Task<void> LoadRun::stamped_loop(std::size_t connection) {
   while (true) {
     const MonoTime due = next_due();
     if (due >= end_) co_return;
-    co_await sleep_until(due);
+    co_await pause_until(due);
     const PreparedRequest request = requests_.put_stamped(
         static_cast<std::uint64_t>(due.time_since_epoch().count()), loop_.wall_now());
     auto response = co_await callback<Result<LoadResponse>>(
@@ -281,7 +281,7 @@ Task<void> LoadRun::read_loop(std::size_t reader, std::string iterator) {
         [&](LoadDone done) { connections_[reader]->send(request, std::move(done)); });
     if (!response.ok() || response->status != 200) {
       if (!note(response, due, 0)) co_return;
-      co_await sleep_until(loop_.mono_now() + milliseconds(10));
+      co_await pause_until(loop_.mono_now() + milliseconds(10));
       continue;
     }
     note_read(response->body, due);
@@ -293,7 +293,7 @@ Task<void> LoadRun::read_loop(std::size_t reader, std::string iterator) {
       if (next.empty()) co_return;
       iterator = std::string(next.front());
     }
-    if (at_tip) co_await sleep_until(loop_.mono_now() + kPauseAtTip);
+    if (at_tip) co_await pause_until(loop_.mono_now() + kPauseAtTip);
   }
 }
 

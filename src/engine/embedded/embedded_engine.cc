@@ -76,6 +76,9 @@ class EmbeddedEngine final : public stream::Engine {
                                     Pending& pending);
   void fill_in(stream::CatalogChange& change, std::int64_t now_ms);
 
+  // Workers are woken under the lock and never once stopping_ is set: stop() ends them one by one.
+  void wake_flusher();
+
   io::Step seal();
   Status seal_file(const SealJob& job);
   void remove_expired();
@@ -278,7 +281,6 @@ void EmbeddedEngine::append(std::vector<stream::AppendItem> items,
   };
   pending_bytes_ += pending.bytes;
   pending_.push_back(std::move(pending));
-  lock.unlock();
   flusher_->wake();
 }
 
@@ -337,7 +339,6 @@ void EmbeddedEngine::update_catalog(
   };
   pending_bytes_ += pending.bytes;
   pending_.push_back(std::move(pending));
-  lock.unlock();
   flusher_->wake();
 }
 
@@ -414,7 +415,7 @@ io::Step EmbeddedEngine::flush() {
     }
     const std::lock_guard lock(mutex_);
     seal_jobs_.push_back(std::move(job));
-    if (sealer_) sealer_->wake();
+    if (!stopping_) sealer_->wake();
   }
   flush_entries_.clear();
   for (const auto& pending : taken)
@@ -438,6 +439,11 @@ io::Step EmbeddedEngine::flush() {
 // --- segments
 // ---------------------------------------------------------------------------------------
 
+void EmbeddedEngine::wake_flusher() {
+  const std::lock_guard lock(mutex_);
+  if (!stopping_) flusher_->wake();
+}
+
 io::Step EmbeddedEngine::seal() {
   SealJob job;
   {
@@ -456,7 +462,7 @@ io::Step EmbeddedEngine::seal() {
     } else {
       fail_pending({}, std::move(sealed).error(), true);
     }
-    flusher_->wake();
+    wake_flusher();
     return io::Step::kWait;
   }
   {
@@ -464,7 +470,7 @@ io::Step EmbeddedEngine::seal() {
     no_space_.reset();
     seal_jobs_.pop_front();
   }
-  flusher_->wake();
+  wake_flusher();
   return io::Step::kAgain;
 }
 
@@ -579,8 +585,8 @@ bool EmbeddedEngine::enqueue_read(UniqueFunction<void()> job) {
     const std::lock_guard lock(mutex_);
     if (stopping_ || reads_.size() >= kReadsQueuedMax) return false;
     reads_.push_back(std::move(job));
+    reader_->wake();
   }
-  reader_->wake();
   return true;
 }
 

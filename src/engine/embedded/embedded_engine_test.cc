@@ -1,0 +1,384 @@
+// The engine on a real disk, with real threads; faults by a decorator of the disk.
+#include "engine/embedded/embedded_engine.h"
+
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "io/posix_disk.h"
+#include "stream/record_batch.h"
+
+namespace spillway::engine {
+namespace {
+
+// Waits for a callback's value.
+template <typename T>
+class Waiter {
+ public:
+  UniqueFunction<void(T)> callback() {
+    return [this](T value) {
+      const std::lock_guard lock(mutex_);
+      value_.emplace(std::move(value));
+      changed_.notify_all();
+    };
+  }
+  T wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return value_.has_value(); });
+    return std::move(*value_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<T> value_;
+};
+
+// Fails every write to, or sync of, a file whose path contains `match` while `failing` is set.
+struct Fault {
+  std::string match;
+  std::atomic<bool> fail_write{false};
+  std::atomic<bool> fail_sync{false};
+  ErrorCode code = ErrorCode::kIo;
+};
+
+class FaultyFile final : public io::File {
+ public:
+  FaultyFile(std::unique_ptr<io::File> file, Fault& fault, bool hit)
+      : file_(std::move(file)), fault_(fault), hit_(hit) {}
+  Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) override {
+    return file_->read_at(offset, out);
+  }
+  using io::File::write_at;
+  Status write_at(std::uint64_t offset, std::span<const std::string_view> parts) override {
+    if (hit_ && fault_.fail_write) return Error{fault_.code, "planted write failure"};
+    return file_->write_at(offset, parts);
+  }
+  Status sync_data() override {
+    if (hit_ && fault_.fail_sync) return Error{fault_.code, "planted sync failure"};
+    return file_->sync_data();
+  }
+  Result<std::uint64_t> size() override { return file_->size(); }
+  Status fill_with_zeros(std::uint64_t size) override { return file_->fill_with_zeros(size); }
+  Status truncate(std::uint64_t size) override { return file_->truncate(size); }
+
+ private:
+  std::unique_ptr<io::File> file_;
+  Fault& fault_;
+  bool hit_;
+};
+
+class FaultyDisk final : public io::Disk {
+ public:
+  Result<std::unique_ptr<io::File>> open(const std::string& path, io::OpenMode mode) override {
+    auto file = disk_.open(path, mode);
+    if (!file.ok()) return file;
+    const bool hit = path.find(fault.match) != std::string::npos;
+    return std::unique_ptr<io::File>(
+        std::make_unique<FaultyFile>(std::move(file).value(), fault, hit));
+  }
+  Status rename(const std::string& a, const std::string& b) override { return disk_.rename(a, b); }
+  Status remove(const std::string& path) override { return disk_.remove(path); }
+  Result<std::vector<std::string>> list(const std::string& path) override {
+    return disk_.list(path);
+  }
+  Status make_directory(const std::string& path) override { return disk_.make_directory(path); }
+  Status sync_directory(const std::string& path) override { return disk_.sync_directory(path); }
+  Result<std::unique_ptr<io::FileLock>> lock(const std::string& path) override {
+    return disk_.lock(path);
+  }
+  Result<std::uint64_t> free_space(const std::string& path) override {
+    return disk_.free_space(path);
+  }
+
+  Fault fault;
+
+ private:
+  io::PosixDisk disk_;
+};
+
+class MovableClock final : public io::Clock {
+ public:
+  WallTime wall_now() override { return system_.wall_now() + milliseconds(ahead_ms.load()); }
+  MonoTime mono_now() override { return system_.mono_now() + milliseconds(ahead_ms.load()); }
+  std::atomic<std::int64_t> ahead_ms{0};
+
+ private:
+  io::SystemClock system_;
+};
+
+class EmbeddedEngineTest : public testing::Test {
+ protected:
+  EmbeddedEngineTest() {
+    char pattern[] = "/tmp/spillway-engine-XXXXXX";
+    options_.directory = ::mkdtemp(pattern);
+    options_.journal_file_bytes = 64 * 1024;
+    options_.tail_bytes = 32 * 1024;
+  }
+  ~EmbeddedEngineTest() override {
+    engine_.reset();
+    std::filesystem::remove_all(options_.directory);
+  }
+
+  Status open() {
+    engine_.reset();
+    metrics_ = std::make_unique<metrics::Registry>();
+    auto opened =
+        open_embedded_engine(options_, {disk_, clock_, workers_, entropy_, log_, *metrics_});
+    if (!opened.ok()) return std::move(opened).error();
+    engine_ = std::move(opened).value();
+    return {};
+  }
+
+  stream::ShardId create_stream(const std::string& name) {
+    Waiter<Result<stream::CatalogRef>> waiter;
+    stream::ShardId id = 0;
+    engine_->update_catalog(
+        [&](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+          stream::CatalogChange change;
+          change.put.resize(1);
+          change.put[0].id = catalog.next_id;
+          change.put[0].name = name;
+          id = catalog.next_id + 1;
+          change.put[0].shards.push_back({.id = id, .last_hash_key = kUint128Max});
+          change.ids_used = 2;
+          return change;
+        },
+        waiter.callback());
+    EXPECT_TRUE(waiter.wait().ok());
+    return id;
+  }
+
+  static stream::AppendItem item(stream::ShardId shard, std::string_view data) {
+    stream::RecordBatchBuilder builder(stream::kBatchHeaderSize + 64 + data.size());
+    builder.add({.partition_key = "k", .data = data});
+    return {shard, 1, std::move(builder).finish()};
+  }
+
+  Result<stream::Appended> append(stream::ShardId shard, std::string_view data) {
+    Waiter<std::vector<Result<stream::Appended>>> waiter;
+    std::vector<stream::AppendItem> items;
+    items.push_back(item(shard, data));
+    engine_->append(std::move(items), waiter.callback());
+    return waiter.wait().front();
+  }
+
+  Result<stream::ReadResult> read(stream::ShardId shard, std::uint64_t from) {
+    Waiter<Result<stream::ReadResult>> waiter;
+    engine_->read({shard, stream::Position{from}}, waiter.callback());
+    return waiter.wait();
+  }
+
+  // Position → data of everything from the horizon to the tip.
+  std::map<std::uint64_t, std::string> read_all(stream::ShardId shard) {
+    std::map<std::uint64_t, std::string> found;
+    std::uint64_t from = 0;
+    while (true) {
+      const auto result = read(shard, from);
+      if (!result.ok()) {
+        ADD_FAILURE() << result.error().message;
+        return found;
+      }
+      for (const auto& batch : result->batches) {
+        stream::RecordBatchReader reader(batch.payload);
+        for (std::uint32_t i = 0; i < batch.count; ++i)
+          EXPECT_TRUE(
+              found.emplace(batch.first.value + i, std::string(reader.next()->data)).second);
+      }
+      from = result->next.value;
+      if (result->next == result->tip) return found;
+    }
+  }
+
+  EmbeddedOptions options_;
+  FaultyDisk disk_;
+  MovableClock clock_;
+  io::ThreadWorkers workers_;
+  io::SystemEntropy entropy_;
+  io::SilentLog log_;
+  std::unique_ptr<metrics::Registry> metrics_;
+  std::unique_ptr<stream::Engine> engine_;
+};
+
+std::string data_of(int number) { return fmt::format("{:06}", number) + std::string(700, 'x'); }
+
+TEST_F(EmbeddedEngineTest, KeepsWhatItAcknowledgedThroughSegmentsAndRestarts) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  const auto b = create_stream("b");
+  std::map<std::uint64_t, std::string> expected;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 300; ++i) {  // three journal files a round
+      const auto appended = append(a, data_of(round * 1000 + i));
+      ASSERT_TRUE(appended.ok()) << appended.error().message;
+      EXPECT_TRUE(expected.emplace(appended->first.value, data_of(round * 1000 + i)).second);
+      if (i % 50 == 0) {
+        EXPECT_TRUE(append(b, "other").ok());
+      }
+    }
+    EXPECT_EQ(read_all(a), expected);
+    ASSERT_TRUE(open().ok());
+    EXPECT_EQ(read_all(a), expected);
+    EXPECT_EQ(read_all(b).size(), 6u * static_cast<unsigned>(round + 1));
+  }
+  EXPECT_FALSE(std::filesystem::is_empty(options_.directory + "/segments"));
+  EXPECT_EQ(engine_->catalog()->streams.size(), 2u);
+}
+
+TEST_F(EmbeddedEngineTest, RefusesToReadBeyondTheTip) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  ASSERT_TRUE(append(a, "x").ok());
+  EXPECT_TRUE(read(a, 1)->batches.empty());
+  EXPECT_EQ(read(a, 2).error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(read(a + 100, 0).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(append(a + 100, "x").error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(EmbeddedEngineTest, ASecondProcessIsRefused) {
+  ASSERT_TRUE(open().ok());
+  metrics::Registry metrics;
+  const auto second =
+      open_embedded_engine(options_, {disk_, clock_, workers_, entropy_, log_, metrics});
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, ErrorCode::kBusy);
+}
+
+TEST_F(EmbeddedEngineTest, AFailedSyncIsFinalUntilARestart) {
+  disk_.fault.match = ".journal";
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  ASSERT_TRUE(append(a, "kept").ok());
+  disk_.fault.fail_sync = true;
+  EXPECT_EQ(append(a, "lost").error().code, ErrorCode::kIo);
+  disk_.fault.fail_sync = false;
+  const auto after = append(a, "refused");
+  EXPECT_EQ(after.error().code, ErrorCode::kIo);
+  EXPECT_THAT(after.error().message, testing::HasSubstr("writes stopped until a restart"));
+  EXPECT_FALSE(engine_->writable().ok());
+  EXPECT_EQ(read_all(a).size(), 1u) << "reads go on, of what is durable alone";
+  ASSERT_TRUE(open().ok());
+  EXPECT_EQ(read_all(a).at(0), "kept");
+  EXPECT_TRUE(append(a, "again").ok());
+}
+
+TEST_F(EmbeddedEngineTest, GoesOnWhenSpaceReturns) {
+  disk_.fault.match = ".segment.new";
+  disk_.fault.code = ErrorCode::kNoSpace;
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  disk_.fault.fail_write = true;
+  std::map<std::uint64_t, std::string> expected;
+  std::optional<Error> refused;
+  for (int i = 0; i < 2000 && !refused; ++i) {
+    const auto appended = append(a, data_of(i));
+    if (appended.ok()) expected[appended->first.value] = data_of(i);
+    if (!appended.ok()) refused = appended.error();
+  }
+  ASSERT_TRUE(refused.has_value()) << "the journal is bounded";
+  EXPECT_EQ(refused->code, ErrorCode::kNoSpace);
+  EXPECT_EQ(read_all(a), expected);
+  disk_.fault.fail_write = false;
+  auto appended = append(a, "after");
+  for (; !appended.ok(); appended = append(a, "after"))
+    ASSERT_EQ(appended.error().code, ErrorCode::kNoSpace);
+  expected[appended->first.value] = "after";
+  EXPECT_EQ(read_all(a), expected);
+}
+
+TEST_F(EmbeddedEngineTest, ATornLastFrameIsCutAndDamageIsNot) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(append(a, data_of(i)).ok());
+  engine_.reset();
+  const std::string journal = options_.directory + "/journal/0000000000000001.journal";
+  std::ifstream in(journal, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  const std::size_t last = bytes.rfind(data_of(9));
+  const std::size_t middle = bytes.find(data_of(4));
+  ASSERT_NE(last, std::string::npos);
+  const auto write_with_flip = [&](std::size_t at) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    std::ofstream(journal, std::ios::binary) << damaged;
+  };
+  write_with_flip(middle);
+  const auto opened = open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(opened.error().message, testing::HasSubstr(journal));
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("damaged"));
+  write_with_flip(last);
+  ASSERT_TRUE(open().ok());
+  EXPECT_EQ(read_all(a).size(), 9u);
+}
+
+TEST_F(EmbeddedEngineTest, RecordsExpireExactlyWhenTheirRetentionEnds) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(append(a, data_of(i)).ok());
+  clock_.ahead_ms = std::int64_t{23} * 3'600'000;
+  ASSERT_TRUE(append(a, "later").ok());
+  EXPECT_EQ(read_all(a).size(), 301u);
+  clock_.ahead_ms = std::int64_t{24} * 3'600'000 + 60'000;
+  EXPECT_EQ(read_all(a), (std::map<std::uint64_t, std::string>{{300, "later"}}));
+  Waiter<Result<stream::Position>> horizon;
+  engine_->find_trim_horizon(a, horizon.callback());
+  EXPECT_EQ(horizon.wait()->value, 300u);
+  ASSERT_TRUE(open().ok());
+  EXPECT_EQ(append(a, "next")->first.value, 301u) << "positions go on";
+}
+
+TEST_F(EmbeddedEngineTest, ACloseCarriesTheEndAndItsChildrenComeLater) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  ASSERT_TRUE(append(a, "x").ok());
+  Waiter<Result<stream::CatalogRef>> waiter;
+  engine_->update_catalog(
+      [&](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+        stream::CatalogChange change;
+        change.put.push_back(*catalog.find("a"));
+        change.close = {a};
+        change.put[0].shards.push_back({.id = catalog.next_id, .index = 1, .parent = 0});
+        change.ids_used = 1;
+        return change;
+      },
+      waiter.callback());
+  const auto changed = waiter.wait();
+  ASSERT_TRUE(changed.ok());
+  for (int restart = 0; restart < 2; ++restart) {
+    const auto stream = engine_->catalog()->find("a");
+    EXPECT_EQ(stream->shards[0].ended->end.value, 1u);
+    EXPECT_GT(stream->shards[1].created_seconds,
+              to_millis(stream->shards[0].ended->closed_at) / 1000);
+    EXPECT_EQ(append(a, "y").error().code, ErrorCode::kClosed);
+    EXPECT_TRUE(read(a, 1)->ended);
+    EXPECT_TRUE(append(stream->shards[1].id, "z").ok());
+    ASSERT_TRUE(open().ok());
+  }
+}
+
+TEST_F(EmbeddedEngineTest, ManyThreadsAppendAndRead) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 150; ++i) EXPECT_TRUE(append(a, data_of(t * 1000 + i)).ok());
+    });
+  }
+  threads.emplace_back([&] {
+    std::size_t seen = 0;
+    while (seen < 450) {
+      const auto now = read_all(a).size();
+      EXPECT_GE(now, seen);
+      seen = now;
+    }
+  });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(read_all(a).size(), 450u);
+}
+
+}  // namespace
+}  // namespace spillway::engine
