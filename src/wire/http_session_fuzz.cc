@@ -1,0 +1,67 @@
+// Arbitrary bytes in arbitrary pieces, over both HTTP sessions. The first byte chooses the
+// protocol, the second how the rest is cut. Every request is answered when it ends.
+#include <cstddef>
+#include <cstdint>
+#include <set>
+
+#include "base/assert.h"
+#include "wire/http.h"
+
+namespace {
+
+using namespace spillway;
+
+class Answerer final : public wire::RequestSink {
+ public:
+  void on_head(wire::RequestId id, wire::RequestHead) override {
+    SPILLWAY_ASSERT(open_.insert(id).second);
+  }
+  void on_body(wire::RequestId id, std::string_view) override {
+    SPILLWAY_ASSERT(open_.count(id) == 1);
+  }
+  void on_end(wire::RequestId id) override {
+    SPILLWAY_ASSERT(open_.count(id) == 1);
+    ended_.push_back(id);
+  }
+  void on_abort(wire::RequestId id) override {
+    SPILLWAY_ASSERT(open_.erase(id) == 1);
+    std::erase(ended_, id);
+  }
+
+  void answer_all(wire::ServerSession& session) {
+    for (const auto id : std::exchange(ended_, {})) {
+      open_.erase(id);
+      wire::Response response;
+      response.body.push_back(SharedBytes::copy_of("answer"));
+      session.respond(id, std::move(response));
+    }
+  }
+
+ private:
+  std::set<wire::RequestId> open_;
+  std::vector<wire::RequestId> ended_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 2) return 0;
+  Answerer answerer;
+  wire::HttpLimits limits;
+  limits.body_bytes = 1 << 16;
+  const std::string date;
+  const auto session = data[0] % 2 == 0 ? wire::make_http1_session(answerer, limits, date)
+                                        : wire::make_http2_session(answerer, limits, date);
+  const std::size_t piece = 1 + data[1];
+  std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
+  while (!rest.empty() && session->wants_input()) {
+    const auto fed = session->receive(rest.substr(0, piece));
+    rest.remove_prefix(std::min(piece, rest.size()));
+    answerer.answer_all(*session);
+    for (auto output = session->pending_output(); !output.empty();
+         output = session->pending_output())
+      session->sent(output.front().size());
+    if (!fed.ok() || session->finished()) break;
+  }
+  return 0;
+}

@@ -1,0 +1,25 @@
+// Arbitrary bodies against every input shape: decoded and validated, or refused.
+#include <cstddef>
+#include <cstdint>
+
+#include "base/assert.h"
+#include "wire/kinesis_shapes.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace spillway::wire;
+  const Shape* const shapes[] = {
+      &kinesis::kCreateStreamInput,     &kinesis::kDeleteStreamInput,
+      &kinesis::kDescribeStreamInput,   &kinesis::kGetRecordsInput,
+      &kinesis::kGetShardIteratorInput, &kinesis::kListShardsInput,
+      &kinesis::kListStreamsInput,      &kinesis::kPutRecordInput,
+      &kinesis::kPutRecordsInput,       &kinesis::kDescribeStreamSummaryInput};
+  std::string body(reinterpret_cast<const char*>(data), size);
+  body.reserve(size + kJsonPadding);
+  for (const Shape* shape : shapes) {
+    const auto value = decode_json(body, *shape);
+    if (!value.ok()) continue;
+    SPILLWAY_ASSERT(value->children.size() == shape->members.size());
+    SPILLWAY_ASSERT(violations(*value).size() <= 10);
+  }
+  return 0;
+}
