@@ -22,7 +22,11 @@ bool is_loopback(std::string_view address) {
          address.starts_with("[::1]:");
 }
 
-Status check_listen(const ServeConfig& config) {
+Status check_config(const ServeConfig& config) {
+  if (config.limits != "none") {
+    return Error{ErrorCode::kUnsupported,
+                 "this build does not enforce serve.limits = \"aws\": leave it at \"none\""};
+  }
   if (!config.keys.empty() || is_loopback(config.listen)) return {};
   return Error{ErrorCode::kDenied,
                fmt::format("without access keys a region listens on loopback only, not on {}: add "
@@ -67,7 +71,7 @@ void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline) {
 
 Status run_region(const Config& config) {
   const ServeConfig& serve = config.serve;
-  SPILLWAY_TRY(check_listen(serve));
+  SPILLWAY_TRY(check_config(serve));
   const auto log = io::make_stderr_log(log_format(config.log), log_level(config.log));
   io::PosixDisk disk;
   io::SystemClock clock;
