@@ -25,6 +25,7 @@ bool is_segment_name(std::string_view name) {
 
 // What a read still has to deliver.
 struct Segment::Wanted {
+  std::uint64_t shard = 0;
   std::uint64_t from = 0;
   std::uint64_t records = 0;
   std::size_t bytes = 0;
@@ -219,6 +220,7 @@ Status Segment::append_batches(const IndexEntry& entry, std::string_view block,
   std::int64_t arrival_ms = entry.first_arrival_ms;
   while (!reader.rest().empty()) {
     Batch batch;
+    batch.shard = wanted.shard;
     batch.count = reader.integer<std::uint32_t>();
     batch.first = reader.integer<std::uint64_t>();
     batch.arrival_ms = reader.integer<std::int64_t>();
@@ -243,18 +245,20 @@ Status Segment::read(const Extent& extent, std::uint64_t from, std::uint64_t max
   SPILLWAY_ASSIGN(std::uint32_t number,
                   search(extent, [from](const IndexEntry& entry) { return entry.end > from; }));
   const std::uint32_t index_end = extent.index_first + extent.index_count;
-  Wanted wanted{from, max_records, max_bytes};
+  Wanted wanted{extent.shard, from, max_records, max_bytes};
+  std::uint64_t end = extent.first;
   while (number < index_end && !wanted.satisfied()) {
     SPILLWAY_ASSIGN(const auto run, run_of(number, index_end, wanted));
+    if (run.front().first < end || run.back().end > extent.end)
+      return damaged(index_offset_ + std::uint64_t{number} * kSegmentEntrySize, "an index entry");
+    end = run.back().end;
     SPILLWAY_ASSIGN(const SharedBytes memory, load(run));
-    const std::size_t before = out.size();
     std::string_view rest = memory.view();
     for (const IndexEntry& entry : run) {
       if (wanted.satisfied()) break;
       SPILLWAY_TRY(append_batches(entry, rest.substr(0, entry.plain_size()), memory, wanted, out));
       rest.remove_prefix(entry.plain_size());
     }
-    for (std::size_t i = before; i < out.size(); ++i) out[i].shard = extent.shard;
     number += static_cast<std::uint32_t>(run.size());
   }
   return {};
@@ -270,7 +274,7 @@ Result<std::optional<std::uint64_t>> Segment::find_by_time(const Extent& extent,
   const IndexEntry& entry = entries.front();
   SPILLWAY_ASSIGN(const SharedBytes block, load(entries));
   std::vector<Batch> batches;
-  Wanted all{0, UINT64_MAX, SIZE_MAX};
+  Wanted all{extent.shard, 0, UINT64_MAX, SIZE_MAX};
   SPILLWAY_TRY(append_batches(entry, block.view(), block, all, batches));
   for (const auto& batch : batches)
     if (batch.arrival_ms >= time_ms) return std::optional(batch.first);

@@ -138,6 +138,22 @@ TEST(Segment, DamageIsNeverAnswered) {
   }
 }
 
+TEST(Segment, GivesWhatStandsBeforeADamagedBlock) {
+  Samples samples(3);
+  CrashDisk disk;
+  const SegmentRef segment = write(disk, {1, 1}, 0, samples.more(3'000, 1, 4'000));
+  const auto extent = *segment->find(10);
+  std::string& bytes = disk.content(segment->path());
+  bytes[bytes.size() / 10 * 9] ^= 1;
+  std::vector<Batch> found;
+  EXPECT_EQ(segment->read(*extent, 0, UINT64_MAX, SIZE_MAX, found).error().code,
+            ErrorCode::kCorrupt);
+  const auto& all = samples.all().at(10);
+  ASSERT_GT(found.size(), all.size() / 2);
+  ASSERT_LT(found.size(), all.size() * 9 / 10);
+  EXPECT_TRUE(std::equal(found.begin(), found.end(), all.begin()));
+}
+
 TEST(Segment, NamesFileAndOffsetOfADamagedBlock) {
   Samples samples(3);
   CrashDisk disk;
