@@ -1,0 +1,191 @@
+#include "wire/aggregate.h"
+
+#include <cstdint>
+#include <limits>
+#include <unordered_map>
+
+#include "base/digest.h"
+
+namespace spillway::wire {
+namespace {
+
+constexpr std::string_view kMagic = "\xf3\x89\x9a\xc2";
+constexpr std::size_t kDigestSize = sizeof(Md5Digest);
+
+// Protobuf's wire types.
+enum WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
+
+struct Field {
+  std::uint32_t number = 0;
+  std::uint32_t type = 0;
+  std::uint64_t integer = 0;  // of a varint
+  std::string_view bytes;     // of a byte string
+};
+
+// Takes the fields off a message one by one; ok() is false once the bytes are no message.
+class FieldReader {
+ public:
+  explicit FieldReader(std::string_view message) : rest_(message) {}
+
+  bool next(Field& field) {
+    if (rest_.empty() || !ok_) return false;
+    const std::uint64_t key = varint();
+    field.number = static_cast<std::uint32_t>(key >> 3);
+    field.type = static_cast<std::uint32_t>(key & 7);
+    if (key >> 3 == 0 || key > std::numeric_limits<std::uint32_t>::max()) ok_ = false;
+    switch (field.type) {
+      case kVarint:
+        field.integer = varint();
+        break;
+      case kBytes:
+        field.bytes = take(varint());
+        break;
+      case kFixed64:
+        take(8);
+        break;
+      case kFixed32:
+        take(4);
+        break;
+      default:  // groups, which the format never had
+        ok_ = false;
+    }
+    return ok_;
+  }
+  bool ok() const { return ok_; }
+
+ private:
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      const auto byte = take(1);
+      if (byte.empty()) return 0;
+      const auto bits = static_cast<unsigned char>(byte[0]);
+      value |= std::uint64_t{bits & 127U} << shift;
+      if (bits < 128) return value;
+    }
+    ok_ = false;
+    return 0;
+  }
+  std::string_view take(std::uint64_t size) {
+    if (size > rest_.size()) {
+      ok_ = false;
+      return {};
+    }
+    const auto taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
+
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+using Table = std::vector<std::string_view>;
+
+std::optional<UserRecord> read_record(std::string_view message, const Table& keys,
+                                      const Table& hash_keys) {
+  std::optional<std::uint64_t> key;
+  std::optional<std::uint64_t> hash_key;
+  std::optional<std::string_view> data;
+  FieldReader reader(message);
+  for (Field field; reader.next(field);) {
+    if (field.number == 1 && field.type == kVarint) key = field.integer;
+    if (field.number == 2 && field.type == kVarint) hash_key = field.integer;
+    if (field.number == 3 && field.type == kBytes) data = field.bytes;
+  }
+  if (!reader.ok() || !key || *key >= keys.size() || !data) return std::nullopt;
+  UserRecord record{keys[*key], *data, std::nullopt};
+  if (hash_key) {
+    if (*hash_key >= hash_keys.size()) return std::nullopt;
+    record.explicit_hash_key = hash_keys[*hash_key];
+  }
+  return record;
+}
+
+void append_varint(std::string& to, std::uint64_t value) {
+  for (; value >= 128; value >>= 7) to.push_back(static_cast<char>(value | 128));
+  to.push_back(static_cast<char>(value));
+}
+
+void append_integer(std::string& to, std::uint32_t number, std::uint64_t value) {
+  append_varint(to, number << 3 | kVarint);
+  append_varint(to, value);
+}
+
+void append_bytes(std::string& to, std::uint32_t number, std::string_view bytes) {
+  append_varint(to, number << 3 | kBytes);
+  append_varint(to, bytes.size());
+  to += bytes;
+}
+
+// The strings of one of the two tables, each once, in the order of their first use.
+class TableWriter {
+ public:
+  TableWriter(std::string& to, std::uint32_t number) : to_(to), number_(number) {}
+  std::uint64_t index_of(std::string_view text) {
+    const auto [found, is_new] = indexes_.emplace(text, indexes_.size());
+    if (is_new) append_bytes(to_, number_, text);
+    return found->second;
+  }
+
+ private:
+  std::string& to_;
+  const std::uint32_t number_;
+  std::unordered_map<std::string_view, std::uint64_t> indexes_;
+};
+
+}  // namespace
+
+std::optional<std::vector<UserRecord>> split_aggregate(std::string_view data) {
+  if (data.size() < kMagic.size() + kDigestSize || !data.starts_with(kMagic)) return std::nullopt;
+  const auto message = data.substr(kMagic.size(), data.size() - kMagic.size() - kDigestSize);
+  const auto digest = md5(message);
+  if (data.substr(data.size() - kDigestSize) !=
+      std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()))
+    return std::nullopt;
+
+  // Fields may come in any order: the tables first, then the records that refer to them.
+  Table keys;
+  Table hash_keys;
+  std::vector<std::string_view> messages;
+  FieldReader reader(message);
+  for (Field field; reader.next(field);) {
+    if (field.type != kBytes) continue;
+    if (field.number == 1) keys.push_back(field.bytes);
+    if (field.number == 2) hash_keys.push_back(field.bytes);
+    if (field.number == 3) messages.push_back(field.bytes);
+  }
+  if (!reader.ok()) return std::nullopt;
+  std::vector<UserRecord> records;
+  records.reserve(messages.size());
+  for (const auto one : messages) {
+    const auto record = read_record(one, keys, hash_keys);
+    if (!record) return std::nullopt;
+    records.push_back(*record);
+  }
+  return records;
+}
+
+std::string make_aggregate(std::span<const UserRecord> records) {
+  std::string tables;
+  std::string hash_tables;
+  std::string messages;
+  TableWriter keys(tables, 1);
+  TableWriter hash_keys(hash_tables, 2);
+  std::string message;
+  for (const auto& record : records) {
+    message.clear();
+    append_integer(message, 1, keys.index_of(record.partition_key));
+    if (record.explicit_hash_key)
+      append_integer(message, 2, hash_keys.index_of(*record.explicit_hash_key));
+    append_bytes(message, 3, record.data);
+    append_bytes(messages, 3, message);
+  }
+  const std::string body = tables + hash_tables + messages;
+  const auto digest = md5(body);
+  std::string aggregate(kMagic);
+  aggregate += body;
+  return aggregate.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+}
+
+}  // namespace spillway::wire
