@@ -2,6 +2,10 @@
 
 namespace spillway::io {
 
+Result<std::uint64_t> Disk::file_id(const std::string& path) {
+  return Error{ErrorCode::kUnsupported, fmt::format("{}: this disk doesn't name its files", path)};
+}
+
 Result<std::string> read_file(Disk& disk, const std::string& path, std::size_t limit) {
   constexpr std::size_t kChunk = 64 * 1024;
   SPILLWAY_ASSIGN(auto file, disk.open(path, OpenMode::kRead));

@@ -70,6 +70,9 @@ class Disk {
   // Creates `path` if need be and locks it against every other process and File; kBusy, naming the
   // holder's process id where it can be had, if it is locked.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
+  // Names the file at `path` for as long as it exists, whatever it is renamed to; a file that takes
+  // its place has another name. kNotFound; kUnsupported where the disk can't tell.
+  virtual Result<std::uint64_t> file_id(const std::string& path);
   // Bytes that may still be written in the file system of `directory`.
   virtual Result<std::uint64_t> free_space(const std::string& directory) = 0;
 };

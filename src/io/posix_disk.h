@@ -14,6 +14,8 @@ class PosixDisk final : public Disk {
   Status make_directory(const std::string& path) override;
   Status sync_directory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+  // The inode and its device.
+  Result<std::uint64_t> file_id(const std::string& path) override;
   Result<std::uint64_t> free_space(const std::string& directory) override;
 };
 

@@ -1,0 +1,168 @@
+#include "broker/file_follower.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace spillway::broker {
+namespace {
+
+constexpr std::size_t kReadBytes = 64 * 1024;
+
+}  // namespace
+
+FileFollower::FileFollower(io::Disk& disk, std::string path, std::optional<FilePlace> resume)
+    : disk_(disk), path_(std::move(path)), resume_(resume) {}
+
+Result<FileFollower::Opened> FileFollower::open(const std::string& path) const {
+  // The file may be replaced between the two calls: the same name before and after says that what
+  // was opened has it.
+  constexpr int kTries = 8;
+  for (int i = 0; i < kTries; ++i) {
+    SPILLWAY_ASSIGN(const auto before, disk_.file_id(path));
+    SPILLWAY_ASSIGN(auto file, disk_.open(path, io::OpenMode::kRead));
+    SPILLWAY_ASSIGN(const auto after, disk_.file_id(path));
+    if (before == after) return Opened{std::move(file), before};
+  }
+  return Error{ErrorCode::kBusy, path + " is being replaced all the time"};
+}
+
+void FileFollower::begin_reading(Opened opened, std::uint64_t offset) {
+  file_ = std::move(opened.file);
+  id_ = opened.id;
+  line_begin_ = offset;
+  pending_.clear();
+  in_cut_line_ = skip_to_line_ = replaced_ = false;
+}
+
+Status FileFollower::open_first() {
+  SPILLWAY_ASSIGN(auto opened, open(path_));
+  SPILLWAY_ASSIGN(const auto size, opened.file->size());
+  if (!first_open_) {
+    begin_reading(std::move(opened), 0);
+    return {};
+  }
+  first_open_ = false;
+  if (!resume_) {
+    const auto offset = size > kFirstBytesMax ? size - kFirstBytesMax : 0;
+    begin_reading(std::move(opened), offset);
+    skip_to_line_ = offset > 0;
+    skipped_bytes_ += offset;
+    return {};
+  }
+  if (resume_->file_id == opened.id) {
+    if (resume_->offset > size) ++truncations_;
+    begin_reading(std::move(opened), resume_->offset > size ? 0 : resume_->offset);
+    return {};
+  }
+  // Rotated while nobody followed: what is left of the old file comes first.
+  ++rotations_;
+  if (auto old = open(path_ + ".1"); old.ok() && old->id == resume_->file_id) {
+    begin_reading(*std::move(old), resume_->offset);
+    replaced_ = true;
+    return {};
+  }
+  begin_reading(std::move(opened), 0);
+  return {};
+}
+
+Result<std::vector<FollowedLine>> FileFollower::poll(std::size_t lines_max) {
+  std::vector<FollowedLine> lines;
+  if (file_ == nullptr) SPILLWAY_TRY(open_first());
+  while (lines.size() < lines_max) {
+    const bool knew_of_replacement = replaced_;
+    SPILLWAY_ASSIGN(const bool more, read_more(lines, lines_max));
+    if (more) continue;
+    SPILLWAY_ASSIGN(const bool replaced, was_replaced());
+    if (!replaced) break;
+    if (!knew_of_replacement) break;  // its writer may not have noticed yet: once more
+    // The old file's last line may have no newline, and will get none.
+    if (!pending_.empty() && !in_cut_line_) take_line(lines, pending_.size(), false);
+    file_ = nullptr;
+    auto opened = open_first();
+    if (!opened.ok()) {
+      if (lines.empty()) return std::move(opened).error();
+      break;
+    }
+  }
+  return lines;
+}
+
+Result<bool> FileFollower::read_more(std::vector<FollowedLine>& lines, std::size_t lines_max) {
+  const auto before = lines.size();
+  take_lines(lines, lines_max);  // left from the last poll
+  if (lines.size() > before) return true;
+  const std::uint64_t offset = line_begin_ + pending_.size();
+  const std::size_t kept = pending_.size();
+  pending_.resize(kept + kReadBytes);
+  auto read = file_->read_at(offset, std::span(pending_).subspan(kept));
+  pending_.resize(kept + (read.ok() ? *read : 0));
+  if (!read.ok()) {
+    file_ = nullptr;  // opened anew by the next poll, where it was left
+    resume_ = FilePlace{id_, line_begin_};
+    first_open_ = true;
+    return std::move(read).error();
+  }
+  if (*read > 0) {
+    take_lines(lines, lines_max);
+    return true;
+  }
+  SPILLWAY_ASSIGN(const auto size, file_->size());
+  if (size >= offset) return false;
+  ++truncations_;
+  line_begin_ = 0;
+  pending_.clear();
+  in_cut_line_ = skip_to_line_ = false;
+  return true;
+}
+
+void FileFollower::take_lines(std::vector<FollowedLine>& lines, std::size_t lines_max) {
+  while (lines.size() < lines_max) {
+    const auto newline = pending_.find('\n');
+    if (newline != std::string::npos) {
+      take_line(lines, newline, true);
+    } else if (pending_.size() > kLineBytesMax) {
+      take_line(lines, kLineBytesMax, false);
+      in_cut_line_ = true;
+    } else {
+      return;
+    }
+  }
+}
+
+// Tells the first `size` bytes of pending_, or drops them where they belong to no line to be told.
+void FileFollower::take_line(std::vector<FollowedLine>& lines, std::size_t size,
+                             bool with_newline) {
+  const std::size_t taken = size + (with_newline ? 1 : 0);
+  const bool dropped = in_cut_line_ || skip_to_line_;
+  if (dropped) {
+    skipped_bytes_ += taken;
+  } else {
+    FollowedLine line;
+    line.cut = size > kLineBytesMax || (!with_newline && size == kLineBytesMax);
+    line.text = pending_.substr(0, std::min(size, kLineBytesMax));
+    if (line.text.ends_with('\r')) line.text.pop_back();
+    line.begin = {id_, line_begin_};
+    line.behind = {id_, line_begin_ + taken};
+    lines.push_back(std::move(line));
+  }
+  if (with_newline) in_cut_line_ = skip_to_line_ = false;
+  pending_.erase(0, taken);
+  line_begin_ += taken;
+}
+
+Result<bool> FileFollower::was_replaced() {
+  const auto now = disk_.file_id(path_);
+  if (!now.ok()) {
+    // Between the rename and the new file there is none: the old one is still followed.
+    if (now.error().code == ErrorCode::kNotFound) return false;
+    return now.error();
+  }
+  if (*now == id_) return false;
+  if (!replaced_) {
+    replaced_ = true;
+    ++rotations_;
+  }
+  return true;
+}
+
+}  // namespace spillway::broker

@@ -1,0 +1,214 @@
+#include "broker/file_follower.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/random.h"
+#include "broker/file_places.h"
+#include "io/posix_disk.h"
+
+namespace spillway::broker {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class FileFollowerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/spillway-follower-XXXXXX";
+    directory_ = mkdtemp(name);
+    path_ = directory_ + "/log";
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  void append(std::string_view text) const { append_to(path_, text); }
+  static void append_to(const std::string& path, std::string_view text) {
+    std::ofstream(path, std::ios::app | std::ios::binary) << text;
+  }
+  void rotate() const { std::filesystem::rename(path_, path_ + ".1"); }
+
+  static std::vector<std::string> texts(Result<std::vector<FollowedLine>> lines) {
+    EXPECT_TRUE(lines.ok()) << lines.error().message;
+    std::vector<std::string> all;
+    if (lines.ok())
+      for (auto& line : *lines) all.push_back(std::move(line.text));
+    return all;
+  }
+
+  io::PosixDisk disk_;
+  std::string directory_;
+  std::string path_;
+};
+
+TEST_F(FileFollowerTest, TellsWholeLinesOnly) {
+  append("one\ntwo\r\nthr");
+  FileFollower follower(disk_, path_, std::nullopt);
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("one", "two"));
+  EXPECT_THAT(texts(follower.poll(100)), IsEmpty());
+  append("ee\n\n");
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("three", ""));
+}
+
+TEST_F(FileFollowerTest, WaitsForAFileThatIsNotThereYet) {
+  FileFollower follower(disk_, path_, std::nullopt);
+  const auto nothing = follower.poll(100);
+  ASSERT_FALSE(nothing.ok());
+  EXPECT_EQ(nothing.error().code, ErrorCode::kNotFound);
+  append("first\n");
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("first"));
+}
+
+TEST_F(FileFollowerTest, TakesNoMoreLinesThanAsked) {
+  append("1\n2\n3\n4\n5\n");
+  FileFollower follower(disk_, path_, std::nullopt);
+  EXPECT_THAT(texts(follower.poll(2)), ElementsAre("1", "2"));
+  EXPECT_THAT(texts(follower.poll(0)), IsEmpty());
+  EXPECT_THAT(texts(follower.poll(2)), ElementsAre("3", "4"));
+  EXPECT_THAT(texts(follower.poll(2)), ElementsAre("5"));
+}
+
+TEST_F(FileFollowerTest, ReadsTheOldFileToItsEndAfterARotation) {
+  append("a\n");
+  FileFollower follower(disk_, path_, std::nullopt);
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("a"));
+  append("b\n");
+  rotate();
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("b"));  // there is no new file yet
+  append("d\n");
+  append_to(path_ + ".1", "c\nlast");  // the writer had not noticed
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("c"));
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("last", "d"));
+  EXPECT_EQ(follower.rotations(), 1u);
+}
+
+TEST_F(FileFollowerTest, BeginsAnewAfterATruncation) {
+  append("a long line\n");
+  FileFollower follower(disk_, path_, std::nullopt);
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("a long line"));
+  std::filesystem::resize_file(path_, 0);
+  append("b\n");
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("b"));
+  EXPECT_EQ(follower.truncations(), 1u);
+}
+
+TEST_F(FileFollowerTest, GoesOnWhereItWasAcknowledged) {
+  append("a\nb\nc\n");
+  FilePlace place;
+  {
+    FileFollower follower(disk_, path_, std::nullopt);
+    const auto lines = follower.poll(2);
+    ASSERT_TRUE(lines.ok());
+    place = lines->front().behind;  // only "a" was acknowledged
+  }
+  FileFollower again(disk_, path_, place);
+  EXPECT_THAT(texts(again.poll(100)), ElementsAre("b", "c"));
+
+  rotate();
+  append("d\n");
+  FileFollower rotated(disk_, path_, place);
+  EXPECT_THAT(texts(rotated.poll(100)), ElementsAre("b", "c", "d"));
+
+  std::filesystem::remove(path_ + ".1");
+  FileFollower lost(disk_, path_, place);
+  EXPECT_THAT(texts(lost.poll(100)), ElementsAre("d"));
+
+  FileFollower cut(disk_, path_, FilePlace{*disk_.file_id(path_), 1000});
+  EXPECT_THAT(texts(cut.poll(100)), ElementsAre("d"));
+  EXPECT_EQ(cut.truncations(), 1u);
+}
+
+TEST_F(FileFollowerTest, CutsLinesThatAreTooLong) {
+  const std::string longest(FileFollower::kLineBytesMax, 'x');
+  append(longest + "\n" + longest + "yyy\n" + longest + longest + longest + "zzz\nend\n");
+  FileFollower follower(disk_, path_, std::nullopt);
+  std::vector<FollowedLine> lines;
+  for (int i = 0; i < 10; ++i) {
+    auto more = follower.poll(100);
+    ASSERT_TRUE(more.ok());
+    std::move(more->begin(), more->end(), std::back_inserter(lines));
+  }
+  ASSERT_EQ(lines.size(), 4u);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(lines[i].text, longest);
+  EXPECT_FALSE(lines[0].cut);
+  EXPECT_TRUE(lines[1].cut);
+  EXPECT_TRUE(lines[2].cut);
+  EXPECT_EQ(lines[3].text, "end");
+  EXPECT_EQ(lines[3].behind.offset, std::filesystem::file_size(path_));
+}
+
+TEST_F(FileFollowerTest, BeginsNearTheEndOfALargeFile) {
+  std::string text;
+  while (text.size() < FileFollower::kFirstBytesMax + 1000) text += "0123456789\n";
+  append(text + "end\n");
+  FileFollower follower(disk_, path_, std::nullopt);
+  std::vector<std::string> all;
+  for (std::vector<std::string> some; !(some = texts(follower.poll(10'000))).empty();)
+    all.insert(all.end(), some.begin(), some.end());
+  ASSERT_FALSE(all.empty());
+  EXPECT_EQ(all.front(), "0123456789");
+  EXPECT_EQ(all.back(), "end");
+  EXPECT_LT(all.size() * 11, FileFollower::kFirstBytesMax);
+  EXPECT_GT(follower.skipped_bytes(), 1000u);
+}
+
+// Whatever the writer does between polls, every line comes once and in order.
+TEST_F(FileFollowerTest, TellsEveryLineOnceThroughRandomRotations) {
+  const std::uint64_t seed = 7;
+  Random random(seed);
+  FileFollower follower(disk_, path_, std::nullopt);
+  append("line 0\n");
+  int written = 1;
+  std::vector<std::string> told;
+  const auto poll = [&] {
+    for (auto& text : texts(follower.poll(1 + random.below(20)))) told.push_back(std::move(text));
+  };
+  for (int step = 0; step < 3000; ++step) {
+    const auto action = random.below(10);
+    if (action < 6) {
+      const auto line = "line " + std::to_string(written++) + "\n";
+      const auto half = random.below(line.size());
+      append(line.substr(0, half));
+      if (random.one_in(2)) poll();
+      append(line.substr(half));
+    } else if (action < 9) {
+      poll();
+    } else if (random.one_in(10)) {
+      // As logrotate does, at most once between two times that the follower has caught up.
+      for (int i = 0; i < 100; ++i) poll();
+      rotate();
+      append("line " + std::to_string(written++) + "\n");
+    }
+  }
+  for (int i = 0; i < 1000; ++i) poll();
+  ASSERT_EQ(told.size(), static_cast<std::size_t>(written)) << "seed " << seed;
+  for (int i = 0; i < written; ++i) ASSERT_EQ(told[i], "line " + std::to_string(i));
+  EXPECT_GT(follower.rotations(), 5u);
+}
+
+TEST(FilePlaces, AreReadAsWritten) {
+  const FilePlaces places = {{"/var/log/sys log", {7, 8}}, {"/x", {~std::uint64_t{0}, 0}}};
+  const auto text = encode(places);
+  EXPECT_EQ(text, "spillway file places 1\n7 8 /var/log/sys log\n18446744073709551615 0 /x\n");
+  const auto read = decode_file_places(text);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(*read, places);
+}
+
+TEST(FilePlaces, RefuseWhatIsNotTheirs) {
+  EXPECT_EQ(decode_file_places("spillway file places 2\nx\n").error().code,
+            ErrorCode::kUnsupported);
+  for (const auto* bad :
+       {"", "x", "spillway file places ", "spillway file places 1", "spillway file places 1\n1 2",
+        "spillway file places 1\n1 2 /x", "spillway file places 1\n1 x /x\n",
+        "spillway file places 1\n1 2 \n", "spillway file places 1\n\n"})
+    EXPECT_EQ(decode_file_places(bad).error().code, ErrorCode::kCorrupt) << bad;
+}
+
+}  // namespace
+}  // namespace spillway::broker
