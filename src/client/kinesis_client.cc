@@ -1,0 +1,309 @@
+#include "client/kinesis_client.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <list>
+#include <numeric>
+#include <span>
+#include <utility>
+
+#include "auth/sigv4.h"
+#include "client/connection_pool.h"
+#include "client/kinesis_json.h"
+#include "wire/shapes.h"
+
+namespace spillway::client {
+
+namespace {
+
+constexpr std::string_view kService = "kinesis";
+constexpr std::string_view kTargetPrefix = "Kinesis_20131202.";
+constexpr auto kFirstLook = milliseconds(20);  // at a stream that is being made
+constexpr auto kLongestLook = seconds(1);
+constexpr std::size_t kShownBytes = 300;  // of an answer that isn't the API's
+
+struct ErrorKind {
+  std::string_view type;
+  ErrorCode code;
+};
+
+// What the API's errors mean to callers; others go by the answer's status.
+constexpr ErrorKind kErrorKinds[] = {
+    {"ResourceNotFoundException", ErrorCode::kNotFound},
+    {"ResourceInUseException", ErrorCode::kExists},
+    {"LimitExceededException", ErrorCode::kThrottled},
+    {"ProvisionedThroughputExceededException", ErrorCode::kThrottled},
+    {"ThrottlingException", ErrorCode::kThrottled},
+    {"KMSThrottlingException", ErrorCode::kThrottled},
+    {"ExpiredIteratorException", ErrorCode::kExpired},
+    {"ExpiredNextTokenException", ErrorCode::kExpired},
+    {"ExpiredTokenException", ErrorCode::kDenied},
+    {"AccessDeniedException", ErrorCode::kDenied},
+    {"IncompleteSignatureException", ErrorCode::kDenied},
+    {"InvalidSignatureException", ErrorCode::kDenied},
+    {"MissingAuthenticationTokenException", ErrorCode::kDenied},
+    {"UnrecognizedClientException", ErrorCode::kDenied},
+    {"UnknownOperationException", ErrorCode::kUnsupported},
+};
+
+ErrorCode code_of(int status, std::string_view type) {
+  for (const auto& kind : kErrorKinds)
+    if (kind.type == type) return kind.code;
+  if (status >= 500) return ErrorCode::kIo;
+  if (status == 429) return ErrorCode::kThrottled;
+  if (status == 401 || status == 403) return ErrorCode::kDenied;
+  return ErrorCode::kInvalid;
+}
+
+bool may_succeed_later(ErrorCode code) {
+  return code == ErrorCode::kIo || code == ErrorCode::kThrottled;
+}
+
+std::string stream_body(std::string_view stream) {
+  std::string json = R"({"StreamName":)";
+  wire::append_json_string(json, stream);
+  return json + "}";
+}
+
+}  // namespace
+
+class KinesisClient::Impl {
+ public:
+  Impl(io::EventLoop& event_loop, ClientOptions client_options, Random seeded)
+      : loop(event_loop),
+        options(std::move(client_options)),
+        pool(loop, {options.endpoint, options.http2, options.connections_max,
+                    options.connect_timeout, options.request_timeout}),
+        random_(seeded) {}
+
+  void close() {
+    if (std::exchange(closed_, true)) return;
+    pool.close();
+    // Each that ends takes itself off the list.
+    while (!pauses_.empty()) std::exchange(pauses_.front().done, nullptr)(true);
+  }
+
+  // One operation, as often as it takes; the answer's body.
+  Task<Result<std::string>> call(std::string_view operation, std::string body);
+  // Waits before the try after the `attempt`th, counted from 1.
+  Task<void> back_off(std::uint32_t attempt);
+  Task<void> pause(nanoseconds delay);
+
+  io::EventLoop& loop;
+  const ClientOptions options;
+  ConnectionPool pool;
+
+ private:
+  struct Pause {
+    std::unique_ptr<io::Timer> timer;
+    UniqueFunction<void(bool)> done;
+  };
+
+  wire::RequestHead signed_head(std::string_view operation, std::string_view body);
+  Result<std::string> judge(std::string_view operation, Result<wire::ClientResponse> answer) const;
+
+  Random random_;
+  std::list<Pause> pauses_;
+  bool closed_ = false;
+};
+
+wire::RequestHead KinesisClient::Impl::signed_head(std::string_view operation,
+                                                   std::string_view body) {
+  wire::RequestHead head;
+  head.method = "POST";
+  head.target = "/";
+  head.headers = {{"Host", options.endpoint.authority},
+                  {"Content-Type", "application/x-amz-json-1.1"},
+                  {"X-Amz-Target", fmt::format("{}{}", kTargetPrefix, operation)},
+                  {"User-Agent", options.user_agent}};
+  auth::sign(head, body, options.credentials, options.region, kService, loop.wall_now());
+  return head;
+}
+
+Result<std::string> KinesisClient::Impl::judge(std::string_view operation,
+                                               Result<wire::ClientResponse> answer) const {
+  if (!answer.ok()) return context(operation, std::move(answer).error());
+  if (answer->status == 200) return std::move(answer->body);
+  auto [type, message] = parse_api_error(answer->body);
+  if (const auto* header = answer->find("x-amzn-errortype"); header != nullptr && type.empty())
+    type = header->substr(0, header->find(':'));
+  if (type.empty()) {
+    type = fmt::format("HTTP {} from {}", answer->status, options.endpoint.url);
+    message = answer->body.substr(0, kShownBytes);
+  }
+  std::string text = fmt::format("{}: {}: {}", operation, type, message);
+  if (const auto* id = answer->find("x-amzn-requestid"))
+    text += fmt::format(" (request id {})", *id);
+  return Error{code_of(answer->status, type), std::move(text)};
+}
+
+Task<Result<std::string>> KinesisClient::Impl::call(std::string_view operation, std::string body) {
+  for (std::uint32_t attempt = 1;; ++attempt) {
+    if (closed_) co_return Error{ErrorCode::kClosed, "the client was closed"};
+    auto answered = callback<Result<wire::ClientResponse>>([&](AnswerDone done) {
+      pool.request(signed_head(operation, body), body, std::move(done));
+    });
+    auto answer = co_await answered;
+    auto result = judge(operation, std::move(answer));
+    if (result.ok() || !may_succeed_later(result.error().code) || attempt >= options.attempts_max)
+      co_return result;
+    co_await back_off(attempt);
+  }
+}
+
+Task<void> KinesisClient::Impl::back_off(std::uint32_t attempt) {
+  const auto doubled = options.backoff_first * (std::int64_t{1} << std::min(attempt - 1, 20U));
+  const auto longest = std::min(doubled, options.backoff_max);
+  co_await pause(nanoseconds(random_.between(0, longest.count())));
+}
+
+Task<void> KinesisClient::Impl::pause(nanoseconds delay) {
+  if (closed_) co_return;
+  const auto entry = pauses_.emplace(pauses_.end());
+  entry->timer = loop.make_timer();
+  auto over = callback<bool>([entry, delay](UniqueFunction<void(bool)> done) {
+    entry->done = std::move(done);
+    entry->timer->start(delay, [entry] { std::exchange(entry->done, nullptr)(true); });
+  });
+  co_await over;
+  pauses_.erase(entry);
+}
+
+KinesisClient::KinesisClient(io::EventLoop& loop, ClientOptions options, Random random)
+    : impl_(std::make_unique<Impl>(loop, std::move(options), random)) {}
+
+KinesisClient::~KinesisClient() { close(); }
+
+void KinesisClient::close() { impl_->close(); }
+
+bool KinesisClient::ever_connected() const { return impl_->pool.ever_connected(); }
+
+Task<Status> KinesisClient::create_stream(std::string stream, std::uint32_t shards) {
+  std::string body = R"({"StreamName":)";
+  wire::append_json_string(body, stream);
+  body += shards > 0 ? fmt::format(R"(,"ShardCount":{}}})", shards)
+                     : R"(,"StreamModeDetails":{"StreamMode":"ON_DEMAND"}})";
+  auto answer = co_await impl_->call("CreateStream", std::move(body));
+  if (!answer.ok()) co_return std::move(answer).error();
+  co_return Status();
+}
+
+Task<Status> KinesisClient::delete_stream(std::string stream) {
+  auto answer = co_await impl_->call("DeleteStream", stream_body(stream));
+  if (!answer.ok()) co_return std::move(answer).error();
+  co_return Status();
+}
+
+Task<Result<StreamSummary>> KinesisClient::describe_summary(std::string stream) {
+  auto answer = co_await impl_->call("DescribeStreamSummary", stream_body(stream));
+  if (!answer.ok()) co_return std::move(answer).error();
+  co_return parse_summary(*answer);
+}
+
+Task<Status> KinesisClient::wait_until_active(std::string stream, nanoseconds at_most) {
+  const MonoTime deadline = impl_->loop.mono_now() + at_most;
+  nanoseconds delay = kFirstLook;
+  while (true) {
+    auto summary = co_await describe_summary(stream);
+    if (!summary.ok()) co_return std::move(summary).error();
+    if (summary->status == "ACTIVE") co_return Status();
+    if (impl_->loop.mono_now() + delay > deadline) {
+      co_return Error{ErrorCode::kThrottled,
+                      fmt::format("stream {} is still {}", stream, summary->status)};
+    }
+    co_await impl_->pause(delay);
+    delay = std::min<nanoseconds>(delay * 2, kLongestLook);
+  }
+}
+
+Task<Result<std::vector<std::string>>> KinesisClient::list_streams() {
+  std::vector<std::string> names;
+  std::string body = "{}";
+  while (true) {
+    auto answer = co_await impl_->call("ListStreams", std::move(body));
+    if (!answer.ok()) co_return std::move(answer).error();
+    auto page = parse_names(*answer);
+    if (!page.ok()) co_return std::move(page).error();
+    names.insert(names.end(), page->names.begin(), page->names.end());
+    if (!page->more || page->names.empty()) co_return names;
+    body = R"({"ExclusiveStartStreamName":)";
+    wire::append_json_string(body, names.back());
+    body += "}";
+  }
+}
+
+Task<Result<std::vector<Shard>>> KinesisClient::list_shards(std::string stream) {
+  std::vector<Shard> shards;
+  std::string body = stream_body(stream);
+  while (true) {
+    auto answer = co_await impl_->call("ListShards", std::move(body));
+    if (!answer.ok()) co_return std::move(answer).error();
+    auto page = parse_shards(*answer);
+    if (!page.ok()) co_return std::move(page).error();
+    std::move(page->shards.begin(), page->shards.end(), std::back_inserter(shards));
+    if (page->next_token.empty()) co_return shards;
+    body = R"({"NextToken":)";
+    wire::append_json_string(body, page->next_token);
+    body += "}";
+  }
+}
+
+Task<Result<PutOutcome>> KinesisClient::put_record(std::string stream, PutEntry entry) {
+  auto answer = co_await impl_->call("PutRecord", put_record_body(stream, entry));
+  if (!answer.ok()) co_return std::move(answer).error();
+  co_return parse_put_outcome(*answer);
+}
+
+Task<Result<PutRecordsResult>> KinesisClient::put_records(std::string stream,
+                                                          std::vector<PutEntry> entries) {
+  PutRecordsResult result;
+  result.outcomes.resize(entries.size());
+  std::vector<std::size_t> unput(entries.size());
+  std::iota(unput.begin(), unput.end(), std::size_t{0});
+  for (std::uint32_t attempt = 1;; ++attempt) {
+    auto answer = co_await impl_->call("PutRecords", put_records_body(stream, entries, unput));
+    if (!answer.ok()) {
+      if (attempt == 1) co_return std::move(answer).error();
+      break;  // what failed keeps the error that the server gave for it
+    }
+    auto outcomes = parse_put_outcomes(*answer);
+    if (!outcomes.ok()) co_return std::move(outcomes).error();
+    if (outcomes->size() != unput.size()) {
+      co_return Error{ErrorCode::kCorrupt, fmt::format("PutRecords: {} outcomes for {} records",
+                                                       outcomes->size(), unput.size())};
+    }
+    std::vector<std::size_t> failed;
+    for (std::size_t i = 0; i < unput.size(); ++i) {
+      result.outcomes[unput[i]] = std::move((*outcomes)[i]);
+      if (!result.outcomes[unput[i]].ok()) failed.push_back(unput[i]);
+    }
+    unput = std::move(failed);
+    if (unput.empty() || attempt >= impl_->options.attempts_max) break;
+    co_await impl_->back_off(attempt);
+  }
+  result.failed = unput.size();
+  co_return result;
+}
+
+Task<Result<std::string>> KinesisClient::get_shard_iterator(std::string stream,
+                                                            std::string shard_id,
+                                                            IteratorStart start) {
+  auto answer =
+      co_await impl_->call("GetShardIterator", shard_iterator_body(stream, shard_id, start));
+  if (!answer.ok()) co_return std::move(answer).error();
+  co_return parse_shard_iterator(*answer);
+}
+
+Task<Result<GetRecordsResult>> KinesisClient::get_records(std::string iterator,
+                                                          std::uint32_t limit) {
+  std::string body = R"({"ShardIterator":)";
+  wire::append_json_string(body, iterator);
+  if (limit > 0) body += fmt::format(R"(,"Limit":{})", limit);
+  body += "}";
+  auto answer = co_await impl_->call("GetRecords", std::move(body));
+  if (!answer.ok()) co_return std::move(answer).error();
+  co_return parse_records(*answer);
+}
+
+}  // namespace spillway::client
