@@ -7,7 +7,10 @@ BUILD_PACKAGES=(g++ cmake ninja-build ccache mold pkg-config libboost1.81-dev li
   libsimdjson-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev libzstd-dev libssl-dev
   libgtest-dev libgmock-dev)
 CLANG_PACKAGES=(clang-16 libclang-rt-16-dev llvm-16)
-TEST_PACKAGES=(python3-boto3 curl)
+TEST_PACKAGES=(python3-boto3 python3-venv awscli curl)
+# Node of another make than Debian's will do; it brings its own npm.
+command -v node >/dev/null || TEST_PACKAGES+=(nodejs)
+command -v npm >/dev/null || TEST_PACKAGES+=(npm)
 LINT_PACKAGES=(clang-format-16 shellcheck)
 
 # Installs those of the named packages that are missing; touches nothing, and needs no network, when
@@ -28,6 +31,33 @@ install_packages() {
     tail -n 20 "$log" >&2
     echo "installing failed; the whole log: $log" >&2
     return 1
+  fi
+  rm -f "$log"
+}
+
+# The clients that the tests run beside Debian's: the newest boto3 into build/python, the AWS SDK for
+# Node beside its test. A copy of the list of versions, written last, says that all of it is there;
+# then nothing is touched, and no network is needed.
+install_clients() {
+  local log python=build/python node=tests/clients/node
+  log=$(mktemp)
+  if ! cmp -s tests/clients/requirements.txt "$python/requirements.txt"; then
+    step "installing boto3 into $python"
+    rm -rf "$python"
+    if ! { /usr/bin/python3 -m venv "$python" &&
+      "$python/bin/pip" install --require-hashes -r tests/clients/requirements.txt; } >"$log" 2>&1; then
+      tail -n 20 "$log" >&2
+      return 1
+    fi
+    cp tests/clients/requirements.txt "$python/requirements.txt"
+  fi
+  if ! cmp -s "$node/package-lock.json" "$node/node_modules/installed-lock.json"; then
+    step "installing the AWS SDK for Node into $node"
+    if ! (cd "$node" && npm ci --ignore-scripts) >"$log" 2>&1; then
+      tail -n 20 "$log" >&2
+      return 1
+    fi
+    cp "$node/package-lock.json" "$node/node_modules/installed-lock.json"
   fi
   rm -f "$log"
 }

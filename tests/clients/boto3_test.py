@@ -6,6 +6,8 @@ import pathlib
 import random
 import sys
 
+import boto3
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from region import ROOT, Region, read_all  # noqa: E402
 
@@ -109,7 +111,7 @@ def main():
         assert region.stop() == 0
         region.start()
         assert read_all(region.client(), "telemetry") == found
-    print(f"boto3: {len(rows)} records of telemetry in and out, five iterators, errors, pages: right")
+    print(f"boto3 {boto3.__version__}: {len(rows)} records of telemetry in and out, five iterators, errors, pages: right")
 
 
 if __name__ == "__main__":
