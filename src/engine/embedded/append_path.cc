@@ -1,0 +1,220 @@
+#include <algorithm>
+
+#include "base/assert.h"
+#include "engine/embedded/engine_impl.h"
+
+namespace spillway::engine {
+
+namespace {
+
+constexpr std::uint64_t kFlushBytesMax = std::uint64_t{16} << 20;
+
+}  // namespace
+
+Result<stream::Appended> EmbeddedEngine::sequence(const stream::AppendItem& item,
+                                                  std::int64_t now_ms, Pending& pending) {
+  Shard* shard = table_.find(item.shard);
+  if (shard == nullptr) return Error{ErrorCode::kNotFound, "there is no such shard"};
+  if (shard->closed) return Error{ErrorCode::kClosed, "the shard is closed"};
+  log::Entry entry;
+  entry.batch = {item.shard, shard->sequenced_next,
+                 item.count, std::max(now_ms, shard->sequenced_arrival_ms),
+                 item.batch, item.batch.view()};
+  const std::uint64_t size = entry.stored_size();
+  if (pending.bytes + size > log::frame_body_max(options_.journal_file_bytes))
+    return Error{ErrorCode::kInvalid, "the request is larger than a journal file"};
+  shard->sequenced_next = entry.batch.end();
+  shard->sequenced_arrival_ms = entry.batch.arrival_ms;
+  const stream::Appended appended{stream::Position{entry.batch.first},
+                                  from_millis(entry.batch.arrival_ms)};
+  pending.bytes += size;
+  pending.entries.push_back(std::move(entry));
+  return appended;
+}
+
+void EmbeddedEngine::append(std::vector<stream::AppendItem> items,
+                            UniqueFunction<void(std::vector<Result<stream::Appended>>)> done) {
+  const std::int64_t now_ms = to_millis(seams_.clock.wall_now());
+  std::vector<Result<stream::Appended>> outcomes;
+  outcomes.reserve(items.size());
+  Pending pending;
+  pending.entries.reserve(items.size());
+  std::unique_lock lock(mutex_);
+  std::optional<Error> refusal = write_error_;
+  if (stopping_) refusal = Error{ErrorCode::kClosed, "the engine is stopping"};
+  if (!refusal && pending_bytes_ > options_.queue_bytes) {
+    throttled_.add();
+    refusal = Error{ErrorCode::kThrottled, "the journal's queue is full"};
+  }
+  for (const auto& item : items)
+    outcomes.push_back(refusal ? Result<stream::Appended>(*refusal)
+                               : sequence(item, now_ms, pending));
+  if (pending.entries.empty()) {
+    lock.unlock();
+    return done(std::move(outcomes));
+  }
+  pending.finish = [outcomes = std::move(outcomes),
+                    done = std::move(done)](const Error* error) mutable {
+    if (error != nullptr)
+      for (auto& outcome : outcomes)
+        if (outcome.ok()) outcome = *error;
+    done(std::move(outcomes));
+  };
+  pending_bytes_ += pending.bytes;
+  pending_.push_back(std::move(pending));
+  flusher_->wake();
+}
+
+// What only the log knows: where closed shards end, and when new ones begin.
+void EmbeddedEngine::fill_in(stream::CatalogChange& change, std::int64_t now_ms) {
+  for (auto& stream : change.put) {
+    for (auto& info : stream.shards) {
+      if (std::find(change.close.begin(), change.close.end(), info.id) == change.close.end())
+        continue;
+      Shard* shard = table_.find(info.id);
+      SPILLWAY_ASSERT(shard != nullptr && !shard->closed);
+      shard->closed = true;
+      info.ended = stream::ShardEnd{stream::Position{shard->sequenced_next},
+                                    from_millis(std::max(now_ms, shard->sequenced_arrival_ms))};
+    }
+    for (auto& info : stream.shards) {
+      if (info.created_seconds != 0) continue;
+      info.created_seconds = now_ms / 1000;
+      for (const auto& parent : {info.parent, info.adjacent_parent}) {
+        const auto* ended = parent ? stream.find_shard(*parent) : nullptr;
+        if (ended != nullptr && ended->ended)
+          info.created_seconds =
+              std::max(info.created_seconds, to_millis(ended->ended->closed_at) / 1000 + 1);
+      }
+    }
+  }
+}
+
+void EmbeddedEngine::update_catalog(
+    UniqueFunction<Result<stream::CatalogChange>(const stream::Catalog&)> decide,
+    UniqueFunction<void(Result<stream::CatalogRef>)> done) {
+  const std::int64_t now_ms = to_millis(seams_.clock.wall_now());
+  std::unique_lock lock(mutex_);
+  auto change = write_error_ ? Result<stream::CatalogChange>(*write_error_)
+                : stopping_  ? Error{ErrorCode::kClosed, "the engine is stopping"}
+                             : decide(*newest_catalog_);
+  if (!change.ok()) {
+    lock.unlock();
+    return done(std::move(change).error());
+  }
+  fill_in(*change, now_ms);
+  Pending pending;
+  log::Entry entry;
+  entry.type = log::EntryType::kCatalogChange;
+  entry.batch.owner = SharedBytes::copy_of(stream::encode(*change));
+  entry.batch.payload = entry.batch.owner.view();
+  pending.bytes = entry.stored_size();
+  if (pending.bytes > log::frame_body_max(options_.journal_file_bytes)) {
+    lock.unlock();
+    return done(Error{ErrorCode::kInvalid, "the change is larger than a journal file"});
+  }
+  pending.entries.push_back(std::move(entry));
+  pending.catalog = newest_catalog_ = stream::apply(*newest_catalog_, *change);
+  pending.finish = [catalog = newest_catalog_, done = std::move(done)](const Error* error) mutable {
+    done(error != nullptr ? Result<stream::CatalogRef>(*error) : catalog);
+  };
+  pending_bytes_ += pending.bytes;
+  pending_.push_back(std::move(pending));
+  flusher_->wake();
+}
+
+std::vector<Pending> EmbeddedEngine::take_pending(std::uint64_t& bytes) {
+  const std::uint64_t bytes_max =
+      std::min(kFlushBytesMax, log::frame_body_max(options_.journal_file_bytes));
+  std::vector<Pending> taken;
+  const std::lock_guard lock(mutex_);
+  journal_->release_through(released_epoch_);
+  while (!pending_.empty() && (taken.empty() || bytes + pending_.front().bytes <= bytes_max)) {
+    bytes += pending_.front().bytes;
+    taken.push_back(std::move(pending_.front()));
+    pending_.pop_front();
+  }
+  return taken;
+}
+
+// Answers everything that was not written with `error`, and takes back the positions it was given.
+void EmbeddedEngine::fail_pending(std::vector<Pending> taken, Error error, bool final) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& pending : pending_) taken.push_back(std::move(pending));
+    pending_.clear();
+    pending_bytes_ = 0;
+    table_.forget_sequenced();
+    newest_catalog_ = catalog_;
+    if (final) write_error_ = context("writes stopped until a restart", error);
+    if (final) error = *write_error_;
+  }
+  if (final) seams_.log.error("writes stopped", {{"reason", error.message}});
+  for (auto& pending : taken) pending.finish(&error);
+}
+
+void EmbeddedEngine::publish(std::vector<Pending>& taken, std::uint64_t frame) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& pending : taken) {
+    pending_bytes_ -= pending.bytes;
+    if (pending.catalog != nullptr) {
+      catalog_ = pending.catalog;
+      table_.adopt(*catalog_, generation_ << stream::Position::kGenerationShift);
+      continue;
+    }
+    for (const auto& entry : pending.entries) table_.publish(entry.batch, frame);
+  }
+  table_.evict(sealed_through_, options_.tail_bytes);
+  tail_bytes_.set(static_cast<std::int64_t>(table_.tail_bytes()));
+}
+
+io::Step EmbeddedEngine::flush() {
+  std::uint64_t bytes = 0;
+  auto taken = take_pending(bytes);
+  if (taken.empty()) return io::Step::kWait;
+  if (!journal_->fits(bytes)) {
+    SealJob job;
+    job.epoch = journal_->current_epoch();
+    {
+      const std::lock_guard lock(mutex_);
+      job.snapshot = {journal_->next_frame() - 1, generation_, catalog_, table_.tips()};
+    }
+    auto moved = journal_->next_file();
+    if (!moved.ok() && moved.error().code == ErrorCode::kThrottled) {
+      std::unique_lock lock(mutex_);
+      if (!no_space_) {  // the sealer wakes us when a file is free
+        for (auto at = taken.rbegin(); at != taken.rend(); ++at)
+          pending_.push_front(std::move(*at));
+        return io::Step::kWait;
+      }
+      moved = *no_space_;
+    }
+    if (!moved.ok()) {
+      const bool final = moved.error().code != ErrorCode::kNoSpace;
+      fail_pending(std::move(taken), std::move(moved).error(), final);
+      return final ? io::Step::kWait : io::Step::kAgain;
+    }
+    const std::lock_guard lock(mutex_);
+    seal_jobs_.push_back(std::move(job));
+    if (!stopping_) sealer_->wake();
+  }
+  flush_entries_.clear();
+  for (const auto& pending : taken)
+    flush_entries_.insert(flush_entries_.end(), pending.entries.begin(), pending.entries.end());
+  const std::uint64_t frame = journal_->next_frame();
+  const MonoTime begin = seams_.clock.mono_now();
+  if (auto written = journal_->append(flush_entries_); !written.ok()) {
+    const bool final = written.error().code != ErrorCode::kNoSpace;
+    fail_pending(std::move(taken), std::move(written).error(), final);
+    return io::Step::kWait;
+  }
+  sync_seconds_.record(seams_.clock.mono_now() - begin);
+  frames_.add();
+  journal_bytes_.add(bytes);
+  flush_entries_.clear();
+  publish(taken, frame);
+  for (auto& pending : taken) pending.finish(nullptr);
+  return io::Step::kAgain;
+}
+
+}  // namespace spillway::engine

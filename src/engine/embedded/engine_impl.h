@@ -1,0 +1,132 @@
+// The embedded engine's parts, one file each: recovery.cc, append_path.cc (append, catalog changes,
+// the flusher), sealing.cc (segments, expiry, merging) and read_path.cc.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/embedded/embedded_engine.h"
+#include "engine/embedded/shard_table.h"
+#include "engine/embedded/snapshot.h"
+#include "log/journal.h"
+#include "log/segment_set.h"
+
+namespace spillway::engine {
+
+// One call of append() or update_catalog() on its way to the disk.
+struct Pending {
+  std::vector<log::Entry> entries;
+  std::uint64_t bytes = 0;
+  stream::CatalogRef catalog;  // that becomes visible with it; nullptr for appends
+  UniqueFunction<void(const Error*)> finish;
+};
+
+// A filled journal file, with what a snapshot at its end holds.
+struct SealJob {
+  std::uint64_t epoch = 0;
+  Snapshot snapshot;
+};
+
+class EmbeddedEngine final : public stream::Engine {
+ public:
+  EmbeddedEngine(const EmbeddedOptions& options, const EmbeddedSeams& seams);
+  ~EmbeddedEngine() override { stop(); }
+
+  Status recover();
+  void start_workers();
+
+  void append(std::vector<stream::AppendItem> items,
+              UniqueFunction<void(std::vector<Result<stream::Appended>>)> done) override;
+  void read(stream::ReadRequest request,
+            UniqueFunction<void(Result<stream::ReadResult>)> done) override;
+  void find_by_time(stream::ShardId shard, WallTime time,
+                    UniqueFunction<void(Result<stream::Position>)> done) override;
+  void find_trim_horizon(stream::ShardId shard,
+                         UniqueFunction<void(Result<stream::Position>)> done) override {
+    find_by_time(shard, WallTime{}, std::move(done));
+  }
+  Result<stream::ShardTip> tip(stream::ShardId shard) override;
+  stream::CatalogRef catalog() override;
+  void update_catalog(UniqueFunction<Result<stream::CatalogChange>(const stream::Catalog&)> decide,
+                      UniqueFunction<void(Result<stream::CatalogRef>)> done) override;
+  Status writable() override;
+  void stop() override;
+
+ private:
+  std::string directory(std::string_view name) const {
+    return io::join_path(options_.directory, name);
+  }
+  Status replay(const log::JournalContent& content, std::uint64_t& last_frame);
+  Status seal_recovered(std::uint64_t last_frame);
+
+  io::Step flush();
+  std::vector<Pending> take_pending(std::uint64_t& bytes);
+  void fail_pending(std::vector<Pending> taken, Error error, bool final);
+  void publish(std::vector<Pending>& taken, std::uint64_t frame);
+  Result<stream::Appended> sequence(const stream::AppendItem& item, std::int64_t now_ms,
+                                    Pending& pending);
+  void fill_in(stream::CatalogChange& change, std::int64_t now_ms);
+
+  // Workers are woken under the lock and never once stopping_ is set: stop() ends them one by one.
+  void wake_flusher();
+
+  io::Step seal();
+  Status seal_file(const SealJob& job);
+  io::Step tidy();
+  bool expiry_is_due();
+  void count_segments();
+  // nullopt where the shard is gone.
+  std::optional<std::int64_t> retention_ms(stream::ShardId id);
+
+  io::Step read_from_disk();
+  bool enqueue_read(UniqueFunction<void()> job);
+  std::int64_t horizon_ms(const Shard& shard) const;
+  stream::ReadResult tail_read(const Shard& shard, const stream::ReadRequest& request) const;
+  Result<stream::ReadResult> segment_read(const stream::ReadRequest& request);
+  // Where segments end and the tail begins; rises when the tail is evicted.
+  Result<std::uint64_t> tail_begin(stream::ShardId id);
+  Result<stream::Position> segment_find(stream::ShardId id, std::int64_t time_ms);
+
+  const EmbeddedOptions options_;
+  const EmbeddedSeams seams_;
+  std::unique_ptr<io::FileLock> lock_file_;
+  std::unique_ptr<log::Journal> journal_;  // the flusher's
+  std::vector<log::Entry> flush_entries_;  // likewise
+  std::unique_ptr<log::SegmentSet> segments_;
+
+  std::mutex mutex_;  // all below; never held across a call of the disk or a callback
+  ShardTable table_;
+  stream::CatalogRef catalog_ = std::make_shared<stream::Catalog>();
+  stream::CatalogRef newest_catalog_ = catalog_;  // with changes under way
+  std::uint64_t generation_ = 0;
+  std::deque<Pending> pending_;
+  std::uint64_t pending_bytes_ = 0;
+  std::optional<Error> write_error_;  // final
+  std::optional<Error> no_space_;     // of the sealer; goes away
+  std::deque<SealJob> seal_jobs_;
+  std::uint64_t sealed_through_ = 0;
+  std::uint64_t released_epoch_ = 0;
+  std::deque<UniqueFunction<void()>> reads_;
+  MonoTime expired_at_{};
+  std::uint64_t expired_version_ = 0;
+  bool stopping_ = false;
+
+  metrics::Histogram& sync_seconds_;
+  metrics::Counter& frames_;
+  metrics::Counter& journal_bytes_;
+  metrics::Counter& throttled_;
+  metrics::Gauge& tail_bytes_;
+  metrics::Gauge& segment_count_;
+
+  std::unique_ptr<io::Worker> flusher_;
+  std::unique_ptr<io::Worker> sealer_;
+  std::unique_ptr<io::Worker> reader_;
+};
+
+}  // namespace spillway::engine

@@ -1,0 +1,96 @@
+#include <array>
+#include <bit>
+
+#include "engine/embedded/engine_impl.h"
+
+namespace spillway::engine {
+
+namespace {
+
+constexpr auto kRetryEvery = seconds(1);  // what found no space, and the expired
+
+}  // namespace
+
+Status EmbeddedEngine::recover() {
+  for (const char* name : {"", "journal", "segments", "snapshots"})
+    SPILLWAY_TRY(seams_.disk.make_directory(*name == '\0' ? options_.directory : directory(name)));
+  SPILLWAY_TRY(seams_.disk.sync_directory(options_.directory));
+  SPILLWAY_ASSIGN(lock_file_, seams_.disk.lock(directory("lock")));
+  SPILLWAY_ASSIGN(Snapshot snapshot, read_newest_snapshot(seams_.disk, directory("snapshots")));
+  SPILLWAY_ASSIGN(segments_,
+                  log::SegmentSet::open(seams_.disk, {.directory = directory("segments"),
+                                                      .merge_fan_in = options_.merge_fan_in}));
+  // A segment that no snapshot covers was being made from frames that the journal still holds.
+  SPILLWAY_TRY(segments_->remove_after(snapshot.last_frame));
+  generation_ = snapshot.generation;
+  catalog_ = snapshot.catalog;
+  table_.adopt(*catalog_, generation_ << stream::Position::kGenerationShift);
+  for (const auto& row : snapshot.tips) {
+    if (Shard* shard = table_.find(row.shard)) {
+      shard->sequenced_next = shard->visible_next = row.next;
+      shard->sequenced_arrival_ms = shard->visible_arrival_ms = row.last_arrival_ms;
+    }
+  }
+  sealed_through_ = snapshot.last_frame;
+  SPILLWAY_ASSIGN(const auto content,
+                  log::read_journal(seams_.disk, directory("journal"), snapshot.last_frame));
+  std::uint64_t last_frame = snapshot.last_frame;
+  SPILLWAY_TRY(replay(content, last_frame));
+  newest_catalog_ = catalog_;
+  SPILLWAY_TRY(seal_recovered(last_frame));
+  std::array<unsigned char, 8> salt{};
+  seams_.entropy.fill(salt);
+  SPILLWAY_ASSIGN(
+      journal_,
+      log::Journal::start(
+          seams_.disk, {directory("journal"), options_.journal_file_bytes, options_.journal_files},
+          content, last_frame + 1, std::bit_cast<std::uint64_t>(salt)));
+  count_segments();
+  seams_.log.info("recovered", {{"frames", std::uint64_t{content.frames.size()}},
+                                {"segments", std::uint64_t{segments_->list()->size()}},
+                                {"streams", std::uint64_t{catalog_->streams.size()}}});
+  return {};
+}
+
+Status EmbeddedEngine::replay(const log::JournalContent& content, std::uint64_t& last_frame) {
+  for (const auto& frame : content.frames) {
+    for (const auto& entry : frame.entries) {
+      if (entry.type == log::EntryType::kBatch) {
+        const Shard* shard = table_.find(entry.batch.shard);
+        if (shard != nullptr && entry.batch.first < shard->visible_next) {
+          return Error{ErrorCode::kCorrupt,
+                       fmt::format("journal frame {}: shard {} goes back to position {}",
+                                   frame.number, entry.batch.shard, entry.batch.first)};
+        }
+        table_.publish(entry.batch, frame.number);
+      } else {
+        auto change = stream::decode_catalog_change(entry.batch.payload);
+        if (!change.ok())
+          return context(fmt::format("journal frame {}", frame.number), change.error());
+        catalog_ = stream::apply(*catalog_, *change);
+        table_.adopt(*catalog_, generation_ << stream::Position::kGenerationShift);
+      }
+    }
+    last_frame = frame.number;
+  }
+  return {};
+}
+
+// What the journal holds is written anew and synced before anything is served: the page cache may
+// show frames that the disk does not hold. Afterwards every journal file is free.
+Status EmbeddedEngine::seal_recovered(std::uint64_t last_frame) {
+  if (last_frame == sealed_through_) return {};
+  SealJob job;
+  job.snapshot = {last_frame, generation_, catalog_, table_.tips()};
+  return seal_file(job);
+}
+
+void EmbeddedEngine::start_workers() {
+  flusher_ = seams_.workers.start({.name = "flusher"}, [this] { return flush(); });
+  sealer_ = seams_.workers.start(
+      {.name = "sealer", .priority = io::Priority::kBackground, .interval = kRetryEvery},
+      [this] { return seal(); });
+  reader_ = seams_.workers.start({.name = "reader"}, [this] { return read_from_disk(); });
+}
+
+}  // namespace spillway::engine

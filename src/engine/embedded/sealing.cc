@@ -1,0 +1,107 @@
+#include "engine/embedded/engine_impl.h"
+
+namespace spillway::engine {
+
+namespace {
+
+constexpr auto kExpireEvery = seconds(60);
+
+}  // namespace
+
+void EmbeddedEngine::wake_flusher() {
+  const std::lock_guard lock(mutex_);
+  if (!stopping_) flusher_->wake();
+}
+
+io::Step EmbeddedEngine::seal() {
+  SealJob job;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!seal_jobs_.empty()) job = seal_jobs_.front();
+  }
+  if (job.epoch == 0) return tidy();
+  if (auto sealed = seal_file(job); !sealed.ok()) {
+    if (sealed.error().code == ErrorCode::kNoSpace) {
+      seams_.log.warning("no space for a segment", {{"reason", sealed.error().message}});
+      const std::lock_guard lock(mutex_);
+      no_space_ = std::move(sealed).error();
+    } else {
+      fail_pending({}, std::move(sealed).error(), true);
+    }
+    wake_flusher();
+    return io::Step::kWait;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    no_space_.reset();
+    seal_jobs_.pop_front();
+  }
+  wake_flusher();
+  return io::Step::kAgain;
+}
+
+Status EmbeddedEngine::seal_file(const SealJob& job) {
+  std::vector<log::Batch> batches;
+  log::FrameRange range{0, job.snapshot.last_frame};
+  {
+    const std::lock_guard lock(mutex_);
+    range.first = sealed_through_ + 1;
+    batches = table_.batches_between(sealed_through_, job.snapshot.last_frame);
+  }
+  log::SegmentRef segment;
+  if (!batches.empty()) {
+    SPILLWAY_ASSIGN(segment,
+                    log::write_segment(seams_.disk, directory("segments"), range, batches));
+  }
+  SPILLWAY_TRY(write_snapshot(seams_.disk, directory("snapshots"), job.snapshot));
+  // Only now: a segment that no snapshot covers is removed by recovery, so it must not be merged.
+  if (segment != nullptr) segments_->add(std::move(segment));
+  count_segments();
+  const std::lock_guard lock(mutex_);
+  sealed_through_ = job.snapshot.last_frame;
+  released_epoch_ = std::max(released_epoch_, job.epoch);
+  table_.evict(sealed_through_, options_.tail_bytes);
+  return {};
+}
+
+void EmbeddedEngine::count_segments() {
+  segment_count_.set(static_cast<std::int64_t>(segments_->list()->size()));
+}
+
+std::optional<std::int64_t> EmbeddedEngine::retention_ms(stream::ShardId id) {
+  const std::lock_guard lock(mutex_);
+  const Shard* shard = table_.find(id);
+  return shard == nullptr ? std::nullopt : std::optional(shard->retention_ms);
+}
+
+// Removes segments of which the last record has expired, or has lost its stream; then merges a bit
+// of the others. Neither is needed for what is asked of the engine now: errors are told, and what
+// is there stays as it is.
+io::Step EmbeddedEngine::tidy() {
+  const auto retention_of = [this](std::uint64_t shard) { return retention_ms(shard); };
+  const std::int64_t now_ms = to_millis(seams_.clock.wall_now());
+  if (expiry_is_due()) {
+    if (auto removed = segments_->remove_expired(retention_of, now_ms); !removed.ok())
+      seams_.log.warning("expired segments stay", {{"reason", removed.error().message}});
+    count_segments();
+  }
+  const auto more = segments_->merge_step(retention_of, now_ms);
+  if (more.ok()) {
+    count_segments();
+    return *more ? io::Step::kAgain : io::Step::kWait;
+  }
+  seams_.log.warning("segments stay unmerged", {{"reason", more.error().message}});
+  return io::Step::kWait;
+}
+
+bool EmbeddedEngine::expiry_is_due() {
+  const MonoTime now = seams_.clock.mono_now();
+  const std::lock_guard lock(mutex_);
+  const bool catalog_changed =
+      std::exchange(expired_version_, catalog_->version) != catalog_->version;
+  if (!catalog_changed && now - expired_at_ < kExpireEvery) return false;
+  expired_at_ = now;
+  return true;
+}
+
+}  // namespace spillway::engine
