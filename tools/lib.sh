@@ -35,11 +35,11 @@ install_packages() {
   rm -f "$log"
 }
 
-# The clients that the tests run beside Debian's: the newest boto3 into build/python, the AWS SDK for
-# Node beside its test. A copy of the list of versions, written last, says that all of it is there;
-# then nothing is touched, and no network is needed.
+# What the tests run against beside Debian's clients: the newest boto3 in build/python, a botocore for
+# its service model alone in build/model, the AWS SDK for Node beside its test. A copy of each list of
+# versions, written last, says that all of it is there; then nothing is touched, and no network needed.
 install_clients() {
-  local log python=build/python node=tests/clients/node
+  local log python=build/python model=build/model node=tests/clients/node
   log=$(mktemp)
   if ! cmp -s tests/clients/requirements.txt "$python/requirements.txt"; then
     step "installing boto3 into $python"
@@ -50,6 +50,16 @@ install_clients() {
       return 1
     fi
     cp tests/clients/requirements.txt "$python/requirements.txt"
+  fi
+  if ! cmp -s tests/model/requirements.txt "$model/requirements.txt"; then
+    step "installing the service model into $model"
+    rm -rf "$model"
+    if ! "$python/bin/pip" install --no-deps --require-hashes --target "$model" \
+      -r tests/model/requirements.txt >"$log" 2>&1; then
+      tail -n 20 "$log" >&2
+      return 1
+    fi
+    cp tests/model/requirements.txt "$model/requirements.txt"
   fi
   if ! cmp -s "$node/package-lock.json" "$node/node_modules/installed-lock.json"; then
     step "installing the AWS SDK for Node into $node"

@@ -1,5 +1,5 @@
 // The inputs of the Kinesis operations that are offered: tables that mirror the service model
-// 2013-12-02. tests/model_check.py holds them against it.
+// 2013-12-02. tests/model/model_test.py holds them against it.
 #pragma once
 
 #include "wire/shapes.h"
