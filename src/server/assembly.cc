@@ -93,6 +93,7 @@ Status run_region(const Config& config) {
   HttpServerOptions api_options;
   api_options.address = serve.listen;
   api_options.connections = static_cast<std::size_t>(serve.connections_max);
+  api_options.idle_timeout = seconds(serve.idle_seconds);
   HttpServer api(loops.loops(), api_options, dispatch, metrics, *log);
   Routes routes;
   add_admin_routes(routes, {metrics, [&] { return engine->writable(); },

@@ -46,6 +46,8 @@ const ConfigKey kKeys[] = {
    .meaning = "How long requests under way may take to finish after SIGTERM.", .min = 0, .max = 3600},
   {.name = "serve.connections_max", .field = +[](Config& c) -> std::int64_t& { return c.serve.connections_max; },
    .meaning = "Connections at once; more are refused.", .min = 1, .max = 1'000'000},
+  {.name = "serve.idle_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.idle_seconds; },
+   .meaning = "How long a connection may stay open between two requests.", .min = 1, .max = 86400},
   {.name = "serve.journal_file_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.journal_file_mib; },
    .meaning = "Size of each of the journal's four files.", .min = 16, .max = 4096},
   {.name = "serve.queue_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.queue_mib; },

@@ -84,8 +84,12 @@ void Connection::detect(std::string_view bytes) {
     first_bytes_ = bytes;
     return;
   }
+  begin(*protocol, bytes);
+}
+
+void Connection::begin(wire::Protocol protocol, std::string_view bytes) {
   date_ = loop_.date();
-  switch (*protocol) {
+  switch (protocol) {
     case wire::Protocol::kTls:
       server_.malformed.add();
       if (!server_.tls_was_told.exchange(true)) {
@@ -125,9 +129,17 @@ void Connection::feed(std::string_view bytes) {
 
 void Connection::end_of_input() {
   input_ended_ = true;
-  // A client may close its side and still wait for the answers to what it sent whole.
-  if (lingering_ || !session_ || receiving_ != Receiving::kNothing) return close();
-  session_->drain();
+  if (lingering_) return close();
+  if (!session_ && !first_bytes_.empty())
+    begin(wire::Protocol::kHttp1, std::exchange(first_bytes_, std::string()));
+  if (!session_) return close();
+  // A client may close its side and still wait for answers.
+  if (receiving_ != Receiving::kNothing) server_.malformed.add();
+  feeding_ = true;
+  date_ = loop_.date();
+  session_->end_of_input();
+  feeding_ = false;
+  receiving_ = session_->receiving();
   pump();
   if (!closed_ && requests_.empty() && !writing_) close();
 }
@@ -304,6 +316,17 @@ void Connection::give_up(std::string_view why) {
   server_.log.write(io::LogLevel::kDebug, "connection timed out", {{"peer", peer_}, {"why", why}});
 }
 
+void Connection::time_out() {
+  give_up("a request came too slowly");
+  failed_ = true;
+  feeding_ = true;
+  date_ = loop_.date();
+  session_->time_out();
+  feeding_ = false;
+  receiving_ = session_->receiving();
+  pump();
+}
+
 void Connection::check_deadlines(MonoTime now) {
   const auto self = shared_from_this();
   const auto& options = server_.options;
@@ -314,21 +337,18 @@ void Connection::check_deadlines(MonoTime now) {
     close();
   } else if (!session_) {
     if (now - last_input_ < options.header_timeout) return;
-    give_up("no request came");
-    close();
+    if (first_bytes_.empty()) {
+      give_up("no request came");
+      return close();
+    }
+    begin(wire::Protocol::kHttp1, std::exchange(first_bytes_, std::string()));
+    time_out();
   } else if (failed_) {
     return;
   } else if ((receiving_ == Receiving::kHead && now - head_began_ >= options.header_timeout) ||
              (receiving_ == Receiving::kBody && !input_paused_ &&
               now - last_input_ >= options.body_timeout)) {
-    give_up("a request came too slowly");
-    failed_ = true;
-    feeding_ = true;
-    date_ = loop_.date();
-    session_->time_out();
-    feeding_ = false;
-    receiving_ = session_->receiving();
-    pump();
+    time_out();
   } else if (requests_.empty() && !writing_ && now - last_input_ >= options.idle_timeout) {
     session_->drain();
     pump();

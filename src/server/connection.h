@@ -129,6 +129,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   void on_read(Result<std::size_t> got);
   void take(std::string_view bytes);
   void detect(std::string_view bytes);
+  void begin(wire::Protocol protocol, std::string_view bytes);
   void feed(std::string_view bytes);
   void end_of_input();
   // Sends what there is, goes on reading, and notices when all is done.
@@ -139,6 +140,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   void linger();
   void close();
   void give_up(std::string_view why);
+  void time_out();
 
   std::vector<Request>::iterator find(wire::RequestId id);
   void release_body(Request& request);

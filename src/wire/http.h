@@ -91,6 +91,9 @@ class ServerSession {
   // What is being received took too long: as after an error of receive(), with a 408 where HTTP/1.1
   // still waits for an answer. Does nothing between requests.
   virtual void time_out() = 0;
+  // The client sends nothing more, but may wait for answers: a request that is not whole is
+  // aborted (HTTP/1.1 answers it 400), then as drain().
+  virtual void end_of_input() = 0;
   // The answer to a request that was not aborted; once each. HTTP/1.1 sends answers in request
   // order, whatever the order of these calls.
   virtual void respond(RequestId id, Response response) = 0;

@@ -70,7 +70,9 @@ class Parser final : public http::basic_parser<true> {
     if (in_body_) return;  // trailers: nothing here has a use for them
     switch (field) {
       case http::field::content_length:
-        ++framing.content_lengths;
+        // "2, 2" is two of them, too.
+        framing.content_lengths +=
+            1 + static_cast<int>(std::count(value.begin(), value.end(), ','));
         break;
       case http::field::transfer_encoding:
         ++framing.transfer_encodings;
@@ -190,6 +192,12 @@ class Http1Session final : public ServerSession {
     if (what == Receiving::kNothing) return;
     fail({408, what == Receiving::kHead ? "the request's head took too long"
                                         : "the request's body took too long"});
+    write_answers();
+  }
+
+  void end_of_input() override {
+    if (receiving() == Receiving::kNothing) return drain();
+    fail({400, "the request ended before it was whole"});
     write_answers();
   }
 

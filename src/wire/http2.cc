@@ -122,6 +122,16 @@ class Http2Session final : public ServerSession {
     make_frames();
   }
 
+  void end_of_input() override {
+    if (failure_) return;
+    for (const auto& [id, stream] : streams_) {
+      if (!stream.ended && !stream.answered)
+        nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    }
+    drain();
+    make_frames();
+  }
+
   void respond(RequestId id, Response response) override {
     const auto found = streams_.find(static_cast<std::int32_t>(id));
     SPILLWAY_ASSERT(found != streams_.end() && found->second.open());
