@@ -38,13 +38,14 @@ std::string encode_file_header(const FileHeader& header) {
 Result<FileHeader> decode_file_header(std::string_view bytes) {
   if (bytes.size() < kFileHeaderUsed || !bytes.starts_with(kFileMagic))
     return Error{ErrorCode::kCorrupt, "not a journal file's header"};
-  if (crc32c(bytes.substr(0, kFileHeaderUsed - 4)) !=
-      load_le<std::uint32_t>(bytes.data() + kFileHeaderUsed - 4))
-    return Error{ErrorCode::kCorrupt, "the header's checksum is wrong"};
-  if (const auto version = load_le<std::uint32_t>(bytes.data() + 8); version != kVersion)
+  // Before the checksum: a newer version may have it elsewhere.
+  if (const auto version = load_le<std::uint32_t>(bytes.data() + 8); version > kVersion)
     return Error{ErrorCode::kUnsupported, "journal version " + std::to_string(version) +
                                               "; this program knows version " +
                                               std::to_string(kVersion)};
+  if (crc32c(bytes.substr(0, kFileHeaderUsed - 4)) !=
+      load_le<std::uint32_t>(bytes.data() + kFileHeaderUsed - 4))
+    return Error{ErrorCode::kCorrupt, "the header's checksum is wrong"};
   return FileHeader{load_le<std::uint64_t>(bytes.data() + 16),
                     load_le<std::uint64_t>(bytes.data() + 24)};
 }
@@ -72,6 +73,12 @@ std::optional<FrameHeader> decode_frame_header(const FileHeader& file, std::stri
   frame.entries = load_le<std::uint32_t>(at + 28);
   if (frame.body_size == 0 || frame.entries == 0) return std::nullopt;
   return frame;
+}
+
+bool resembles_frame_header(std::uint64_t epoch, std::string_view bytes) {
+  SPILLWAY_ASSERT(bytes.size() >= kFrameHeaderSize);
+  return load_le<std::uint32_t>(bytes.data()) == kFrameMagic &&
+         load_le<std::uint64_t>(bytes.data() + 8) == epoch;
 }
 
 void encode_entry_header(const Entry& entry, char* to) {

@@ -78,6 +78,10 @@ void encode_frame_header(const FileHeader& file, const FrameHeader& frame, char*
 // `bytes`: at least kFrameHeaderSize of them. Nothing unless they are a header of `file`.
 std::optional<FrameHeader> decode_frame_header(const FileHeader& file, std::string_view bytes);
 
+// Whether these kFrameHeaderSize bytes begin a frame of a file of `epoch`, as far as that can be
+// told without the file's header, whose salt their checksum needs.
+bool resembles_frame_header(std::uint64_t epoch, std::string_view bytes);
+
 enum class EntryType : std::uint8_t { kBatch = 1, kCatalogChange = 2 };
 
 // A batch, or a catalog change in `batch.payload` (every other member of the batch is then zero).

@@ -37,10 +37,23 @@ class FileReader {
     auto header = decode_file_header(bytes);
     if (!header.ok()) {
       if (header.error().code == ErrorCode::kUnsupported) return context(path_, header.error());
-      return false;
+      SPILLWAY_ASSIGN(const bool damaged, holds_frames(epoch));
+      if (!damaged) return false;
+      return Error{ErrorCode::kCorrupt,
+                   fmt::format("{}, byte 0: the file's header is damaged; restore the directory "
+                               "from a backup",
+                               path_)};
     }
     header_ = *header;
     return header_.epoch == epoch;
+  }
+
+  // Whether frames were written in this use of the file, which its header's sync came before. A
+  // file's first frame is where the last use's first frame was, so these are never payload.
+  Result<bool> holds_frames(std::uint64_t epoch) {
+    char bytes[kFrameHeaderSize];
+    SPILLWAY_ASSIGN(const std::size_t got, file_.read_at(kFileHeaderSize, bytes));
+    return got == kFrameHeaderSize && resembles_frame_header(epoch, {bytes, kFrameHeaderSize});
   }
 
   struct Located {

@@ -1,0 +1,166 @@
+#include "log/journal.h"
+
+#include "log/crash_disk.h"
+
+namespace spillway::log {
+namespace {
+
+constexpr char kDirectory[] = "d";
+constexpr std::uint64_t kFileBytes = 16384;
+
+Entry batch_of(std::uint64_t first, std::string_view payload) {
+  Entry entry;
+  entry.batch.shard = 7;
+  entry.batch.first = first;
+  entry.batch.count = 1;
+  entry.batch.arrival_ms = static_cast<std::int64_t>(1000 + first);
+  entry.batch.owner = SharedBytes::copy_of(payload);
+  entry.batch.payload = entry.batch.owner.view();
+  return entry;
+}
+
+std::string payload_of(std::uint64_t frame) {
+  return fmt::format("{}{}", frame, std::string(300 * (frame % 4), 'x'));
+}
+
+struct Written {
+  CrashDisk disk;
+  std::vector<std::uint64_t> offsets;  // of the frames, in their files
+  std::string last_path;
+
+  // Frames 1 … count, in files of kFileBytes.
+  explicit Written(std::uint64_t count) {
+    const auto journal =
+        Journal::start(disk, {kDirectory, kFileBytes, 100}, JournalContent{}, 1, 42).value();
+    std::uint64_t offset = kFileHeaderSize;
+    for (std::uint64_t number = 1; number <= count; ++number) {
+      const Entry entry = batch_of(number, payload_of(number));
+      if (!journal->fits(entry.stored_size())) {
+        EXPECT_TRUE(journal->next_file().ok());
+        offset = kFileHeaderSize;
+      }
+      EXPECT_TRUE(journal->append({&entry, 1}).ok());
+      offsets.push_back(offset);
+      offset += frame_space(entry.stored_size());
+    }
+    last_path = fmt::format("d/{:016x}.journal", journal->current_epoch());
+  }
+  Result<JournalContent> read(std::uint64_t after = 0) {
+    return read_journal(disk, kDirectory, after);
+  }
+};
+
+std::string error_of(const Result<JournalContent>& content, ErrorCode code) {
+  if (content.ok()) return "no error";
+  EXPECT_EQ(content.error().code, code) << content.error().message;
+  return content.error().message;
+}
+
+TEST(Journal, ReadsWhatWasWrittenAcrossFiles) {
+  Written written(50);
+  for (const std::uint64_t after : {0, 1, 20, 49, 50, 60}) {
+    const auto content = written.read(after);
+    ASSERT_TRUE(content.ok()) << content.error().message;
+    EXPECT_GT(content->epochs.size(), 1u);
+    ASSERT_EQ(content->frames.size(), after >= 50 ? 0 : 50 - after);
+    for (const auto& frame : content->frames) {
+      EXPECT_EQ(frame.number, after + 1 + static_cast<std::uint64_t>(&frame - &content->frames[0]));
+      ASSERT_EQ(frame.entries.size(), 1u);
+      EXPECT_EQ(frame.entries[0].batch.payload, payload_of(frame.number));
+      EXPECT_EQ(frame.entries[0].batch.shard, 7u);
+    }
+  }
+}
+
+TEST(Journal, ATornLastFrameIsLeftOutWhereverItWasCut) {
+  Written written(6);
+  const std::string whole = written.disk.content(written.last_path);
+  const std::size_t end = written.offsets[5] + kFrameHeaderSize + kEntryHeaderSize +
+                          payload_of(6).size();  // behind it is padding, which nothing covers
+  for (std::size_t cut = written.offsets[5]; cut <= end; ++cut) {
+    std::string& content = written.disk.content(written.last_path);
+    content = whole;
+    std::fill(content.begin() + static_cast<std::ptrdiff_t>(cut), content.end(), '\0');
+    const auto read = written.read();
+    ASSERT_TRUE(read.ok()) << cut << ": " << read.error().message;
+    EXPECT_EQ(read->frames.size(), cut == end ? 6u : 5u) << cut;
+  }
+}
+
+TEST(Journal, DamageBeforeAValidFrameIsToldWithFileAndOffset) {
+  Written written(6);
+  const std::string whole = written.disk.content(written.last_path);
+  for (std::size_t at = written.offsets[2]; at < written.offsets[3]; ++at) {
+    const bool is_padding =
+        at >= written.offsets[2] + kFrameHeaderSize + kEntryHeaderSize + payload_of(3).size();
+    std::string& content = written.disk.content(written.last_path);
+    content = whole;
+    content[at] = static_cast<char>(content[at] ^ 0x10);
+    const auto read = written.read();
+    ASSERT_EQ(read.ok(), is_padding) << at;
+    if (!is_padding) {
+      EXPECT_THAT(error_of(read, ErrorCode::kCorrupt),
+                  testing::HasSubstr(
+                      fmt::format("{}, byte {}: damaged", written.last_path, written.offsets[2])));
+    }
+  }
+}
+
+TEST(Journal, ADamagedFileHeaderIsToldWhereFramesFollowIt) {
+  Written written(3);
+  const std::string whole = written.disk.content(written.last_path);
+  for (std::size_t at = 0; at < 36; ++at) {
+    std::string& content = written.disk.content(written.last_path);
+    content = whole;
+    content[at] = static_cast<char>(content[at] ^ 0x10);
+    const auto read = written.read();
+    ASSERT_FALSE(read.ok()) << "byte " << at << " of the header: its frames are gone";
+    EXPECT_THAT(read.error().message, testing::HasSubstr(written.last_path));
+  }
+  // Without frames it is a file whose making was cut short.
+  std::string& content = written.disk.content(written.last_path);
+  content = std::string(kFileBytes, '\0');
+  const auto read = written.read();
+  ASSERT_TRUE(read.ok());
+  EXPECT_TRUE(read->frames.empty());
+}
+
+TEST(Journal, ANewerVersionIsRefusedWhateverElseItChanged) {
+  Written written(3);
+  written.disk.content(written.last_path)[8] = 2;
+  EXPECT_THAT(error_of(written.read(), ErrorCode::kUnsupported),
+              testing::AllOf(testing::HasSubstr(written.last_path),
+                             testing::HasSubstr("version 2; this program knows version 1")));
+}
+
+TEST(Journal, AMissingFileIsTold) {
+  Written written(50);
+  const auto files = written.read()->epochs.size();
+  ASSERT_GT(files, 2u);
+  ASSERT_TRUE(written.disk.remove(fmt::format("d/{:016x}.journal", 2)).ok());
+  EXPECT_THAT(error_of(written.read(), ErrorCode::kCorrupt),
+              testing::HasSubstr("those between are missing"));
+}
+
+TEST(Journal, WhatAClientHidesInItsPayloadIsNoFrame) {
+  // A frame as the journal would write it next, but for the salt, which no client knows; placed so
+  // that it stands at a sector's beginning.
+  FrameBuilder builder;
+  const Entry forged = batch_of(99, "forged");
+  std::string frame(kSectorSize - kFrameHeaderSize - kEntryHeaderSize, 'x');
+  for (const auto part : builder.build({1, 0}, 99, {&forged, 1})) frame += part;
+  CrashDisk disk;
+  const auto journal =
+      Journal::start(disk, {kDirectory, kFileBytes, 4}, JournalContent{}, 1, 42).value();
+  const Entry entry = batch_of(1, frame);
+  ASSERT_TRUE(journal->append({&entry, 1}).ok());
+  // The frame that carries it is torn: what it holds must not make that look like damage.
+  std::string& content = disk.content("d/0000000000000001.journal");
+  content[kFileHeaderSize + kFrameHeaderSize] ^= 1;
+  const auto read = read_journal(disk, kDirectory, 0);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_TRUE(read->frames.empty());
+}
+
+}  // namespace
+}  // namespace spillway::log
