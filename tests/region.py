@@ -22,6 +22,7 @@ def free_port():
 class Region:
     def __init__(self, *arguments):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="spillway-region-"))
+        self.data = self.directory / "data"
         self.port, self.admin = free_port(), free_port()
         self.arguments = arguments
         self.process = None
@@ -31,7 +32,7 @@ class Region:
         return f"http://127.0.0.1:{self.port}"
 
     def command(self):
-        return [str(BINARY), "serve", "--data", str(self.directory / "data"),
+        return [str(BINARY), "serve", "--data", str(self.data),
                 "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}",
                 *self.arguments]
 
