@@ -92,10 +92,12 @@ class Http2Session final : public ServerSession {
     SPILLWAY_ASSERT(!failure_);
     const auto taken = nghttp2_session_mem_recv(
         session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+    make_frames();  // among them the GOAWAY with which nghttp2 answers a broken protocol
     if (taken < 0) {
       fail(nghttp2_strerror(static_cast<int>(taken)),
            taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
-    } else if (nghttp2_session_want_read(session_) == 0 && !streams_.empty()) {
+    } else if (nghttp2_session_want_read(session_) == 0 &&
+               (!streams_.empty() || !(draining_ || client_leaves_))) {
       fail("a frame broke the protocol", NGHTTP2_PROTOCOL_ERROR);  // nghttp2 sends why
     } else if (wasted_streams_ > kMaxWastedStreams + answered_streams_) {
       fail("too many streams were reset", NGHTTP2_ENHANCE_YOUR_CALM);
@@ -167,6 +169,12 @@ class Http2Session final : public ServerSession {
   static Http2Session& self(void* user) { return *static_cast<Http2Session*>(user); }
 
   static void set_callbacks(nghttp2_session_callbacks* callbacks) {
+    // Of every frame, those included that nghttp2 ignores.
+    nghttp2_session_callbacks_set_on_begin_frame_callback(
+        callbacks, [](nghttp2_session*, const nghttp2_frame_hd*, void* user) {
+          ++self(user).idle_frames_;
+          return 0;
+        });
     nghttp2_session_callbacks_set_on_begin_headers_callback(
         callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
           self(user).on_begin_headers(*frame);
@@ -243,7 +251,7 @@ class Http2Session final : public ServerSession {
   }
 
   void on_frame(const nghttp2_frame& frame) {
-    ++idle_frames_;
+    if (frame.hd.type == NGHTTP2_GOAWAY) client_leaves_ = true;
     if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA) return;
     Stream* stream = find(frame.hd.stream_id);
     if (stream == nullptr) return;
@@ -426,7 +434,8 @@ class Http2Session final : public ServerSession {
   std::uint64_t wasted_streams_ = 0;
   std::uint64_t idle_frames_ = 0;  // since a request came forward
   bool draining_ = false;
-  bool broken_ = false;  // nghttp2 can't make frames any more
+  bool client_leaves_ = false;  // it sent a GOAWAY
+  bool broken_ = false;         // nghttp2 can't make frames any more
   std::optional<Error> failure_;
 };
 
