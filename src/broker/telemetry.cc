@@ -1,0 +1,64 @@
+#include "broker/telemetry.h"
+
+#include <utility>
+
+#include "base/version.h"
+#include "broker/json_object.h"
+
+namespace spillway::broker {
+
+Result<std::unique_ptr<Telemetry>> Telemetry::make(TelemetryOptions options, Parts parts) {
+  const auto& directory = options.collector.directory;
+  SPILLWAY_TRY(parts.disk.make_directory(directory));
+  SPILLWAY_ASSIGN(auto lock, parts.disk.lock(io::join_path(directory, "lock")));
+  std::unique_ptr<Telemetry> telemetry(new Telemetry(options, parts, std::move(lock)));
+  SPILLWAY_ASSIGN(
+      telemetry->collector_,
+      TelemetryCollector::make(std::move(options.collector), {parts.disk, parts.clock, parts.log,
+                                                              parts.metrics, telemetry->buffer_}));
+  return telemetry;
+}
+
+Telemetry::Telemetry(const TelemetryOptions& options, Parts parts,
+                     std::unique_ptr<io::FileLock> lock)
+    : parts_(parts),
+      lock_(std::move(lock)),
+      buffer_(make_source_id(parts.clock.wall_now(), parts.entropy), options.host, options.limits,
+              parts.metrics),
+      sender_(parts.loop, parts.target, buffer_, parts.log, parts.metrics) {}
+
+void Telemetry::start(UniqueFunction<void()> flows) {
+  JsonObject started;
+  started.add("event", "started").add("version", version());
+  buffer_.push_metrics(std::string(kSourceSubject), started.members(), parts_.clock.wall_now());
+  sender_.start(std::move(flows));
+  worker_ = parts_.workers.start(
+      {.name = "telemetry", .interval = TelemetryCollector::kLookInterval}, [this] {
+        bool pushed = false;
+        const auto next = collector_->step(pushed);
+        if (pushed) parts_.loop.post([this] { sender_.wake(); });
+        return next;
+      });
+  worker_->wake();
+}
+
+void Telemetry::stop(nanoseconds at_most, UniqueFunction<void(Status)> done) {
+  worker_.reset();
+  buffer_.push_end(parts_.clock.wall_now());
+  sender_.drain(at_most, [this, told = std::move(done)]() mutable {
+    auto saved = collector_->save_places();
+    told(std::move(saved));
+  });
+}
+
+std::string Telemetry::status_json() const {
+  const auto now = status();
+  JsonObject object;
+  object.add("role", "broker").add("source", source()).add("target", parts_.target.name());
+  object.add("target_up", now.ok());
+  if (!now.ok()) object.add("problem", now.error().message);
+  object.add("acknowledged_records", acknowledged()).add("held_records", held());
+  return object.text();
+}
+
+}  // namespace spillway::broker

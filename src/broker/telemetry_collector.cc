@@ -1,0 +1,168 @@
+#include "broker/telemetry_collector.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "broker/json_object.h"
+
+namespace spillway::broker {
+namespace {
+
+constexpr std::size_t kPlacesBytesMax = std::size_t{1} << 20;
+constexpr std::size_t kPathBytesMax =
+    250;  // with "file" a partition key, of at most 256 characters
+constexpr std::size_t kLinesPerPoll = 500;
+
+std::string places_file(const std::string& directory) { return io::join_path(directory, "places"); }
+
+// Escaping leaves valid UTF-8 alone.
+bool is_plain_text(std::string_view path) {
+  std::string escaped;
+  append_json_text(escaped, path);
+  return escaped.size() == path.size() + 2 && escaped.substr(1, path.size()) == path;
+}
+
+Status check_path(const std::string& path) {
+  if (path.starts_with('/') && path.size() <= kPathBytesMax && is_plain_text(path)) return {};
+  return Error{ErrorCode::kInvalid,
+               fmt::format("{} can't be followed: a path must be absolute, of at most {} bytes of "
+                           "UTF-8, without quotes, backslashes and control characters",
+                           path, kPathBytesMax)};
+}
+
+}  // namespace
+
+std::string subject_of_file(const std::string& path) { return "file" + path; }
+
+Result<std::unique_ptr<TelemetryCollector>> TelemetryCollector::make(CollectorOptions options,
+                                                                     Parts parts) {
+  for (const auto& path : options.files) SPILLWAY_TRY(check_path(path));
+  const auto file = places_file(options.directory);
+  FilePlaces places;
+  auto text = io::read_file(parts.disk, file, kPlacesBytesMax);
+  if (text.ok()) {
+    auto decoded = decode_file_places(*text);
+    if (!decoded.ok()) return context(file, std::move(decoded).error());
+    places = *std::move(decoded);
+  } else if (text.error().code != ErrorCode::kNotFound) {
+    return std::move(text).error();
+  }
+  return std::unique_ptr<TelemetryCollector>(
+      new TelemetryCollector(std::move(options), parts, std::move(places)));
+}
+
+TelemetryCollector::TelemetryCollector(CollectorOptions options, Parts parts, FilePlaces places)
+    : options_(std::move(options)),
+      parts_(parts),
+      host_(parts_.disk, options_.host),
+      metrics_due_(parts_.clock.mono_now()),
+      places_due_(metrics_due_),
+      rotations_(parts_.metrics.gauge("spillway_broker_file_rotations",
+                                      "Rotations of followed files since the start")),
+      truncations_(parts_.metrics.gauge("spillway_broker_file_truncations",
+                                        "Truncations of followed files since the start")),
+      skipped_bytes_(
+          parts_.metrics.gauge("spillway_broker_file_skipped_bytes",
+                               "Bytes of followed files that became no record, since the start")) {
+  std::set<std::string> seen;
+  for (const auto& path : options_.files) {
+    if (!seen.insert(path).second) continue;
+    const auto place = places.find(path);
+    const auto resume =
+        place != places.end() ? std::optional<FilePlace>(place->second) : std::nullopt;
+    files_.push_back(
+        {std::make_unique<FileFollower>(parts_.disk, path, resume), subject_of_file(path), false});
+  }
+  // Those of files that aren't followed this time stay.
+  parts_.buffer.set_places(std::move(places));
+}
+
+io::Step TelemetryCollector::step(bool& pushed) {
+  const MonoTime now = parts_.clock.mono_now();
+  pushed = options_.host_metrics && now >= metrics_due_ && collect_metrics(now);
+  bool more = false;
+  for (auto& followed : files_) {
+    const auto room = std::min(parts_.buffer.room_for_lines(), kLinesPerPoll);
+    if (room == 0) break;
+    const auto lines = follow(followed, room);
+    pushed = pushed || lines > 0;
+    more = more || lines >= room;
+  }
+  count_file_events();
+  save_places_when_due(now);
+  // With no room there is nothing to be had by trying again at once.
+  return more && parts_.buffer.room_for_lines() > 0 ? io::Step::kAgain : io::Step::kWait;
+}
+
+bool TelemetryCollector::collect_metrics(MonoTime now) {
+  const WallTime time = parts_.clock.wall_now();
+  auto samples = host_.collect(now);
+  for (auto& sample : samples)
+    parts_.buffer.push_metrics(sample.subject, std::move(sample.members), time);
+  const auto missed = (now - metrics_due_) / options_.interval;
+  metrics_due_ += (missed + 1) * options_.interval;
+  return !samples.empty();
+}
+
+std::size_t TelemetryCollector::follow(Followed& followed, std::size_t lines_max) {
+  auto& follower = *followed.follower;
+  auto lines = follower.poll(lines_max);
+  if (!lines.ok()) {
+    // Files that aren't there yet are nothing to speak of.
+    const bool failing = lines.error().code != ErrorCode::kNotFound;
+    if (failing && !followed.failing)
+      parts_.log.warning("followed file can't be read, trying again",
+                         {{"file", follower.path()}, {"error", lines.error().message}});
+    followed.failing = failing;
+    return 0;
+  }
+  if (std::exchange(followed.failing, false))
+    parts_.log.info("followed file is read again", {{"file", follower.path()}});
+  const WallTime time = parts_.clock.wall_now();
+  for (const auto& line : *lines) {
+    JsonObject fields;
+    fields.add("line", line.text);
+    if (line.cut) fields.add("cut", true);
+    parts_.buffer.push_line(followed.subject, fields.members(), time,
+                            {follower.path(), line.behind});
+  }
+  return lines->size();
+}
+
+void TelemetryCollector::count_file_events() {
+  std::uint64_t rotations = 0;
+  std::uint64_t truncations = 0;
+  std::uint64_t skipped = 0;
+  for (const auto& followed : files_) {
+    rotations += followed.follower->rotations();
+    truncations += followed.follower->truncations();
+    skipped += followed.follower->skipped_bytes();
+  }
+  rotations_.set(static_cast<std::int64_t>(rotations));
+  truncations_.set(static_cast<std::int64_t>(truncations));
+  skipped_bytes_.set(static_cast<std::int64_t>(skipped));
+}
+
+void TelemetryCollector::save_places_when_due(MonoTime now) {
+  if (now < places_due_) return;
+  places_due_ = now + kPlacesInterval;
+  const auto saved = save_places();
+  if (!saved.ok() && !places_failing_)
+    parts_.log.error("file places can't be kept: after a restart lines are put again",
+                     {{"error", saved.error().message}});
+  places_failing_ = !saved.ok();
+}
+
+Status TelemetryCollector::save_places() {
+  if (auto changed = parts_.buffer.changed_places()) unsaved_places_ = *std::move(changed);
+  if (!unsaved_places_) return {};
+  SPILLWAY_TRY(
+      io::replace_file(parts_.disk, places_file(options_.directory), encode(*unsaved_places_)));
+  unsaved_places_.reset();
+  return {};
+}
+
+}  // namespace spillway::broker

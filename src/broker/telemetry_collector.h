@@ -1,0 +1,86 @@
+// Collects this machine's metrics and the lines of followed files into the buffer, and keeps how
+// far the files are acknowledged. Host metrics are due every `interval`; one that was missed (the
+// machine was asleep, /proc was slow) is not made up for.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "broker/file_follower.h"
+#include "broker/host_metrics.h"
+#include "broker/telemetry_buffer.h"
+#include "io/clock.h"
+#include "io/disk.h"
+#include "io/event_log.h"
+#include "io/worker.h"
+#include "metrics/registry.h"
+
+namespace spillway::broker {
+
+struct CollectorOptions {
+  std::string directory;  // of the file places; made, and locked, by whoever runs the collector
+  bool host_metrics = true;
+  nanoseconds interval = seconds(1);
+  HostMetricsOptions host;
+  std::vector<std::string> files;  // absolute paths
+};
+
+// "file" and the path: "file/var/log/syslog".
+std::string subject_of_file(const std::string& path);
+
+// One thread at a time; blocks on the disk. What it is handed outlives it.
+class TelemetryCollector {
+ public:
+  // How often it looks at files, and whether metrics are due.
+  static constexpr nanoseconds kLookInterval = milliseconds(100);
+  // File places are kept at most this often.
+  static constexpr nanoseconds kPlacesInterval = seconds(1);
+
+  struct Parts {
+    io::Disk& disk;
+    io::Clock& clock;
+    io::EventLog& log;
+    metrics::Registry& metrics;
+    TelemetryBuffer& buffer;
+  };
+
+  // Reads where files were left. kInvalid: a path that can't be followed (not absolute, a newline,
+  // not UTF-8, more than 250 bytes); kCorrupt, kUnsupported: the places.
+  static Result<std::unique_ptr<TelemetryCollector>> make(CollectorOptions options, Parts parts);
+
+  // The worker's step. `pushed` tells whether the buffer got something.
+  io::Step step(bool& pushed);
+  // Keeps what was acknowledged last.
+  Status save_places();
+
+ private:
+  struct Followed {
+    std::unique_ptr<FileFollower> follower;
+    std::string subject;
+    bool failing = false;  // and said so
+  };
+
+  TelemetryCollector(CollectorOptions options, Parts parts, FilePlaces places);
+  bool collect_metrics(MonoTime now);
+  // How many lines were pushed.
+  std::size_t follow(Followed& followed, std::size_t lines_max);
+  void count_file_events();
+  void save_places_when_due(MonoTime now);
+
+  const CollectorOptions options_;
+  const Parts parts_;
+  HostMetrics host_;
+  std::vector<Followed> files_;
+  MonoTime metrics_due_;
+  MonoTime places_due_;
+  std::optional<FilePlaces> unsaved_places_;
+  bool places_failing_ = false;
+  metrics::Gauge& rotations_;
+  metrics::Gauge& truncations_;
+  metrics::Gauge& skipped_bytes_;
+};
+
+}  // namespace spillway::broker

@@ -1,0 +1,180 @@
+#include "broker/telemetry_collector.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "io/posix_disk.h"
+
+namespace spillway::broker {
+namespace {
+
+using testing::HasSubstr;
+
+class ManualClock final : public io::Clock {
+ public:
+  WallTime wall_now() override { return WallTime{milliseconds{1'700'000'000'000}} + elapsed; }
+  MonoTime mono_now() override { return MonoTime{} + elapsed; }
+  milliseconds elapsed{0};
+};
+
+class TelemetryCollectorTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/spillway-collector-XXXXXX";
+    directory_ = mkdtemp(name);
+    log_file_ = directory_ + "/app.log";
+    options_.directory = directory_;
+    options_.host_metrics = false;
+    options_.files = {log_file_};
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  Result<std::unique_ptr<TelemetryCollector>> make() {
+    return TelemetryCollector::make(options_, {disk_, clock_, log_, registry_, buffer_});
+  }
+  bool step(TelemetryCollector& collector) const {
+    bool pushed = false;
+    while (collector.step(pushed) == io::Step::kAgain) {
+    }
+    return pushed;
+  }
+  void write_lines(int count) const {
+    std::ofstream file(log_file_, std::ios::app);
+    for (int i = 0; i < count; ++i) file << "line " << i << "\n";
+  }
+  std::string kept_places() {
+    auto text = io::read_file(disk_, directory_ + "/places", 1 << 20);
+    return text.ok() ? *text : "";
+  }
+
+  io::PosixDisk disk_;
+  ManualClock clock_;
+  io::SilentLog log_;
+  metrics::Registry registry_;
+  CollectorOptions options_;
+  TelemetryBuffer buffer_{"018bcfe56800-0000000000000001", "host-1", {.records = 1000}, registry_};
+  std::string directory_;
+  std::string log_file_;
+};
+
+TEST_F(TelemetryCollectorTest, MetricsComeEveryIntervalAndMissedOnesAreNotMadeUpFor) {
+  options_.files.clear();
+  options_.host_metrics = true;
+  options_.interval = seconds(1);
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  std::map<std::string, int> records;
+  const auto collect = [&] {
+    const bool pushed = step(**collector);
+    const auto batch = buffer_.take();
+    for (const auto& entry : batch.entries) ++records[entry.partition_key];
+    buffer_.release(batch);
+    return pushed;
+  };
+  EXPECT_TRUE(collect());
+  EXPECT_FALSE(collect());
+  clock_.elapsed = milliseconds(999);
+  EXPECT_FALSE(collect());
+  clock_.elapsed = milliseconds(1050);
+  EXPECT_TRUE(collect());
+  clock_.elapsed = milliseconds(2000);
+  EXPECT_TRUE(collect()) << "late by 50 ms once, not from then on";
+  clock_.elapsed = milliseconds(60'300);
+  EXPECT_TRUE(collect());
+  EXPECT_FALSE(collect());
+  clock_.elapsed = milliseconds(61'000);
+  EXPECT_TRUE(collect());
+  EXPECT_EQ(records["memory"], 5);
+}
+
+TEST_F(TelemetryCollectorTest, LinesBecomeRecordsInTheirOrder) {
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  EXPECT_FALSE(step(**collector)) << "no file yet";
+  write_lines(3);
+  EXPECT_TRUE(step(**collector));
+  const auto batch = buffer_.take();
+  ASSERT_EQ(batch.entries.size(), 3u);
+  EXPECT_EQ(batch.entries[2].partition_key, "file" + log_file_);
+  EXPECT_THAT(batch.entries[2].data, HasSubstr(R"("seq":3,)"));
+  EXPECT_THAT(batch.entries[2].data, HasSubstr(R"("fields":{"line":"line 2"})"));
+}
+
+TEST_F(TelemetryCollectorTest, AFullBufferLeavesLinesInTheirFile) {
+  write_lines(5000);
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  step(**collector);
+  EXPECT_EQ(buffer_.records(), 750u) << "three quarters";
+  std::size_t records = 0;
+  while (true) {
+    const auto batch = buffer_.take();
+    if (batch.empty()) break;
+    records += batch.entries.size();
+    buffer_.release(batch);
+    step(**collector);
+  }
+  EXPECT_EQ(records, 5000u);
+}
+
+TEST_F(TelemetryCollectorTest, PlacesAreKeptAfterTheAcknowledgementAtMostOnceASecond) {
+  write_lines(2);
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  step(**collector);
+  const auto batch = buffer_.take();
+  clock_.elapsed = seconds(5);
+  step(**collector);
+  EXPECT_EQ(kept_places(), "") << "not acknowledged";
+  buffer_.release(batch);
+  step(**collector);
+  EXPECT_EQ(kept_places(), "") << "less than a second after it looked last";
+  clock_.elapsed = seconds(6);
+  step(**collector);
+  EXPECT_THAT(kept_places(), HasSubstr(" 14 " + log_file_ + "\n"));
+
+  // The next one goes on behind.
+  collector = make();
+  ASSERT_TRUE(collector.ok());
+  EXPECT_FALSE(step(**collector));
+  write_lines(1);
+  EXPECT_TRUE(step(**collector));
+  EXPECT_EQ(buffer_.take().entries.size(), 1u);
+}
+
+TEST_F(TelemetryCollectorTest, PlacesThatCouldNotBeKeptAreKeptLater) {
+  write_lines(1);
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  step(**collector);
+  buffer_.release(buffer_.take());
+  std::filesystem::create_directory(directory_ + "/places");
+  EXPECT_FALSE((*collector)->save_places().ok());
+  std::filesystem::remove(directory_ + "/places");
+  EXPECT_TRUE((*collector)->save_places().ok());
+  EXPECT_THAT(kept_places(), HasSubstr(log_file_));
+}
+
+TEST_F(TelemetryCollectorTest, RefusesWhatItCannotFollowOrRead) {
+  for (const std::string path :
+       {"relative.log", "/with\nnewline", "/with\"quote", "/not\xffutf8"}) {
+    options_.files = {path};
+    EXPECT_EQ(make().error().code, ErrorCode::kInvalid) << path;
+  }
+  options_.files = {"/" + std::string(300, 'x')};
+  EXPECT_EQ(make().error().code, ErrorCode::kInvalid);
+  options_.files = {"/var/log/\xc3\xa4.log"};
+  EXPECT_TRUE(make().ok());
+  std::ofstream(directory_ + "/places") << "spillway file places 2\n";
+  EXPECT_EQ(make().error().code, ErrorCode::kUnsupported);
+  std::ofstream(directory_ + "/places") << "nonsense";
+  EXPECT_EQ(make().error().code, ErrorCode::kCorrupt);
+}
+
+}  // namespace
+}  // namespace spillway::broker
