@@ -6,12 +6,14 @@ namespace spillway::cli {
 
 // Each is defined in the file of its name:
 CommandRun declare_bench(CLI::App& app);
+CommandRun declare_broker(CLI::App& app);
 CommandRun declare_serve(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 2> kCommands = {
+constexpr std::array<Command, 3> kCommands = {
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
+    Command{"broker", "Put this machine's telemetry into a stream", declare_broker},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},
 };
 

@@ -53,12 +53,14 @@ struct BrokerConfig {
   std::string access_key = "spillway";
   std::string secret_key = "spillway";
   std::string stream = "telemetry";
+  std::int64_t shards = 0;
   bool host_metrics = true;
   std::int64_t interval_ms = 1000;
   std::int64_t top_processes = 10;
   std::vector<std::string> files = {"/var/log/syslog", "/var/log/messages", "/var/log/auth.log",
                                     "/var/log/kern.log", "/var/log/dpkg.log"};
   std::int64_t buffer_records = 20'000;
+  std::int64_t buffer_mib = 64;
   std::int64_t drain_seconds = 10;
 };
 

@@ -1,0 +1,50 @@
+// spillway broker: this machine's telemetry into a stream, in the foreground.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/command.h"
+#include "cli/config_flags.h"
+#include "server/broker_assembly.h"
+
+namespace spillway::cli {
+namespace {
+
+struct BrokerOptions {
+  explicit BrokerOptions(CLI::App& app) : flags(app) {}
+  ConfigFlags flags;
+  std::vector<std::string> follow;
+};
+
+int run_broker(const BrokerOptions& options) {
+  auto config = options.flags.load();
+  if (!config.ok()) return fail(config.error());
+  for (const auto& path : options.follow) {
+    std::error_code error;
+    const auto absolute = std::filesystem::absolute(path, error).lexically_normal();
+    if (error) return fail({ErrorCode::kInvalid, path + ": " + error.message()});
+    config->broker.files.push_back(absolute.string());
+  }
+  if (auto ran = server::run_broker(*config); !ran.ok()) return fail(ran.error());
+  return kExitOk;
+}
+
+}  // namespace
+
+CommandRun declare_broker(CLI::App& app) {
+  auto options = std::make_shared<BrokerOptions>(app);
+  auto& flags = options->flags;
+  flags.add(app, "--target", "broker.endpoint",
+            "Kinesis endpoint that records are put to (http://127.0.0.1:4566)");
+  flags.add(app, "--stream", "broker.stream", "The stream, made if missing (telemetry)");
+  app.add_option("--follow", options->follow,
+                 "Log files to follow, besides those of the configuration");
+  flags.add(app, "--state", "broker.data", "Where file places are kept (spillway-data/broker)");
+  flags.add(app, "--admin", "broker.admin", "Address of /metrics and /health (127.0.0.1:4601)");
+  flags.add(app, "--log-format", "log.format", "text or json");
+  return [options] { return run_broker(*options); };
+}
+
+}  // namespace spillway::cli
