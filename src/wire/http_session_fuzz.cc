@@ -1,5 +1,6 @@
 // Arbitrary bytes in arbitrary pieces, over both HTTP sessions. The first byte chooses the
-// protocol, the second how the rest is cut. Every request is answered when it ends.
+// protocol and how the connection ends, the second how the rest is cut. Every request is answered
+// when it ends.
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -42,6 +43,13 @@ class Answerer final : public wire::RequestSink {
   std::vector<wire::RequestId> ended_;
 };
 
+// Answers what has ended, and takes all output.
+void settle(Answerer& answerer, wire::ServerSession& session) {
+  answerer.answer_all(session);
+  for (auto output = session.pending_output(); !output.empty(); output = session.pending_output())
+    session.sent(output.front().size());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -50,18 +58,34 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   wire::HttpLimits limits;
   limits.body_bytes = 1 << 16;
   const std::string date;
-  const auto session = data[0] % 2 == 0 ? wire::make_http1_session(answerer, limits, date)
-                                        : wire::make_http2_session(answerer, limits, date);
+  const bool is_http1 = data[0] % 2 == 0;
+  const auto session = is_http1 ? wire::make_http1_session(answerer, limits, date)
+                                : wire::make_http2_session(answerer, limits, date);
   const std::size_t piece = 1 + data[1];
   std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
   while (!rest.empty() && session->wants_input()) {
     const auto fed = session->receive(rest.substr(0, piece));
     rest.remove_prefix(std::min(piece, rest.size()));
-    answerer.answer_all(*session);
-    for (auto output = session->pending_output(); !output.empty();
-         output = session->pending_output())
-      session->sent(output.front().size());
+    settle(answerer, *session);
     if (!fed.ok() || session->finished()) break;
   }
+  const bool in_request = session->receiving() != wire::Receiving::kNothing;
+  switch (data[0] / 2 % 4) {
+    case 0:
+      return 0;
+    case 1:
+      session->end_of_input();
+      break;
+    case 2:
+      session->time_out();
+      if (!in_request) return 0;
+      break;
+    default:
+      session->drain();
+      if (in_request) return 0;
+  }
+  settle(answerer, *session);
+  // Over HTTP/2 an answer may wait for a window that never comes.
+  SPILLWAY_ASSERT(!is_http1 || session->finished());
   return 0;
 }
