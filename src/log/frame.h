@@ -33,9 +33,9 @@
 //   36   payload
 //
 // Invariants:
+// - A file's header is written and synced before its first frame.
 // - A flush writes exactly one frame and syncs it before the first byte of the next is written. So
-// a
-//   valid frame header proves that every earlier frame was synced.
+//   a valid frame header proves that every earlier frame was synced.
 // - All-zero bytes never validate (magic), old bytes of a recycled file neither (epoch, salt), nor
 //   do frames that a client hides in its payload (it can't know the salt).
 // - Sectors of 512 bytes that hold a synced frame are never written again.
