@@ -57,6 +57,11 @@ std::string Telemetry::status_json() const {
   object.add("role", "broker").add("source", source()).add("target", parts_.target.name());
   object.add("target_up", now.ok());
   if (!now.ok()) object.add("problem", now.error().message);
+  const auto latency = sender_.latency();
+  const auto micros = [](nanoseconds duration) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+  };
+  object.add("put_p50_us", micros(latency.p50)).add("put_p99_us", micros(latency.p99));
   object.add("acknowledged_records", acknowledged()).add("held_records", held());
   return object.text();
 }

@@ -41,13 +41,16 @@ void TelemetryChecker::add(const TelemetryRecord& record) {
   }
   const auto lost = subject.lost();
   const auto dropped = subject.dropped_here();
-  if (stamp.seq > subject.last) {
-    add_newer(subject, stamp);
-  } else {
-    add_older(subject, stamp);
+  const bool newer = stamp.seq > subject.last;
+  if (newer) add_newer(subject, stamp);
+  const bool late = !newer && add_older(subject, stamp);
+  for (CheckedTotals* totals : {&totals_, &source->totals}) {
+    totals->lost += subject.lost() - lost;  // modulo 2^64: either may be larger
+    totals->dropped += subject.dropped_here() - dropped;
+    if (late) ++totals->late;
+    if (!newer && !late) ++totals->doubled;
   }
-  totals_.lost += subject.lost() - lost;  // modulo 2^64: either may be larger
-  totals_.dropped += subject.dropped_here() - dropped;
+  ++source->totals.records;
   if (record.ends) source->ends = record.ends;
 }
 
@@ -65,38 +68,53 @@ void TelemetryChecker::add_newer(Subject& subject, const TelemetryStamp& stamp) 
   subject.dropped = std::max(subject.dropped, stamp.dropped);
 }
 
-void TelemetryChecker::add_older(Subject& subject, const TelemetryStamp& stamp) {
+bool TelemetryChecker::add_older(Subject& subject, const TelemetryStamp& stamp) {
   const auto behind = subject.gaps.upper_bound(stamp.seq);
   const auto gap = behind == subject.gaps.begin() ? subject.gaps.end() : std::prev(behind);
   if (gap == subject.gaps.end() || gap->second < stamp.seq) {
-    ++totals_.doubled;
     note(stamp, fmt::format("{} is there twice", stamp.seq));
-    return;
+    return false;
   }
-  ++totals_.late;
   --subject.missing;
   const auto [first, last] = *gap;
   subject.gaps.erase(gap);
   if (first < stamp.seq) subject.gaps[first] = stamp.seq - 1;
   if (stamp.seq < last) subject.gaps[stamp.seq + 1] = last;
+  return true;
+}
+
+void TelemetryChecker::add_ends(const Source& source, CheckedTotals& totals) {
+  if (!source.ends) return;
+  for (const auto& [name, end] : *source.ends) {
+    const auto found = source.subjects.find(name);
+    // Of an old source a subject may have expired as a whole.
+    if (found == source.subjects.end() && !source.from_its_start) continue;
+    const Subject none;
+    const Subject& subject = found != source.subjects.end() ? found->second : none;
+    const auto missing = end.seq > subject.last ? end.seq - subject.last : 0;
+    const auto dropped = end.dropped > subject.dropped ? end.dropped - subject.dropped : 0;
+    totals.dropped += dropped;
+    totals.lost += missing > dropped ? missing - dropped : 0;
+  }
 }
 
 CheckedTotals TelemetryChecker::final_totals() const {
   CheckedTotals totals = totals_;
-  for (const auto& [id, source] : sources_) {
-    if (!source.ends) continue;
-    for (const auto& [name, end] : *source.ends) {
-      const auto found = source.subjects.find(name);
-      // Of an old source a subject may have expired as a whole.
-      if (found == source.subjects.end() && !source.from_its_start) continue;
-      const Subject none;
-      const Subject& subject = found != source.subjects.end() ? found->second : none;
-      const auto missing = end.seq > subject.last ? end.seq - subject.last : 0;
-      const auto dropped = end.dropped > subject.dropped ? end.dropped - subject.dropped : 0;
-      totals.dropped += dropped;
-      totals.lost += missing > dropped ? missing - dropped : 0;
-    }
-  }
+  for (const auto& [id, source] : sources_) add_ends(source, totals);
+  return totals;
+}
+
+CheckedTotals TelemetryChecker::totals_of(std::string_view source) const {
+  const auto found = sources_.find(source);
+  CheckedTotals totals = found != sources_.end() ? found->second.totals : CheckedTotals{};
+  totals.unchecked = totals_.unchecked;
+  return totals;
+}
+
+CheckedTotals TelemetryChecker::final_totals_of(std::string_view source) const {
+  CheckedTotals totals = totals_of(source);
+  if (const auto found = sources_.find(source); found != sources_.end())
+    add_ends(found->second, totals);
   return totals;
 }
 

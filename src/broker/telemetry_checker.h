@@ -39,8 +39,11 @@ class TelemetryChecker {
   void add(const TelemetryRecord& record);
   // As far as is known while more may come.
   const CheckedTotals& totals() const { return totals_; }
+  // Of one source; `unchecked` is of all.
+  CheckedTotals totals_of(std::string_view source) const;
   // When all has been read: also what is missing at the ends of the sources that have told theirs.
   CheckedTotals final_totals() const;
+  CheckedTotals final_totals_of(std::string_view source) const;
   // Whether this source has told its end.
   bool has_end(std::string_view source) const;
   // The first that were found, one line each: "source 0199… subject cpu: 5 to 7 missing". Some may
@@ -62,11 +65,14 @@ class TelemetryChecker {
     bool from_its_start = true;
     std::map<std::string, Subject, std::less<>> subjects;
     std::optional<SubjectEnds> ends;
+    CheckedTotals totals;
   };
 
   Source& source_of(const std::string& id);
   void add_newer(Subject& subject, const TelemetryStamp& stamp);
-  void add_older(Subject& subject, const TelemetryStamp& stamp);
+  // Whether it was missed until now; otherwise it is there twice.
+  bool add_older(Subject& subject, const TelemetryStamp& stamp);
+  static void add_ends(const Source& source, CheckedTotals& totals);
   void note(const TelemetryStamp& stamp, std::string what);
 
   const WallTime horizon_;

@@ -67,6 +67,13 @@ TEST(TelemetryChecker, CountsEachSubjectAndSourceForItself) {
     for (const char* subject : {"cpu", "memory"}) checker.add(record(source, subject, 1));
   EXPECT_TRUE(checker.totals().complete());
   EXPECT_EQ(checker.totals().records, 4u);
+  checker.add(record(kNew, "cpu", 5));
+  checker.add(record(kNew, "cpu", 5));
+  EXPECT_EQ(checker.totals_of(kNew).records, 4u);
+  EXPECT_EQ(checker.totals_of(kNew).lost, 3u);
+  EXPECT_EQ(checker.totals_of(kNew).doubled, 1u);
+  EXPECT_TRUE(checker.totals_of("0000000f4242-0000000000000003").complete());
+  EXPECT_EQ(checker.totals_of("another").records, 0u);
 }
 
 TEST(TelemetryChecker, TheEndOfASourceTellsWhatIsMissingBehindTheLast) {
@@ -79,6 +86,8 @@ TEST(TelemetryChecker, TheEndOfASourceTellsWhatIsMissingBehindTheLast) {
   EXPECT_FALSE(checker.has_end(kOld));
   EXPECT_EQ(checker.totals().lost, 0u) << "they may still come";
   EXPECT_EQ(checker.final_totals().lost, 4u);
+  EXPECT_EQ(checker.final_totals_of(kNew).lost, 4u);
+  EXPECT_EQ(checker.final_totals_of(kOld).lost, 0u);
   EXPECT_EQ(checker.final_totals().dropped, 1u);
   for (const std::uint64_t seq : {2, 4}) checker.add(record(kNew, "cpu", seq, seq == 4 ? 1 : 0));
   for (const std::uint64_t seq : {1, 2}) checker.add(record(kNew, "never seen", seq));

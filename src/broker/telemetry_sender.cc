@@ -1,5 +1,6 @@
 #include "broker/telemetry_sender.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -66,6 +67,25 @@ void TelemetrySender::set_status(Status status) {
   status_ = std::move(status);
 }
 
+void TelemetrySender::note_duration(nanoseconds duration) {
+  put_seconds_.record(duration);
+  const std::lock_guard lock(mutex_);
+  durations_.push_back(duration);
+  if (durations_.size() > kPutsRemembered) durations_.pop_front();
+}
+
+PutLatency TelemetrySender::latency() const {
+  std::vector<nanoseconds> sorted;
+  {
+    const std::lock_guard lock(mutex_);
+    sorted.assign(durations_.begin(), durations_.end());
+  }
+  if (sorted.empty()) return {};
+  std::sort(sorted.begin(), sorted.end());
+  const auto last = sorted.size() - 1;
+  return {sorted[last / 2], sorted[last * 99 / 100]};
+}
+
 Task<void> TelemetrySender::run() {
   while (!closed_) {
     if (!prepared_) {
@@ -106,7 +126,7 @@ Task<void> TelemetrySender::put(TelemetryBatch& batch) {
     const MonoTime sent = loop_.mono_now();
     auto result = co_await target_.put(entries);
     if (result.ok() && result->failed == 0) {
-      put_seconds_.record(loop_.mono_now() - sent);
+      note_duration(loop_.mono_now() - sent);
       break;
     }
     failures_.add();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,10 +21,18 @@
 
 namespace spillway::broker {
 
-// On the loop's thread, but for status(). What it is handed outlives it.
+// Of the last kPutsRemembered puts.
+struct PutLatency {
+  nanoseconds p50{0};
+  nanoseconds p99{0};
+};
+
+// On the loop's thread, but for status(), latency() and acknowledged(). What it is handed outlives
+// it.
 class TelemetrySender {
  public:
   static constexpr nanoseconds kRetryDelay = seconds(1);
+  static constexpr std::size_t kPutsRemembered = 256;
 
   TelemetrySender(io::EventLoop& loop, TelemetryTarget& target, TelemetryBuffer& buffer,
                   io::EventLog& log, metrics::Registry& metrics);
@@ -40,6 +49,7 @@ class TelemetrySender {
 
   // Whether the target takes records; the error says why not, since when it hasn't. Any thread.
   Status status() const;
+  PutLatency latency() const;
   std::uint64_t acknowledged() const { return records_.value(); }  // records; any thread
 
  private:
@@ -52,6 +62,7 @@ class TelemetrySender {
   void note_failure(const Error& error);
   void note_success();
   void set_status(Status status);
+  void note_duration(nanoseconds duration);
 
   io::EventLoop& loop_;
   TelemetryTarget& target_;
@@ -77,6 +88,7 @@ class TelemetrySender {
 
   mutable std::mutex mutex_;
   Status status_;
+  std::deque<nanoseconds> durations_;
 };
 
 }  // namespace spillway::broker

@@ -56,6 +56,9 @@ class FakeTarget final : public TelemetryTarget {
 
   void close() override {
     closed = true;
+    answer();
+  }
+  void answer() {
     if (pending_) std::exchange(pending_, nullptr)(true);
   }
   std::string name() const override { return "a fake"; }
@@ -164,6 +167,21 @@ TEST_F(TelemetrySenderTest, SaysOnceThatTheTargetIsDownAndGoesOnWhenItIsBack) {
   target_.down = true;
   push(1);
   EXPECT_EQ(log_.events.size(), 3u) << "the next time is said again";
+}
+
+TEST_F(TelemetrySenderTest, TellsHowLongPutsTook) {
+  start();
+  EXPECT_EQ(sender_.latency().p50, nanoseconds(0));
+  for (int i = 0; i < 100; ++i) {
+    target_.silent = true;
+    push(1);
+    loop_.run(milliseconds(i < 98 ? 2 : 50));
+    target_.answer();
+    loop_.run();
+  }
+  EXPECT_EQ(sender_.latency().p50, milliseconds(2));
+  EXPECT_EQ(sender_.latency().p99, milliseconds(50));
+  target_.silent = false;
 }
 
 TEST_F(TelemetrySenderTest, WaitsForATargetThatWasNeverThere) {
