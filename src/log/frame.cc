@@ -60,25 +60,27 @@ void encode_frame_header(const FileHeader& file, const FrameHeader& frame, char*
   store_le(to + kHeaderCrcAt, salted_crc(file, to));
 }
 
+std::optional<std::uint64_t> unsalted_frame_number(std::uint64_t epoch, std::string_view bytes) {
+  SPILLWAY_ASSERT(bytes.size() >= kFrameHeaderSize);
+  if (load_le<std::uint32_t>(bytes.data()) != kFrameMagic ||
+      load_le<std::uint64_t>(bytes.data() + 8) != epoch)
+    return std::nullopt;
+  return load_le<std::uint64_t>(bytes.data() + 16);
+}
+
 std::optional<FrameHeader> decode_frame_header(const FileHeader& file, std::string_view bytes) {
   SPILLWAY_ASSERT(bytes.size() >= kFrameHeaderSize);
+  const auto number = unsalted_frame_number(file.epoch, bytes);
+  if (!number) return std::nullopt;
   const char* at = bytes.data();
-  if (load_le<std::uint32_t>(at) != kFrameMagic) return std::nullopt;
-  if (load_le<std::uint64_t>(at + 8) != file.epoch) return std::nullopt;
   if (load_le<std::uint32_t>(at + kHeaderCrcAt) != salted_crc(file, at)) return std::nullopt;
   FrameHeader frame;
   frame.body_size = load_le<std::uint32_t>(at + 4);
-  frame.number = load_le<std::uint64_t>(at + 16);
+  frame.number = *number;
   frame.body_crc = load_le<std::uint32_t>(at + 24);
   frame.entries = load_le<std::uint32_t>(at + 28);
   if (frame.body_size == 0 || frame.entries == 0) return std::nullopt;
   return frame;
-}
-
-bool resembles_frame_header(std::uint64_t epoch, std::string_view bytes) {
-  SPILLWAY_ASSERT(bytes.size() >= kFrameHeaderSize);
-  return load_le<std::uint32_t>(bytes.data()) == kFrameMagic &&
-         load_le<std::uint64_t>(bytes.data() + 8) == epoch;
 }
 
 void encode_entry_header(const Entry& entry, char* to) {

@@ -78,9 +78,9 @@ void encode_frame_header(const FileHeader& file, const FrameHeader& frame, char*
 // `bytes`: at least kFrameHeaderSize of them. Nothing unless they are a header of `file`.
 std::optional<FrameHeader> decode_frame_header(const FileHeader& file, std::string_view bytes);
 
-// Whether these kFrameHeaderSize bytes begin a frame of a file of `epoch`, as far as that can be
-// told without the file's header, whose salt their checksum needs.
-bool resembles_frame_header(std::uint64_t epoch, std::string_view bytes);
+// The number of the frame that `bytes` begin with, as far as can be told where the header of its
+// file (of `epoch`), and with it the salt, can't be read. At least kFrameHeaderSize bytes.
+std::optional<std::uint64_t> unsalted_frame_number(std::uint64_t epoch, std::string_view bytes);
 
 enum class EntryType : std::uint8_t { kBatch = 1, kCatalogChange = 2 };
 

@@ -29,31 +29,25 @@ class FileReader {
   FileReader(io::File& file, std::string path, std::uint64_t size)
       : file_(file), path_(std::move(path)), size_(size) {}
 
-  // False for a file that was never put to use (its header was not written whole).
-  Result<bool> read_header(std::uint64_t epoch) {
-    std::string bytes(kFileHeaderSize, '\0');
+  // False for a file that holds no frame above `last`: one whose header was not written whole. It
+  // may still bear the name of its last use, of which the frames are covered.
+  Result<bool> read_header(std::uint64_t epoch, std::uint64_t last) {
+    std::string bytes(kFileHeaderSize + kFrameHeaderSize, '\0');
     SPILLWAY_ASSIGN(const std::size_t got, file_.read_at(0, bytes));
-    bytes.resize(got);
-    auto header = decode_file_header(bytes);
-    if (!header.ok()) {
-      if (header.error().code == ErrorCode::kUnsupported) return context(path_, header.error());
-      SPILLWAY_ASSIGN(const bool damaged, holds_frames(epoch));
-      if (!damaged) return false;
-      return Error{ErrorCode::kCorrupt,
-                   fmt::format("{}, byte 0: the file's header is damaged; restore the directory "
-                               "from a backup",
-                               path_)};
+    const auto header =
+        decode_file_header(std::string_view(bytes).substr(0, std::min(got, kFileHeaderSize)));
+    if (header.ok()) {
+      header_ = *header;
+      return header_.epoch == epoch;
     }
-    header_ = *header;
-    return header_.epoch == epoch;
-  }
-
-  // Whether frames were written in this use of the file, which its header's sync came before. A
-  // file's first frame is where the last use's first frame was, so these are never payload.
-  Result<bool> holds_frames(std::uint64_t epoch) {
-    char bytes[kFrameHeaderSize];
-    SPILLWAY_ASSIGN(const std::size_t got, file_.read_at(kFileHeaderSize, bytes));
-    return got == kFrameHeaderSize && resembles_frame_header(epoch, {bytes, kFrameHeaderSize});
+    if (header.error().code == ErrorCode::kUnsupported) return context(path_, header.error());
+    const auto number =
+        unsalted_frame_number(epoch, std::string_view(bytes).substr(kFileHeaderSize));
+    if (!number || *number <= last) return false;
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}, byte 0: the file's header is damaged, and frame {} follows it; "
+                             "restore the directory from a backup",
+                             path_, *number)};
   }
 
   struct Located {
@@ -100,7 +94,7 @@ Status read_file_frames(io::Disk& disk, const std::string& path, std::uint64_t e
   SPILLWAY_ASSIGN(auto file, disk.open(path, io::OpenMode::kRead));
   SPILLWAY_ASSIGN(const std::uint64_t size, file->size());
   FileReader reader(*file, path, size);
-  SPILLWAY_ASSIGN(const bool used, reader.read_header(epoch));
+  SPILLWAY_ASSIGN(const bool used, reader.read_header(epoch, last));
   if (!used) return {};
   std::uint64_t offset = kFileHeaderSize;
   while (true) {
@@ -170,35 +164,41 @@ bool Journal::fits(std::uint64_t body_size) const {
   return offset_ + frame_space(body_size) <= options_.file_bytes;
 }
 
-Status Journal::next_file() {
-  const FileHeader header{header_.epoch + 1, Random(salt_ ^ (header_.epoch + 1)).next()};
-  const std::string path = path_of(header.epoch);
-  std::unique_ptr<io::File> file;
-  if (!free_.empty()) {
-    SPILLWAY_TRY(disk_.rename(path_of(free_.front()), path));
-    free_.pop_front();
-    SPILLWAY_ASSIGN(file, disk_.open(path, io::OpenMode::kReadWrite));
-    SPILLWAY_ASSIGN(const std::uint64_t size, file->size());
-    // A file from before a change of file_bytes, or one whose making was cut short.
-    if (size != options_.file_bytes) SPILLWAY_TRY(file->fill_with_zeros(options_.file_bytes));
-  } else {
+// An empty file of full size at `path`, from a free one where there is one.
+Result<std::unique_ptr<io::File>> Journal::make_file(const std::string& path) {
+  if (free_.empty()) {
     if (in_use_.size() >= options_.files_max) {
       return Error{ErrorCode::kThrottled,
                    "the journal is full: segments are not written as fast as records arrive"};
     }
-    SPILLWAY_ASSIGN(file, disk_.open(path, io::OpenMode::kCreate));
-    if (auto filled = file->fill_with_zeros(options_.file_bytes); !filled.ok()) {
-      // The error of the making is the one to tell.
-      file.reset();
-      static_cast<void>(disk_.remove(path).ok());
-      return filled;
-    }
+    SPILLWAY_ASSIGN(auto file, disk_.open(path, io::OpenMode::kCreate));
+    SPILLWAY_TRY(file->fill_with_zeros(options_.file_bytes));
+    return file;
+  }
+  SPILLWAY_TRY(disk_.rename(path_of(free_.front()), path));
+  free_.pop_front();
+  SPILLWAY_ASSIGN(auto file, disk_.open(path, io::OpenMode::kReadWrite));
+  SPILLWAY_ASSIGN(const std::uint64_t size, file->size());
+  // A file from before a change of file_bytes, or one whose making was cut short.
+  if (size != options_.file_bytes) SPILLWAY_TRY(file->fill_with_zeros(options_.file_bytes));
+  return file;
+}
+
+Status Journal::next_file() {
+  const FileHeader header{header_.epoch + 1, Random(salt_ ^ (header_.epoch + 1)).next()};
+  const std::string path = path_of(header.epoch);
+  auto file = make_file(path);
+  if (!file.ok()) {
+    // What was made in part goes, so that the next call finds its name free. The error of the
+    // making is the one to tell.
+    static_cast<void>(disk_.remove(path).ok());
+    return std::move(file).error();
   }
   const std::string bytes = encode_file_header(header);
-  SPILLWAY_TRY(file->write_at(0, bytes));
-  SPILLWAY_TRY(file->sync_data());
+  SPILLWAY_TRY((*file)->write_at(0, bytes));
+  SPILLWAY_TRY((*file)->sync_data());
   SPILLWAY_TRY(disk_.sync_directory(options_.directory));
-  file_ = std::move(file);
+  file_ = *std::move(file);
   header_ = header;
   offset_ = kFileHeaderSize;
   in_use_.push_back(header.epoch);

@@ -71,6 +71,7 @@ class Journal {
  private:
   Journal(io::Disk& disk, const JournalOptions& options) : disk_(disk), options_(options) {}
   std::string path_of(std::uint64_t epoch) const;
+  Result<std::unique_ptr<io::File>> make_file(const std::string& path);
 
   io::Disk& disk_;
   const JournalOptions options_;
