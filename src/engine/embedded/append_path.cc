@@ -110,10 +110,13 @@ void EmbeddedEngine::update_catalog(
   entry.batch.payload = entry.batch.owner.view();
   pending.bytes = entry.stored_size();
   if (pending.bytes > log::frame_body_max(options_.journal_file_bytes)) {
+    for (const auto id : change->close) table_.find(id)->closed = false;
     lock.unlock();
     return done(Error{ErrorCode::kInvalid, "the change is larger than a journal file"});
   }
   pending.entries.push_back(std::move(entry));
+  // A later change may close what this one makes before this one is durable.
+  for (const auto& stream : change->put) table_.add_shards(stream, first_position());
   pending.catalog = newest_catalog_ = stream::apply(*newest_catalog_, *change);
   pending.finish = [catalog = newest_catalog_, done = std::move(done)](const Error* error) mutable {
     done(error != nullptr ? Result<stream::CatalogRef>(*error) : catalog);
@@ -146,6 +149,7 @@ void EmbeddedEngine::fail_pending(std::vector<Pending> taken, Error error, bool 
     pending_bytes_ = 0;
     table_.forget_sequenced();
     newest_catalog_ = catalog_;
+    table_.adopt(*catalog_, *newest_catalog_, first_position());
     if (final) write_error_ = context("writes stopped until a restart", error);
     if (final) error = *write_error_;
   }
@@ -159,7 +163,7 @@ void EmbeddedEngine::publish(std::vector<Pending>& taken, std::uint64_t frame) {
     pending_bytes_ -= pending.bytes;
     if (pending.catalog != nullptr) {
       catalog_ = pending.catalog;
-      table_.adopt(*catalog_, generation_ << stream::Position::kGenerationShift);
+      table_.adopt(*catalog_, *newest_catalog_, first_position());
       continue;
     }
     for (const auto& entry : pending.entries) table_.publish(entry.batch, frame);

@@ -62,6 +62,9 @@ class EmbeddedEngine final : public stream::Engine {
   std::string directory(std::string_view name) const {
     return io::join_path(options_.directory, name);
   }
+  std::uint64_t first_position() const {  // of a new shard
+    return generation_ << stream::Position::kGenerationShift;
+  }
   Status replay(const log::JournalContent& content, std::uint64_t& last_frame);
   Status seal_recovered(std::uint64_t last_frame);
 

@@ -16,6 +16,11 @@ Status EmbeddedEngine::recover() {
     SPILLWAY_TRY(seams_.disk.make_directory(*name == '\0' ? options_.directory : directory(name)));
   SPILLWAY_TRY(seams_.disk.sync_directory(options_.directory));
   SPILLWAY_ASSIGN(lock_file_, seams_.disk.lock(directory("lock")));
+  // A process that was killed may have left names that are seen and not durable. What follows
+  // relies on them: a merge across the end of a snapshot that a power cut takes back could not be
+  // undone.
+  SPILLWAY_TRY(seams_.disk.sync_directory(directory("segments")));
+  SPILLWAY_TRY(seams_.disk.sync_directory(directory("snapshots")));
   SPILLWAY_ASSIGN(Snapshot snapshot, read_newest_snapshot(seams_.disk, directory("snapshots")));
   SPILLWAY_ASSIGN(segments_,
                   log::SegmentSet::open(seams_.disk, {.directory = directory("segments"),
@@ -24,7 +29,7 @@ Status EmbeddedEngine::recover() {
   SPILLWAY_TRY(segments_->remove_after(snapshot.last_frame));
   generation_ = snapshot.generation;
   catalog_ = snapshot.catalog;
-  table_.adopt(*catalog_, generation_ << stream::Position::kGenerationShift);
+  table_.adopt(*catalog_, *catalog_, first_position());
   for (const auto& row : snapshot.tips) {
     if (Shard* shard = table_.find(row.shard)) {
       shard->sequenced_next = shard->visible_next = row.next;
@@ -68,7 +73,7 @@ Status EmbeddedEngine::replay(const log::JournalContent& content, std::uint64_t&
         if (!change.ok())
           return context(fmt::format("journal frame {}", frame.number), change.error());
         catalog_ = stream::apply(*catalog_, *change);
-        table_.adopt(*catalog_, generation_ << stream::Position::kGenerationShift);
+        table_.adopt(*catalog_, *catalog_, first_position());
       }
     }
     last_frame = frame.number;

@@ -21,19 +21,31 @@ Shard* ShardTable::find(stream::ShardId id) {
   return found != shards_.end() ? found->second.get() : nullptr;
 }
 
-void ShardTable::adopt(const stream::Catalog& catalog, std::uint64_t first_position) {
+void ShardTable::add_shards(const stream::StreamInfo& stream, std::uint64_t first_position) {
+  for (const auto& info : stream.shards) {
+    auto& shard = shards_[info.id];
+    if (shard != nullptr) continue;
+    shard = std::make_unique<Shard>();
+    shard->sequenced_next = shard->visible_next = first_position;
+    shard->retention_ms = std::int64_t{stream.retention_hours} * kHourMs;
+  }
+}
+
+void ShardTable::adopt(const stream::Catalog& visible, const stream::Catalog& newest,
+                       std::uint64_t first_position) {
   std::unordered_set<stream::ShardId> present;
-  for (const auto& [name, stream] : catalog.streams) {
+  for (const auto& [name, stream] : visible.streams) {
+    add_shards(*stream, first_position);
     for (const auto& info : stream->shards) {
       present.insert(info.id);
-      auto& shard = shards_[info.id];
-      if (shard == nullptr) {
-        shard = std::make_unique<Shard>();
-        shard->sequenced_next = shard->visible_next = first_position;
-      }
-      shard->retention_ms = std::int64_t{stream->retention_hours} * kHourMs;
-      if (!info.open()) shard->closed = shard->visibly_closed = true;
+      Shard& shard = *shards_[info.id];
+      shard.retention_ms = std::int64_t{stream->retention_hours} * kHourMs;
+      if (!info.open()) shard.closed = shard.visibly_closed = true;
     }
+  }
+  if (&newest != &visible) {
+    for (const auto& [name, stream] : newest.streams)
+      for (const auto& info : stream->shards) present.insert(info.id);
   }
   std::erase_if(shards_, [&](const auto& entry) {
     if (present.count(entry.first) > 0) return false;

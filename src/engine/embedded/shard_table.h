@@ -40,9 +40,12 @@ struct Shard {
 class ShardTable {
  public:
   Shard* find(stream::ShardId id);
-  // Takes over the shards of `catalog`: new ones begin at `first_position`, those that are gone are
-  // forgotten with their tail.
-  void adopt(const stream::Catalog& catalog, std::uint64_t first_position);
+  // Takes over the shards of `visible`; forgets, with their tail, those that are neither in it nor
+  // in `newest`, the catalog with the changes under way. New ones begin at `first_position`.
+  void adopt(const stream::Catalog& visible, const stream::Catalog& newest,
+             std::uint64_t first_position);
+  // Adds those of `stream` that are not there yet, before the change that makes them is durable.
+  void add_shards(const stream::StreamInfo& stream, std::uint64_t first_position);
 
   // A durable batch: its shard's tip moves behind it.
   void publish(const log::Batch& batch, std::uint64_t frame);
