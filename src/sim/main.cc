@@ -1,0 +1,84 @@
+// spillway_sim: runs seeds of the engine's simulation and tells what they went through.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+
+#include "sim/engine_world.h"
+
+namespace spillway::sim {
+namespace {
+
+struct Arguments {
+  std::uint64_t first = 1;
+  std::uint64_t seeds = 500;
+  std::uint64_t crashes = 42;
+  std::uint64_t kind_min = 0;
+  bool trace = false;
+};
+
+void print(const char* title, const std::map<std::string, std::uint64_t>& counts) {
+  fmt::print("{}\n", title);
+  for (const auto& [name, count] : counts) fmt::print("  {:<28}{:>10}\n", name, count);
+}
+
+// The kinds of crash points and faults that a run must have been through.
+constexpr const char* kCrashKinds[] = {"journal append",  "journal recycling", "segment writing",
+                                       "segment merging", "trimming",          "snapshot",
+                                       "catalog change",  "recovery"};
+constexpr const char* kFaultKinds[] = {"failed write", "failed sync", "failed read",
+                                       "refused for want of space", "flipped bit"};
+
+bool enough(const char* name, const std::map<std::string, std::uint64_t>& counts,
+            std::uint64_t kind_min) {
+  const auto found = counts.find(name);
+  const std::uint64_t count = found == counts.end() ? 0 : found->second;
+  if (count < kind_min) fmt::print(stderr, "only {} of: {}\n", count, name);
+  return count >= kind_min;
+}
+
+int run(const Arguments& arguments) {
+  Coverage coverage;
+  for (std::uint64_t seed = arguments.first; seed < arguments.first + arguments.seeds; ++seed) {
+    const auto result = run_world({seed, arguments.crashes, arguments.trace});
+    coverage.add(result.coverage);
+    if (result.status.ok()) continue;
+    fmt::print(stderr, "seed {}: {}\nrun it again: tools/sim --seed {} --trace\n", seed,
+               result.status.error().message, seed);
+    return 1;
+  }
+  print("crash points, by what was under way", coverage.crash_points);
+  print("crash points, by what the crash left", coverage.losses);
+  print("faults", coverage.faults);
+  fmt::print(
+      "{} seeds, {} crash points, {} recoveries, {} records acknowledged, {} looked for and found; "
+      "{} damages reported\n",
+      coverage.seeds, coverage.crash_points_in_all, coverage.recoveries, coverage.acknowledged,
+      coverage.checked, coverage.damage_reported);
+  bool all = true;
+  for (const char* name : kCrashKinds)
+    all = enough(name, coverage.crash_points, arguments.kind_min) && all;
+  for (const char* name : kFaultKinds)
+    all = enough(name, coverage.faults, arguments.kind_min) && all;
+  return all ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace spillway::sim
+
+int main(int argc, char** argv) {
+  CLI::App app("Runs the embedded engine on a simulated disk, with crashes, against a model.");
+  spillway::sim::Arguments arguments;
+  bool one = false;
+  app.add_option("--first", arguments.first, "the first seed")->capture_default_str();
+  app.add_option("--seeds", arguments.seeds, "how many")->capture_default_str();
+  app.add_option_function<std::uint64_t>(
+      "--seed", [&](std::uint64_t seed) { arguments.first = seed, one = true; }, "this seed alone");
+  app.add_option("--crashes", arguments.crashes, "crash points of a seed")->capture_default_str();
+  app.add_option("--kind-min", arguments.kind_min, "fail below so many crash points of any kind");
+  app.add_flag("--trace", arguments.trace, "tell what happens");
+  CLI11_PARSE(app, argc, argv);
+  if (one) arguments.seeds = 1;
+  return spillway::sim::run(arguments);
+}
