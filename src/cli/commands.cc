@@ -8,13 +8,15 @@ namespace spillway::cli {
 CommandRun declare_bench(CLI::App& app);
 CommandRun declare_broker(CLI::App& app);
 CommandRun declare_serve(CLI::App& app);
+CommandRun declare_up(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 3> kCommands = {
+constexpr std::array<Command, 4> kCommands = {
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"broker", "Put this machine's telemetry into a stream", declare_broker},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},
+    Command{"up", "Run a region with this machine's telemetry flowing into it", declare_up},
 };
 
 }  // namespace

@@ -1,0 +1,107 @@
+// spillway up: a region, this machine's telemetry flowing into it, and a view of that.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/command.h"
+#include "cli/config_flags.h"
+#include "cli/up_session.h"
+#include "io/entropy.h"
+#include "io/process.h"
+
+namespace spillway::cli {
+namespace {
+
+struct Options {
+  explicit Options(CLI::App& app) : flags(app) {}
+  ConfigFlags flags;
+  std::string data;
+  std::string run_for;
+  std::vector<std::string> follow;
+};
+
+std::string absolute(const std::string& path) {
+  std::error_code error;
+  const auto whole = std::filesystem::absolute(path, error).lexically_normal();
+  return error ? path : whole.string();
+}
+
+// "20", "20s", "5m", "1h".
+Result<nanoseconds> parse_duration(const std::string& text) {
+  std::size_t digits = 0;
+  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
+  const std::string unit = text.substr(digits);
+  const int factor = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  if (digits == 0 || digits > 6 || factor == 0)
+    return Error{ErrorCode::kInvalid, "--for " + text + ": write a time as in 20s, 5m or 1h"};
+  return nanoseconds(seconds(std::stoll(text.substr(0, digits)) * factor));
+}
+
+Status check_keys(const server::Config& config) {
+  if (config.serve.keys.empty()) return {};
+  for (const auto& key : config.serve.keys)
+    if (key.id == config.broker.access_key && key.secret == config.broker.secret_key) return {};
+  return Error{ErrorCode::kDenied,
+               "broker.access_key and broker.secret_key are none of [[serve.keys]]"};
+}
+
+// What people are told: the directory of both, or each.
+std::string data_text(const server::Config& config) {
+  const std::filesystem::path serve = config.serve.data;
+  const std::filesystem::path broker = config.broker.data;
+  if (serve.parent_path() == broker.parent_path()) return serve.parent_path().string();
+  return serve.string() + " and " + broker.string();
+}
+
+Result<UpOptions> make_options(const Options& options) {
+  UpOptions up;
+  if (!options.run_for.empty()) {
+    SPILLWAY_ASSIGN(up.run_for, parse_duration(options.run_for));
+  }
+  SPILLWAY_ASSIGN(up.program, io::program_path());
+  SPILLWAY_ASSIGN(up.config, options.flags.load());
+  SPILLWAY_TRY(check_keys(up.config));
+  auto& config = up.config;
+  if (!options.data.empty()) {
+    config.serve.data = options.data + "/serve";
+    config.broker.data = options.data + "/broker";
+  }
+  config.serve.data = absolute(config.serve.data);
+  config.broker.data = absolute(config.broker.data);
+  up.data = data_text(config);
+  up.config_file = options.flags.file();
+  for (const auto& path : options.follow) up.follow.push_back(absolute(path));
+  return up;
+}
+
+int run_up(const Options& options) {
+  auto up = make_options(options);
+  if (!up.ok()) return fail(up.error());
+  io::SystemEntropy entropy;
+  unsigned char seed[4];
+  entropy.fill(seed);
+  const Random random(std::uint64_t{seed[0]} << 24 | seed[1] << 16 | seed[2] << 8 | seed[3]);
+  auto session = UpSession::make(*std::move(up), random);
+  if (!session.ok()) return fail(session.error());
+  return (*session)->run();
+}
+
+}  // namespace
+
+CommandRun declare_up(CLI::App& app) {
+  auto options = std::make_shared<Options>(app);
+  app.add_option("--data", options->data, "Where everything is stored (spillway-data)");
+  app.add_option("--for", options->run_for, "End by itself after this time: 20s, 5m, 1h");
+  auto& flags = options->flags;
+  flags.add(app, "--listen", "serve.listen", "Address of the API (127.0.0.1:4566)");
+  flags.add(app, "--admin", "serve.admin", "Address of serve's /metrics (127.0.0.1:4600)");
+  flags.add(app, "--broker-admin", "broker.admin",
+            "Address of the broker's /metrics (127.0.0.1:4601)");
+  app.add_option("--follow", options->follow,
+                 "Log files to follow, besides those of the configuration");
+  return [options] { return run_up(*options); };
+}
+
+}  // namespace spillway::cli

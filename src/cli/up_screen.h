@@ -1,0 +1,21 @@
+// The live view's terminal: its second screen, without a cursor, until the view ends.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace spillway::cli {
+
+// Writes to standard output. What was on the terminal before, and its cursor, come back at the end.
+class UpScreen {
+ public:
+  UpScreen();
+  ~UpScreen();
+  UpScreen(const UpScreen&) = delete;
+  UpScreen& operator=(const UpScreen&) = delete;
+
+  // Lines that fit the terminal.
+  void draw(const std::vector<std::string>& lines);
+};
+
+}  // namespace spillway::cli
