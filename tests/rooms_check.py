@@ -14,7 +14,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BANNED = {
     r"\bstd::j?thread\b": "io::Workers or io::LoopThreads",
-    r"sleep_(for|until)": "io::Timer",
+    r"this_thread::sleep_(for|until)": "io::Timer",
     r"(system|steady)_clock::now": "io::Clock",
     r"std::random_device": "io::Entropy",
     r"(?<!\w)::(open|socket)\(|\bfopen\(": "io::Disk or io::EventLoop",
@@ -24,7 +24,7 @@ BANNED = {
 def rooms_of(cmake):
     """Room name → the rooms that it may include from, itself included."""
     uses = {}
-    for name, rest in re.findall(r"^spillway_room\((\w+)([^)]*)\)", cmake, re.MULTILINE):
+    for name, rest in re.findall(r"^ *spillway_room\((\w+)([^)]*)\)", cmake, re.MULTILINE):
         named = re.search(r"USES ([\w ]+?)(?= LIBS|$)", rest.strip())
         allowed = {name}
         for room in named.group(1).split() if named else []:
