@@ -1,8 +1,11 @@
 // The live view's terminal: its second screen, without a cursor, until the view ends.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "io/terminal.h"
 
 namespace spillway::cli {
 
@@ -16,6 +19,9 @@ class UpScreen {
 
   // Lines that fit the terminal.
   void draw(const std::vector<std::string>& lines);
+
+ private:
+  std::unique_ptr<io::TypingHidden> typing_hidden_;
 };
 
 }  // namespace spillway::cli

@@ -1,0 +1,360 @@
+"""`spillway up` and `spillway broker` as a user runs them: what flows, what is found again, and what is
+said when something fails."""
+
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from region import BINARY, Region, free_port, read_all, wait_until  # noqa: E402
+
+
+class Up:
+    """A `spillway up` in a directory of its own."""
+
+    def __init__(self, directory, *arguments):
+        self.directory = pathlib.Path(directory)
+        self.data = self.directory / "data"
+        self.port, self.admin, self.broker_admin = free_port(), free_port(), free_port()
+        self.arguments = arguments
+        self.process = None
+
+    def command(self, *arguments):
+        return [str(BINARY), "up", "--data", str(self.data),
+                "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}",
+                "--broker-admin", f"127.0.0.1:{self.broker_admin}", *self.arguments, *arguments]
+
+    def start(self, *arguments):
+        # Files of this machine would differ from one to the next.
+        environment = os.environ | {"SPILLWAY_BROKER_FILES": ""}
+        self.out = open(self.directory / "out", "w+")
+        self.err = open(self.directory / "err", "w+")
+        self.process = subprocess.Popen(self.command(*arguments), stdout=self.out, stderr=self.err,
+                                        text=True, env=environment)
+        return self
+
+    def wait(self):
+        """Exit code, standard output, standard error."""
+        code = self.process.wait(90)
+        self.out.seek(0)
+        self.err.seek(0)
+        return code, self.out.read(), self.err.read()
+
+    def run(self, *arguments):
+        return self.start(*arguments).wait()
+
+    def status(self):
+        """What the broker says of itself, None while it says nothing."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.broker_admin}/v1/status") as answer:
+                return json.load(answer)
+        except (urllib.error.URLError, ConnectionError):
+            return None
+
+    def acknowledged(self):
+        return (self.status() or {}).get("acknowledged_records", 0)
+
+    def children(self):
+        """name → process id."""
+        found = {}
+        pid = self.process.pid
+        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            arguments = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            if len(arguments) > 1:
+                found[arguments[1].decode()] = int(child)
+        return found
+
+
+def expect(condition, *what):
+    if not condition:
+        raise AssertionError("\n".join(str(part) for part in what))
+
+
+def number(pattern, text):
+    found = re.search(pattern, text)
+    expect(found, f"nothing like {pattern!r} in:", text)
+    return int(found.group(1).replace(",", ""))
+
+
+def flowed(outcome):
+    """How many records a run that went well tells of, and how many were stored before."""
+    code, out, err = outcome
+    expect(code == 0, f"exit code {code}", out, err)
+    expect(": 0 lost, 0 doubled\n" in out, out)
+    before = re.search(r"stored: .*\(([\d,]+) stored before\)", out)
+    return (number(r"(?m)^([\d,]+) records flowed in", out),
+            int(before.group(1).replace(",", "")) if before else 0)
+
+
+def gone(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_it_ends_by_itself_and_finds_everything_again(directory):
+    up = Up(directory)
+    first = up.run("--for", "6s")
+    records, before = flowed(first)
+    expect(records >= 10 and before == 0, first)
+    expect(str(up.data) in first[1], "it says where data lies", first[1])
+    expect(re.search(r"writes p50 [\d.]+ (µs|ms), p99 [\d.]+ (µs|ms)", first[1]), first[1])
+    _, before = flowed(up.run("--for", "3s"))
+    expect(before == records, f"{before} of {records} are there again")
+
+
+def test_ctrl_c_stops_in_order(directory):
+    up = Up(directory).start()
+    wait_until(lambda: up.acknowledged() >= 8)
+    children = up.children()
+    expect(sorted(children) == ["broker", "serve"], children)
+    up.process.send_signal(signal.SIGINT)
+    code, out, err = up.wait()
+    expect(flowed((code, out, err))[0] >= 8)
+    expect(err.index("spillway broker stopped") > err.index("spillway serves"), err)
+    expect(all(gone(pid) for pid in children.values()), "children are left")
+
+
+def test_the_view_fits_its_terminal_and_gives_it_back(directory):
+    up = Up(directory)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ |= {"SPILLWAY_BROKER_FILES": "", "TERM": "xterm"}
+        os.execv(BINARY, up.command())
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
+    shown = b""
+    interrupted = False
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # the other end was closed
+            break
+        # A frame of a line that tells of put latency: then Ctrl-C, typed.
+        if not interrupted and re.search(rb"writes   p50 \d", shown):
+            interrupted = True
+            os.write(terminal, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    text = shown.decode()
+    expect(os.waitstatus_to_exitcode(status) == 0, text)
+    enter, leave = "\x1b[?1049h\x1b[?25l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
+    expect(text.count(enter) == 1 and text.count(leave) == 1, repr(text))
+    expect("^C" not in text, "what is typed is not shown", repr(text))
+    view, after = text.split(enter)[1].split(leave)
+    expect("records flowed in" in after and "0 lost, 0 doubled" in after, "the summary stays", after)
+    frames = view.split("\x1b[H")[2:]  # the size was not set yet when the first was drawn
+    expect(frames, repr(view))
+    for frame in frames:
+        lines = re.sub(r"\x1b\[\??\d*\w", "", frame).split("\r\n")
+        expect(len(lines) <= 10 and all(len(line) <= 40 for line in lines), "a frame is too large", frame)
+
+
+def test_children_end_with_it(directory):
+    up = Up(directory).start()
+    wait_until(lambda: up.acknowledged() > 0)
+    children = up.children()
+    up.process.kill()
+    up.process.wait()
+    wait_until(lambda: all(gone(pid) for pid in children.values()))
+
+
+def test_a_killed_broker_is_reported(directory):
+    up = Up(directory).start()
+    wait_until(lambda: up.acknowledged() > 0)
+    os.kill(up.children()["broker"], signal.SIGKILL)
+    code, out, err = up.wait()
+    expect(code == 1, code, out, err)
+    expect("spillway: broker: killed by signal 9" in err, err)
+    expect("\n  spillway broker puts telemetry" in err, "its last lines", err)
+    # What it had put is whole, and the next run says so.
+    flowed(Up(directory).run("--for", "2s"))
+
+
+def test_a_killed_region_is_reported(directory):
+    up = Up(directory).start()
+    wait_until(lambda: up.acknowledged() > 0)
+    os.kill(up.children()["serve"], signal.SIGKILL)
+    code, _, err = up.wait()
+    expect(code == 1 and "spillway: serve: killed by signal 9" in err, code, err)
+    # After such an end the broker may have put a record twice that was stored before the answer came;
+    # of an earlier run that is no failure of this one.
+    flowed(Up(directory).run("--for", "2s"))
+
+
+def test_lines_arrive_once_through_rotation(directory):
+    log = pathlib.Path(directory) / "app.log"
+    up = Up(directory, "--follow", str(log)).start()
+    written = []
+
+    def write(count):
+        with open(log, "a") as file:
+            for _ in range(count):
+                written.append(f"line {len(written)} \"quoted\" \\ é")
+                file.write(written[-1] + "\n")
+
+    write(200)
+    for rotation in range(3):
+        expected = len(written)
+        wait_until(lambda: lines_of(up, log)[:expected] == written[:expected], 30)
+        write(300)
+        os.rename(log, f"{log}.1")
+        write(300)
+    expected = len(written)
+    wait_until(lambda: len(lines_of(up, log)) >= expected, 30)
+    expect(lines_of(up, log) == written, "each line once, in order")
+    up.process.send_signal(signal.SIGTERM)
+    flowed(up.wait())
+    # What was written while nobody followed comes with the next run, and nothing twice.
+    write(50)
+    up = Up(directory, "--follow", str(log)).start()
+    wait_until(lambda: len(lines_of(up, log)) >= len(written), 30)
+    expect(lines_of(up, log) == written, "each line once over two runs")
+    up.process.send_signal(signal.SIGTERM)
+    flowed(up.wait())
+
+
+def lines_of(up, log):
+    """The followed file's lines as they stand in the stream."""
+    region = Region()
+    region.port = up.port
+    shutil.rmtree(region.directory)
+    try:
+        shards = read_all(region.client(), "telemetry")
+    except Exception as error:  # not there yet, of whatever kind botocore calls it
+        if up.process.poll() is not None:
+            raise
+        del error
+        return []
+    records = [json.loads(record["Data"]) for shard in shards.values() for record in shard]
+    # One subject is in one shard, in order; sources follow each other.
+    return [record["fields"]["line"] for record in records if record["subject"] == f"file{log}"]
+
+
+def test_what_is_lost_or_doubled_is_told(directory):
+    up = Up(directory).start()
+    wait_until(lambda: up.acknowledged() > 0)
+    region = Region()
+    region.port = up.port
+    shutil.rmtree(region.directory)
+    client = region.client()
+    source = up.status()["source"]
+    wait_until(lambda: up.acknowledged() >= 8)
+
+    def put(subject, seq):
+        record = {"source": source, "subject": subject, "seq": seq, "time": int(time.time() * 1000),
+                  "host": "x", "fields": {}}
+        client.put_record(StreamName="telemetry", PartitionKey=subject, Data=json.dumps(record))
+
+    for seq in (1, 2, 5, 5):
+        put("planted", seq)
+    up.process.send_signal(signal.SIGINT)
+    code, out, err = up.wait()
+    expect(code == 1, code, out, err)
+    expect(": 2 lost, 1 doubled\n" in out, out)
+    expect("records were lost" in err and "records are there twice" in err, err)
+    expect("subject planted: 3 to 4 missing" in out and "subject planted: 5 is there twice" in out, out)
+
+
+def test_what_prevents_a_start_is_said(directory):
+    taken = Up(directory)
+    with Region() as other:
+        taken.port = other.port
+        code, _, err = taken.run("--for", "5s")
+        expect(code == 1 and f"port {other.port} on 127.0.0.1 is in use" in err, code, err)
+    file = pathlib.Path(directory) / "file"
+    file.write_text("")
+    blocked = Up(directory)
+    blocked.data = file / "data"
+    code, _, err = blocked.run("--for", "5s")
+    expect(code == 1 and f"{file}/data" in err and "Not a directory" in err, code, err)
+    up = Up(directory).start()
+    wait_until(lambda: up.acknowledged() > 0)
+    second = Up(directory)
+    code, _, err = second.run("--for", "5s")
+    expect(code == 1 and "spillway: serve: exit code 1" in err, code, err)
+    up.process.send_signal(signal.SIGINT)
+    flowed(up.wait())
+    bad = subprocess.run([BINARY, "up", "--for", "soon"], capture_output=True, text=True)
+    expect(bad.returncode == 1 and "write a time as in 20s" in bad.stderr, bad)
+
+
+def test_a_broker_outlives_its_target(directory):
+    region = Region()
+    admin = free_port()
+    log = pathlib.Path(directory) / "broker.log"
+    command = [str(BINARY), "broker", "--target", region.endpoint, "--state", f"{directory}/broker",
+               "--admin", f"127.0.0.1:{admin}"]
+
+    def ready():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/health/ready") as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    with open(log, "w") as errors:
+        broker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True,
+                                  env=os.environ | {"SPILLWAY_BROKER_FILES": "",
+                                                    "SPILLWAY_BROKER_INTERVAL_MS": "100"})
+    wait_until(lambda: "target is down" in log.read_text())
+    expect(not ready(), "it says that it can't put")
+    with region:
+        expect("puts telemetry of" in broker.stdout.readline(), "it flows")
+        wait_until(ready)
+        region.kill()
+        wait_until(lambda: log.read_text().count("target is down") == 2)
+        expect(not ready())
+        region.start()
+        wait_until(lambda: log.read_text().count("target is back") == 2)
+        expect(log.read_text().count("target is down") == 2, "said once each time", log.read_text())
+        broker.send_signal(signal.SIGTERM)
+        expect(broker.wait(30) == 0, log.read_text())
+        put = number(r"stopped: (\d+) records acknowledged", broker.stdout.read())
+        shards = read_all(region.client(), "telemetry")
+    seqs = {}
+    ends = None
+    for records in shards.values():
+        for record in records:
+            record = json.loads(record["Data"])
+            seqs.setdefault(record["subject"], []).append(record["seq"])
+            ends = record["fields"].get("subjects", ends)
+    # A request whose answer was lost by the kill is repeated: its records may be there twice.
+    for subject, seen in seqs.items():
+        expect(sorted(set(seen)) == list(range(1, max(seen) + 1)), f"{subject} has a gap: {seen}")
+        if subject != "source":
+            expect(ends[subject] == [max(seen), 0], f"{subject} ends at {ends[subject]}, not {max(seen)}")
+    expect(sum(len(set(seen)) for seen in seqs.values()) == put, f"{put} were acknowledged")
+
+
+def main():
+    wanted = sys.argv[1:]
+    for name, test in list(globals().items()):
+        if not name.startswith("test_") or (wanted and not any(word in name for word in wanted)):
+            continue
+        directory = tempfile.mkdtemp(prefix="spillway-up-")
+        began = time.monotonic()
+        try:
+            test(directory)
+        except BaseException:
+            print(f"{name} failed; kept for a look: {directory}", file=sys.stderr)
+            raise
+        shutil.rmtree(directory)
+        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
