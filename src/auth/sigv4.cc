@@ -344,9 +344,11 @@ void sign(wire::RequestHead& head, std::string_view body, const Credentials& cre
     std::string name = header.name;
     std::transform(name.begin(), name.end(), name.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-    if (name == "host" || name == "content-type" || name.starts_with("x-amz-"))
+    if (name == "host" || name == "content-type" || name.starts_with("x-amz-")) {
       names.push_back(std::move(name));
-    if (name == ":authority") names.emplace_back("host");
+    } else if (name == ":authority") {
+      names.emplace_back("host");
+    }
   }
   std::sort(names.begin(), names.end());
   std::string signed_headers;

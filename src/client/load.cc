@@ -143,8 +143,11 @@ Task<void> LoadRun::main() {
   const std::size_t writers = options_.kind == LoadKind::kGetRecords ? 0 : options_.connections;
   for (std::size_t i = 0; i < readers + writers && !failed_; ++i) {
     auto connection = co_await connect();
-    if (connection.ok()) connections_.push_back(std::move(connection).value());
-    if (!connection.ok()) failed_ = std::move(connection).error();
+    if (connection.ok()) {
+      connections_.push_back(std::move(connection).value());
+    } else {
+      failed_ = std::move(connection).error();
+    }
   }
   if (failed_) co_return;
   if (writers > 0 && options_.kind != LoadKind::kPutToRead) make_requests();

@@ -121,6 +121,8 @@ class SpdlogLog final : public StderrLog {
         spdlog::pattern_time_type::utc));
     set_lowest(lowest);
   }
+  // The thread writes what is queued and ends before what it writes with goes.
+  ~SpdlogLog() override { pool_.reset(); }
 
   void write(LogLevel level, std::string_view event,
              std::initializer_list<LogField> fields) override {

@@ -120,6 +120,7 @@ Result<std::unique_ptr<ChildProcess>> spawn(const std::vector<std::string>& argu
   SPILLWAY_ASSIGN(Pipe output, make_pipe());
   SPILLWAY_ASSIGN(Pipe failure, make_pipe());  // carries errno; closed unread by a successful exec
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (const auto& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
 

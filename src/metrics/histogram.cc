@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "base/assert.h"
 
@@ -60,8 +61,8 @@ nanoseconds Histogram::quantile(double q) const {
   SPILLWAY_ASSERT(q >= 0 && q <= 1);
   const std::uint64_t total = count();
   if (total == 0) return nanoseconds{0};
-  const auto wanted =
-      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(q * static_cast<double>(total) + 0.5));
+  const auto wanted = std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(std::llround(q * static_cast<double>(total))));
   std::uint64_t seen = 0;
   for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
     seen += buckets_[bucket].load(std::memory_order_relaxed);

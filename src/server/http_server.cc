@@ -128,6 +128,7 @@ void LoopState::drain(nanoseconds deadline) {
   draining = true;
   listener = nullptr;
   std::vector<std::shared_ptr<Connection>> open;
+  open.reserve(connections.size());
   for (const auto& [key, connection] : connections) open.push_back(connection);
   for (const auto& connection : open) connection->drain();
   open.clear();

@@ -297,8 +297,7 @@ class Http1Session final : public ServerSession {
     const std::size_t taken = parser_->put({head.data(), head.size()}, error);
     if (error) return fail(refusal_of(error));
     if (taken != head.size() || !parser_->is_header_done()) return fail({400, "malformed request"});
-    if (auto refused = check_framing(parser_->head, parser_->framing))
-      return fail(*std::move(refused));
+    if (auto refused = check_framing(parser_->head, parser_->framing)) return fail(*refused);
     RequestHead told = std::move(parser_->head);
     make_origin_form(told.target);
     message_id_ = ++last_id_;
@@ -334,13 +333,13 @@ class Http1Session final : public ServerSession {
     sink_.on_end(message_id_);
   }
 
-  std::size_t refuse(Refused refused) {
-    fail(std::move(refused));
+  std::size_t refuse(const Refused& refused) {
+    fail(refused);
     return 0;
   }
 
   // Ends the connection; the answer goes behind those of earlier requests.
-  void fail(Refused refused) {
+  void fail(const Refused& refused) {
     bool answered = false;
     if (told_) {
       // Its answer may have been given before its body ended; a second one would be taken for the
