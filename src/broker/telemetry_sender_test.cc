@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "broker/manual_loop.h"
 #include "broker/telemetry_checker.h"
+#include "io/manual_loop.h"
 
 namespace spillway::broker {
 namespace {
@@ -17,7 +17,7 @@ constexpr WallTime kNow{milliseconds{1'700'000'000'000}};
 // Takes what it is given, or fails as the test says; keeps what it took.
 class FakeTarget final : public TelemetryTarget {
  public:
-  explicit FakeTarget(ManualLoop& loop) : loop_(loop) {}
+  explicit FakeTarget(io::ManualLoop& loop) : loop_(loop) {}
 
   Task<Status> prepare() override {
     ++prepares;
@@ -83,7 +83,7 @@ class FakeTarget final : public TelemetryTarget {
         if (pending_) std::exchange(pending_, nullptr)(true);
       });
   }
-  ManualLoop& loop_;
+  io::ManualLoop& loop_;
   UniqueFunction<void(bool)> pending_;
 };
 
@@ -119,7 +119,7 @@ class TelemetrySenderTest : public testing::Test {
     return checker.final_totals();
   }
 
-  ManualLoop loop_;
+  io::ManualLoop loop_;
   FakeTarget target_{loop_};
   metrics::Registry registry_;
   TelemetryBuffer buffer_{"018bcfe56800-0000000000000001", "host-1", {.records = 1000}, registry_};

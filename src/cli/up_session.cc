@@ -177,10 +177,8 @@ void UpSession::begin_reading() {
               if (closed_ || !summary.ok() || summary->status != "ACTIVE") return;
               const auto horizon = loop_.wall_now() - std::chrono::hours(summary->retention_hours);
               seen_ = std::make_unique<UpSeen>(started_at_, horizon, loop_.mono_now());
-              client::ReaderOptions reader;
-              reader.stream = state_.stream;
               reader_ = std::make_unique<client::StreamReader>(
-                  loop_, client_, reader,
+                  loop_, client::stream_calls(client_, state_.stream), client::ReaderOptions{},
                   [this](const std::string&, std::vector<client::Record> records) {
                     seen_->add(records, state_.broker ? state_.broker->source : std::string());
                   });

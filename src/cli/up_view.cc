@@ -44,9 +44,14 @@ std::string clock_text(nanoseconds running) {
 }
 
 std::string latency_text(const UpState& state) {
-  if (!state.broker || state.broker->put_p99 == nanoseconds(0)) return "p50 -, p99 -";
-  return fmt::format("p50 {}, p99 {}", duration_text(state.broker->put_p50),
-                     duration_text(state.broker->put_p99));
+  std::string text = "p50 -, p99 -";
+  if (!state.broker) return text;
+  if (state.broker->put_p99 > nanoseconds(0))
+    text = fmt::format("p50 {}, p99 {}", duration_text(state.broker->put_p50),
+                       duration_text(state.broker->put_p99));
+  if (state.broker->held > 0)
+    text += fmt::format(", {} records wait", count_text(state.broker->held));
+  return text;
 }
 
 std::string check_text(const UpState& state) {

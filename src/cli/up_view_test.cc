@@ -89,11 +89,13 @@ TEST(UpView, WhatIsWrongIsSaid) {
   state.totals = {.records = 90, .lost = 7, .doubled = 3, .dropped = 2, .late = 1, .unchecked = 5};
   state.lost_before = 4;
   state.problem = "connection refused";
+  state.broker->held = 1234;
   constexpr const char* kFound =
       "7 lost, 3 doubled, 2 dropped, 1 late, 5 unchecked; 4 lost of earlier runs";
   EXPECT_THAT(render(state, {100, 30}), Contains(HasSubstr(kFound)));
   EXPECT_THAT(render(state, {100, 30}), Contains("problem  connection refused"));
   EXPECT_THAT(plain_line(state), HasSubstr(kFound));
+  EXPECT_THAT(plain_line(state), HasSubstr("p99 12 ms, 1,234 records wait"));
   const auto text = summary(state, {"source x subject cpu: 5 to 7 missing"});
   EXPECT_THAT(text, StartsWith("90 records flowed in 3723 s: 7 lost, 3 doubled"));
   EXPECT_THAT(text, HasSubstr("\n  source x subject cpu: 5 to 7 missing"));

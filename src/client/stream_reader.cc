@@ -6,12 +6,37 @@
 #include "base/assert.h"
 
 namespace spillway::client {
+namespace {
 
-StreamReader::StreamReader(io::EventLoop& loop, KinesisClient& client, ReaderOptions options,
-                           OnRecords on_records)
+class ClientCalls final : public StreamCalls {
+ public:
+  ClientCalls(KinesisClient& client, std::string stream)
+      : client_(client), stream_(std::move(stream)) {}
+
+  Task<Result<std::vector<Shard>>> list_shards() override { return client_.list_shards(stream_); }
+  Task<Result<std::string>> get_shard_iterator(std::string shard_id, IteratorStart start) override {
+    return client_.get_shard_iterator(stream_, std::move(shard_id), std::move(start));
+  }
+  Task<Result<GetRecordsResult>> get_records(std::string iterator) override {
+    return client_.get_records(std::move(iterator));
+  }
+
+ private:
+  KinesisClient& client_;
+  const std::string stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<StreamCalls> stream_calls(KinesisClient& client, std::string stream) {
+  return std::make_unique<ClientCalls>(client, std::move(stream));
+}
+
+StreamReader::StreamReader(io::EventLoop& loop, std::unique_ptr<StreamCalls> calls,
+                           ReaderOptions options, OnRecords on_records)
     : loop_(loop),
-      client_(client),
-      options_(std::move(options)),
+      calls_(std::move(calls)),
+      options_(options),
       on_records_(std::move(on_records)) {}
 
 StreamReader::~StreamReader() { SPILLWAY_ASSERT(running_ == 0); }
@@ -27,7 +52,7 @@ void StreamReader::run(Task<void> task) {
 }
 
 void StreamReader::read_to_tip(UniqueFunction<void()> done) {
-  tip_wanted_ = loop_.mono_now();
+  ++round_;
   tip_done_ = std::move(done);
   resume_all();
 }
@@ -50,7 +75,7 @@ milliseconds StreamReader::behind() const {
 // expired. Called anew when a shard has ended.
 Task<void> StreamReader::discover() {
   while (!stopping_) {
-    auto listed = co_await client_.list_shards(options_.stream);
+    auto listed = co_await calls_->list_shards();
     if (stopping_) co_return;
     if (!listed.ok()) {
       const bool missing = listed.error().code == ErrorCode::kNotFound;
@@ -84,7 +109,7 @@ Task<Result<std::string>> StreamReader::iterator_of(ShardState& shard) {
     start.type = IteratorType::kAfterSequenceNumber;
     start.sequence_number = shard.last_sequence_number;
   }
-  auto iterator = co_await client_.get_shard_iterator(options_.stream, shard.id, start);
+  auto iterator = co_await calls_->get_shard_iterator(shard.id, start);
   co_return iterator;
 }
 
@@ -101,8 +126,8 @@ Task<void> StreamReader::read_shard(ShardState& shard) {
       }
       continue;
     }
-    const MonoTime asked = loop_.mono_now();
-    auto answer = co_await client_.get_records(iterator);
+    const auto round = round_;
+    auto answer = co_await calls_->get_records(iterator);
     if (stopping_) co_return;
     if (!answer.ok()) {
       // An expired iterator, or one whose answer was lost, is taken anew behind the last record.
@@ -114,7 +139,7 @@ Task<void> StreamReader::read_shard(ShardState& shard) {
     }
     status_ = {};
     const bool nothing = answer->records.empty() && answer->behind == milliseconds(0);
-    iterator = take(shard, asked, *std::move(answer));
+    iterator = take(shard, round, *std::move(answer));
     if (iterator.empty()) {
       const std::string id = shard.id;
       finished_.insert(id);
@@ -128,13 +153,10 @@ Task<void> StreamReader::read_shard(ShardState& shard) {
   }
 }
 
-std::string StreamReader::take(ShardState& shard, MonoTime asked, GetRecordsResult answer) {
+std::string StreamReader::take(ShardState& shard, std::uint64_t round, GetRecordsResult answer) {
   shard.behind = answer.behind;
   if (answer.records.empty()) {
-    if (answer.behind == milliseconds(0)) {
-      shard.tip_asked = asked;
-      shard.at_tip = true;
-    }
+    if (answer.behind == milliseconds(0)) shard.tip_round = round;
   } else {
     shard.last_sequence_number = answer.records.back().sequence_number;
     on_records_(shard.id, std::move(answer.records));
@@ -169,7 +191,7 @@ void StreamReader::resume_all() {
 void StreamReader::check_tip() {
   if (!tip_done_ || !discovered_) return;
   for (const auto& [id, shard] : shards_)
-    if (!shard->at_tip || shard->tip_asked < tip_wanted_) return;
+    if (shard->tip_round < round_) return;
   loop_.post(std::exchange(tip_done_, nullptr));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,20 +17,32 @@
 
 namespace spillway::client {
 
+// The calls that a reader makes of one stream; errors are KinesisClient's. On the loop's thread.
+class StreamCalls {
+ public:
+  virtual ~StreamCalls() = default;
+  virtual Task<Result<std::vector<Shard>>> list_shards() = 0;
+  virtual Task<Result<std::string>> get_shard_iterator(std::string shard_id,
+                                                       IteratorStart start) = 0;
+  virtual Task<Result<GetRecordsResult>> get_records(std::string iterator) = 0;
+};
+
+// Those of a real client, which outlives it.
+std::unique_ptr<StreamCalls> stream_calls(KinesisClient& client, std::string stream);
+
 struct ReaderOptions {
-  std::string stream;
   // Between two looks at a shard that had nothing new. Kinesis allows five a second.
   nanoseconds poll_interval = milliseconds(250);
   nanoseconds retry_delay = seconds(1);  // after an error that the client gave up on
 };
 
-// On the loop's thread. The client and the loop outlive it.
+// On the loop's thread, which outlives it.
 class StreamReader {
  public:
   // Records of one shard, in its order; never empty.
   using OnRecords = std::function<void(const std::string& shard_id, std::vector<Record> records)>;
 
-  StreamReader(io::EventLoop& loop, KinesisClient& client, ReaderOptions options,
+  StreamReader(io::EventLoop& loop, std::unique_ptr<StreamCalls> calls, ReaderOptions options,
                OnRecords on_records);
   // Not between start() and the end of stop().
   ~StreamReader();
@@ -55,8 +68,8 @@ class StreamReader {
     std::string id;
     std::string last_sequence_number;  // empty: nothing was read yet
     milliseconds behind{0};
-    MonoTime tip_asked{};  // when the last look that found nothing new was begun
-    bool at_tip = false;   // there was one
+    // The round of the last look that found nothing new; 0: there was none.
+    std::uint64_t tip_round = 0;
   };
   struct Pause {
     std::unique_ptr<io::Timer> timer;
@@ -67,14 +80,14 @@ class StreamReader {
   Task<void> read_shard(ShardState& shard);
   Task<Result<std::string>> iterator_of(ShardState& shard);
   // Takes an answer's records; the next iterator, empty at the shard's end.
-  std::string take(ShardState& shard, MonoTime asked, GetRecordsResult answer);
+  std::string take(ShardState& shard, std::uint64_t round, GetRecordsResult answer);
   void run(Task<void> task);
   Task<void> pause(nanoseconds delay);
   void resume_all();
   void check_tip();
 
   io::EventLoop& loop_;
-  KinesisClient& client_;
+  const std::unique_ptr<StreamCalls> calls_;
   const ReaderOptions options_;
   const OnRecords on_records_;
 
@@ -86,7 +99,7 @@ class StreamReader {
   bool discovered_ = false;  // all shards that can be read are being read
   bool stopping_ = false;
   Status status_;
-  MonoTime tip_wanted_{};
+  std::uint64_t round_ = 1;  // each read_to_tip() begins one, which only later looks belong to
   UniqueFunction<void()> tip_done_;
   UniqueFunction<void()> stop_done_;
 };

@@ -43,6 +43,9 @@ Result<broker::KinesisTargetOptions> target_options(const BrokerConfig& config) 
   options.client.region = config.region;
   options.client.credentials = {config.access_key, config.secret_key, ""};
   options.client.connections_max = 1;  // one request at a time
+  // The sender tries again for as long as it takes, and says so.
+  options.client.attempts_max = 2;
+  options.client.request_timeout = seconds(10);
   options.client.user_agent = fmt::format("spillway-broker/{}", version());
   return options;
 }

@@ -9,9 +9,9 @@
 #include "base/assert.h"
 #include "io/event_loop.h"
 
-namespace spillway::broker {
+namespace spillway::io {
 
-class ManualLoop final : public io::EventLoop {
+class ManualLoop final : public EventLoop {
  public:
   // Runs what was posted, then lets `time` go by, with every timer that is due on the way.
   void run(nanoseconds time = nanoseconds(0)) {
@@ -29,17 +29,17 @@ class ManualLoop final : public io::EventLoop {
   }
 
   void post(UniqueFunction<void()> task) override { posted_.push_back(std::move(task)); }
-  std::unique_ptr<io::Timer> make_timer() override { return std::make_unique<ManualTimer>(*this); }
+  std::unique_ptr<Timer> make_timer() override { return std::make_unique<ManualTimer>(*this); }
   MonoTime mono_now() override { return now_; }
   WallTime wall_now() override {
     return WallTime{} + std::chrono::duration_cast<milliseconds>(now_.time_since_epoch());
   }
-  Result<std::unique_ptr<io::Listener>> listen(
-      const std::string&, bool, UniqueFunction<void(std::unique_ptr<io::ByteStream>)>) override {
+  Result<std::unique_ptr<Listener>> listen(
+      const std::string&, bool, UniqueFunction<void(std::unique_ptr<ByteStream>)>) override {
     return Error{ErrorCode::kUnsupported, "no sockets"};
   }
   void connect(const std::string&,
-               UniqueFunction<void(Result<std::unique_ptr<io::ByteStream>>)>) override {
+               UniqueFunction<void(Result<std::unique_ptr<ByteStream>>)>) override {
     SPILLWAY_ASSERT(false);
   }
 
@@ -49,7 +49,7 @@ class ManualLoop final : public io::EventLoop {
     ManualTimer* timer;
     UniqueFunction<void()> done;
   };
-  class ManualTimer final : public io::Timer {
+  class ManualTimer final : public Timer {
    public:
     explicit ManualTimer(ManualLoop& loop) : loop_(loop) {}
     ~ManualTimer() override { cancel(); }
@@ -82,4 +82,4 @@ class ManualLoop final : public io::EventLoop {
   std::multimap<MonoTime, Due> timers_;
 };
 
-}  // namespace spillway::broker
+}  // namespace spillway::io

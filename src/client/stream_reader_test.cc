@@ -1,0 +1,217 @@
+#include "client/stream_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+
+#include "io/manual_loop.h"
+
+namespace spillway::client {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// A stream whose iterators are "SHARD:NEXT INDEX"; it answers when the loop runs.
+class FakeStream final : public StreamCalls {
+ public:
+  struct ShardData {
+    Shard about;
+    std::vector<std::string> records;
+    bool closed = false;
+  };
+
+  explicit FakeStream(io::ManualLoop& loop) : loop_(loop) {}
+
+  void add(const std::string& id, const std::string& parent = "",
+           const std::string& adjacent = "") {
+    shards[id].about.id = id;
+    shards[id].about.parent = parent;
+    shards[id].about.adjacent_parent = adjacent;
+  }
+
+  Task<Result<std::vector<Shard>>> list_shards() override {
+    co_await later();
+    if (!error.ok()) co_return error.error();
+    std::vector<Shard> all;
+    for (const auto& [id, shard] : shards) all.push_back(shard.about);
+    if (all.empty()) co_return Error{ErrorCode::kNotFound, "no stream"};
+    co_return all;
+  }
+
+  Task<Result<std::string>> get_shard_iterator(std::string shard_id, IteratorStart start) override {
+    co_await later();
+    ++iterators;
+    if (!error.ok()) co_return error.error();
+    if (start.type == IteratorType::kTrimHorizon) co_return shard_id + ":0";
+    EXPECT_EQ(start.type, IteratorType::kAfterSequenceNumber);
+    co_return shard_id + ":" + std::to_string(std::stoi(start.sequence_number) + 1);
+  }
+
+  Task<Result<GetRecordsResult>> get_records(std::string iterator) override {
+    most_at_once = std::max(most_at_once, ++at_once[iterator.substr(0, iterator.find(':'))]);
+    co_await later();
+    --at_once[iterator.substr(0, iterator.find(':'))];
+    ++looks;
+    if (!error.ok()) co_return error.error();
+    if (expire_next) {
+      expire_next = false;
+      co_return Error{ErrorCode::kExpired, "expired"};
+    }
+    const auto id = iterator.substr(0, iterator.find(':'));
+    const auto& shard = shards[id];
+    auto next = std::stoul(iterator.substr(id.size() + 1));
+    GetRecordsResult result;
+    for (int i = 0; i < 2 && next < shard.records.size(); ++i, ++next)
+      result.records.push_back({std::to_string(next), "key", shard.records[next], {}});
+    result.behind = milliseconds(static_cast<std::int64_t>(shard.records.size() - next) * 100);
+    if (!shard.closed || next < shard.records.size())
+      result.next_iterator = id + ":" + std::to_string(next);
+    co_return result;
+  }
+
+  std::map<std::string, ShardData> shards;
+  Status error;
+  bool expire_next = false;
+  int iterators = 0;
+  int looks = 0;
+  std::map<std::string, int> at_once;
+  int most_at_once = 0;
+
+ private:
+  Task<void> later() {
+    auto over = callback<bool>([this](UniqueFunction<void(bool)> done) {
+      loop_.post([told = std::move(done)]() mutable { told(true); });
+    });
+    co_await over;
+  }
+  io::ManualLoop& loop_;
+};
+
+class StreamReaderTest : public testing::Test {
+ protected:
+  StreamReaderTest() {
+    auto stream = std::make_unique<FakeStream>(loop_);
+    stream_ = stream.get();
+    reader_.emplace(loop_, std::move(stream), ReaderOptions{},
+                    [this](const std::string& shard, std::vector<Record> records) {
+                      EXPECT_FALSE(records.empty());
+                      for (auto& record : records) read_.push_back(shard + " " + record.data);
+                    });
+  }
+  void TearDown() override {
+    bool ended = false;
+    reader_->stop([&] { ended = true; });
+    loop_.run(seconds(1));
+    EXPECT_TRUE(ended);
+    EXPECT_LE(stream_->most_at_once, 1) << "one GetRecords per shard";
+  }
+
+  io::ManualLoop loop_;
+  FakeStream* stream_ = nullptr;
+  std::optional<StreamReader> reader_;
+  std::vector<std::string> read_;
+};
+
+TEST_F(StreamReaderTest, WaitsForTheStreamThenReadsAllOfIt) {
+  reader_->start();
+  loop_.run(seconds(3));
+  EXPECT_EQ(reader_->status().error().code, ErrorCode::kNotFound);
+  stream_->add("a");
+  stream_->add("b");
+  stream_->shards["a"].records = {"1", "2", "3", "4", "5"};
+  loop_.run(seconds(1));
+  EXPECT_TRUE(reader_->status().ok());
+  EXPECT_EQ(reader_->shards(), 2u);
+  EXPECT_THAT(read_, ElementsAre("a 1", "a 2", "a 3", "a 4", "a 5"));
+  stream_->shards["b"].records = {"x"};
+  loop_.run(seconds(1));
+  EXPECT_EQ(read_.back(), "b x");
+}
+
+TEST_F(StreamReaderTest, LooksAtAQuietShardOncePerInterval) {
+  stream_->add("a");
+  reader_->start();
+  loop_.run(seconds(10));
+  EXPECT_GE(stream_->looks, 39);
+  EXPECT_LE(stream_->looks, 41);
+}
+
+TEST_F(StreamReaderTest, GoesOnBehindWhatItReadAfterErrors) {
+  stream_->add("a");
+  stream_->shards["a"].records = {"1", "2", "3"};
+  reader_->start();
+  loop_.run(seconds(1));
+  stream_->expire_next = true;
+  stream_->shards["a"].records.push_back("4");
+  loop_.run(seconds(1));
+  EXPECT_EQ(stream_->iterators, 2);
+  stream_->error = Error{ErrorCode::kIo, "connection refused"};
+  stream_->shards["a"].records.push_back("5");
+  loop_.run(seconds(5));
+  EXPECT_EQ(reader_->status().error().code, ErrorCode::kIo);
+  stream_->error = {};
+  loop_.run(seconds(2));
+  EXPECT_TRUE(reader_->status().ok());
+  EXPECT_THAT(read_, ElementsAre("a 1", "a 2", "a 3", "a 4", "a 5"));
+}
+
+TEST_F(StreamReaderTest, ParentsAreReadToTheirEndBeforeTheirChildren) {
+  // a is split into b and c, which are merged into d; z's parent has expired.
+  stream_->add("a");
+  stream_->add("b", "a");
+  stream_->add("c", "a");
+  stream_->add("d", "b", "c");
+  stream_->add("z", "expired");
+  for (auto& [id, shard] : stream_->shards) shard.records = {"1", "2", "3"};
+  stream_->shards["a"].closed = stream_->shards["b"].closed = true;
+  reader_->start();
+  loop_.run(seconds(2));
+  EXPECT_EQ(read_.size(), 12u) << "all but d's: c is still open";
+  stream_->shards["c"].closed = true;
+  loop_.run(seconds(2));
+  EXPECT_EQ(read_.size(), 15u);
+  const auto at = [&](const char* what) {
+    return std::find(read_.begin(), read_.end(), what) - read_.begin();
+  };
+  EXPECT_LT(at("a 3"), at("b 1"));
+  EXPECT_LT(at("a 3"), at("c 1"));
+  EXPECT_LT(at("b 3"), at("d 1"));
+  EXPECT_LT(at("c 3"), at("d 1"));
+  EXPECT_EQ(reader_->shards(), 2u) << "d and z are open";
+}
+
+TEST_F(StreamReaderTest, TheTipIsWhatWasStoredBeforeItWasAskedFor) {
+  stream_->add("a");
+  stream_->add("b");
+  reader_->start();
+  loop_.run(seconds(1));
+  for (int i = 0; i < 99; ++i) stream_->shards["b"].records.push_back(std::to_string(i));
+  std::optional<std::size_t> read_then;
+  reader_->read_to_tip([&] { read_then = read_.size(); });
+  EXPECT_EQ(read_then, std::nullopt) << "not from within";
+  loop_.run();
+  EXPECT_EQ(read_then, 99u);
+  EXPECT_EQ(reader_->behind(), milliseconds(0));
+}
+
+TEST_F(StreamReaderTest, TheTipIsNotReachedWithoutAStreamOrAfterTheEnd) {
+  bool told = false;
+  reader_->start();
+  reader_->read_to_tip([&] { told = true; });
+  loop_.run(seconds(5));
+  bool ended = false;
+  reader_->stop([&] { ended = true; });
+  EXPECT_FALSE(ended) << "not from within";
+  stream_->add("a");
+  loop_.run(seconds(5));
+  EXPECT_TRUE(ended);
+  EXPECT_FALSE(told);
+  EXPECT_EQ(stream_->looks, 0);
+  EXPECT_THAT(read_, IsEmpty());
+}
+
+}  // namespace
+}  // namespace spillway::client
