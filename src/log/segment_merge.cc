@@ -11,8 +11,6 @@ namespace {
 constexpr std::size_t kStepSize = std::size_t{4} << 20;
 constexpr std::size_t kExtentCost = 4096;  // in bytes copied: finding a block, however small
 constexpr std::uint32_t kExtentsAtOnce = 256;
-// A sync of gigabytes at once would hold up those of the journal.
-constexpr std::uint64_t kSyncSize = std::uint64_t{16} << 20;
 
 }  // namespace
 
@@ -110,7 +108,6 @@ Result<bool> SegmentMerge::step(const RetentionOf& retention_of, std::int64_t no
     SPILLWAY_ASSIGN(const std::size_t copied, copy(kStepSize - std::min(done, kStepSize - 1)));
     done += copied;
   }
-  if (writer_->unsynced() >= kSyncSize) SPILLWAY_TRY(writer_->sync());
   return false;
 }
 

@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kBlockSize = 16 * 1024;
 constexpr std::size_t kMergedBlockSize = 64 * 1024;
 constexpr std::size_t kWriteSize = std::size_t{1} << 20;
+// Synced in pieces: a sync of the journal waits for what its device has to write before.
+constexpr std::uint64_t kSyncSize = std::uint64_t{1} << 20;
 
 }  // namespace
 
@@ -118,7 +120,7 @@ Status SegmentWriter::write_out() {
   offset_ += out_.size();
   unsynced_ += out_.size();
   out_.clear();
-  return {};
+  return unsynced_ >= kSyncSize ? sync() : Status();
 }
 
 Status SegmentWriter::sync() {
