@@ -54,8 +54,6 @@ const ConfigKey kKeys[] = {
    .meaning = "Bytes accepted and not yet on disk; beyond, puts are throttled.", .min = 8, .max = 65536},
   {.name = "serve.tail_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.tail_mib; },
    .meaning = "Recent records kept in memory for readers at the tip.", .min = 8, .max = 65536},
-  {.name = "serve.reserve_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.reserve_mib; },
-   .meaning = "Disk space allocated ahead, so that a full disk leaves room to finish.", .min = 0, .max = 65536},
 
   {.name = "broker.data", .field = +[](Config& c) -> std::string& { return c.broker.data; },
    .meaning = "The directory of the broker's file places. Made if missing; one process at a time."},

@@ -40,7 +40,6 @@ struct ServeConfig {
   std::int64_t journal_file_mib = 64;
   std::int64_t queue_mib = 64;
   std::int64_t tail_mib = 64;
-  std::int64_t reserve_mib = 64;
   std::vector<AccessKey> keys;  // none: loopback only, and any well-formed signature
 };
 
