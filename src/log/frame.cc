@@ -60,26 +60,25 @@ void encode_frame_header(const FileHeader& file, const FrameHeader& frame, char*
   store_le(to + kHeaderCrcAt, salted_crc(file, to));
 }
 
-std::optional<std::uint64_t> unsalted_frame_number(std::uint64_t epoch, std::string_view bytes) {
+std::optional<FrameHeader> decode_unsalted_frame_header(std::uint64_t epoch,
+                                                        std::string_view bytes) {
   SPILLWAY_ASSERT(bytes.size() >= kFrameHeaderSize);
-  if (load_le<std::uint32_t>(bytes.data()) != kFrameMagic ||
-      load_le<std::uint64_t>(bytes.data() + 8) != epoch)
-    return std::nullopt;
-  return load_le<std::uint64_t>(bytes.data() + 16);
-}
-
-std::optional<FrameHeader> decode_frame_header(const FileHeader& file, std::string_view bytes) {
-  SPILLWAY_ASSERT(bytes.size() >= kFrameHeaderSize);
-  const auto number = unsalted_frame_number(file.epoch, bytes);
-  if (!number) return std::nullopt;
   const char* at = bytes.data();
-  if (load_le<std::uint32_t>(at + kHeaderCrcAt) != salted_crc(file, at)) return std::nullopt;
+  if (load_le<std::uint32_t>(at) != kFrameMagic || load_le<std::uint64_t>(at + 8) != epoch)
+    return std::nullopt;
   FrameHeader frame;
   frame.body_size = load_le<std::uint32_t>(at + 4);
-  frame.number = *number;
+  frame.number = load_le<std::uint64_t>(at + 16);
   frame.body_crc = load_le<std::uint32_t>(at + 24);
   frame.entries = load_le<std::uint32_t>(at + 28);
   if (frame.body_size == 0 || frame.entries == 0) return std::nullopt;
+  return frame;
+}
+
+std::optional<FrameHeader> decode_frame_header(const FileHeader& file, std::string_view bytes) {
+  const auto frame = decode_unsalted_frame_header(file.epoch, bytes);
+  const char* at = bytes.data();
+  if (load_le<std::uint32_t>(at + kHeaderCrcAt) != salted_crc(file, at)) return std::nullopt;
   return frame;
 }
 

@@ -39,6 +39,8 @@
 // - All-zero bytes never validate (magic), old bytes of a recycled file neither (epoch, salt), nor
 //   do frames that a client hides in its payload (it can't know the salt).
 // - Sectors of 512 bytes that hold a synced frame are never written again.
+// - A file may begin with a copy of the last frame before it, under the same number: recovery writes
+//   it, since of the last frame alone it can't be told whether its sync came back.
 #pragma once
 
 #include <cstdint>
@@ -78,9 +80,10 @@ void encode_frame_header(const FileHeader& file, const FrameHeader& frame, char*
 // `bytes`: at least kFrameHeaderSize of them. Nothing unless they are a header of `file`.
 std::optional<FrameHeader> decode_frame_header(const FileHeader& file, std::string_view bytes);
 
-// The number of the frame that `bytes` begin with, as far as can be told where the header of its
-// file (of `epoch`), and with it the salt, can't be read. At least kFrameHeaderSize bytes.
-std::optional<std::uint64_t> unsalted_frame_number(std::uint64_t epoch, std::string_view bytes);
+// Likewise where the header of the file (of `epoch`), and with it the salt, can't be read: as far
+// as can be told without a checksum.
+std::optional<FrameHeader> decode_unsalted_frame_header(std::uint64_t epoch,
+                                                        std::string_view bytes);
 
 enum class EntryType : std::uint8_t { kBatch = 1, kCatalogChange = 2 };
 

@@ -29,25 +29,33 @@ class FileReader {
   FileReader(io::File& file, std::string path, std::uint64_t size)
       : file_(file), path_(std::move(path)), size_(size) {}
 
-  // False for a file that holds no frame above `last`: one whose header was not written whole. It
-  // may still bear the name of its last use, of which the frames are covered.
-  Result<bool> read_header(std::uint64_t epoch, std::uint64_t last) {
-    std::string bytes(kFileHeaderSize + kFrameHeaderSize, '\0');
+  // False for a file of which the header was not written whole. It may still bear the name of its
+  // last use, of which no frame is behind `after`: before that it would not be used again.
+  Result<bool> read_header(std::uint64_t epoch, std::uint64_t after) {
+    std::string bytes(kFileHeaderSize, '\0');
     SPILLWAY_ASSIGN(const std::size_t got, file_.read_at(0, bytes));
-    const auto header =
-        decode_file_header(std::string_view(bytes).substr(0, std::min(got, kFileHeaderSize)));
+    const auto header = decode_file_header(std::string_view(bytes).substr(0, got));
     if (header.ok()) {
       header_ = *header;
       return header_.epoch == epoch;
     }
     if (header.error().code == ErrorCode::kUnsupported) return context(path_, header.error());
-    const auto number =
-        unsalted_frame_number(epoch, std::string_view(bytes).substr(kFileHeaderSize));
-    if (!number || *number <= last) return false;
-    return Error{ErrorCode::kCorrupt,
-                 fmt::format("{}, byte 0: the file's header is damaged, and frame {} follows it; "
-                             "restore the directory from a backup",
-                             path_, *number)};
+    std::uint64_t offset = kFileHeaderSize;
+    while (true) {
+      char at[kFrameHeaderSize];
+      SPILLWAY_ASSIGN(const std::size_t read, file_.read_at(offset, at));
+      if (read < kFrameHeaderSize) return false;
+      const auto frame = decode_unsalted_frame_header(epoch, {at, kFrameHeaderSize});
+      if (!frame) return false;
+      if (frame->number > after) {
+        return Error{
+            ErrorCode::kCorrupt,
+            fmt::format("{}, byte 0: the file's header is damaged, and frame {} follows it; "
+                        "restore the directory from a backup",
+                        path_, frame->number)};
+      }
+      offset += frame_space(frame->body_size);
+    }
   }
 
   struct Located {
@@ -88,19 +96,22 @@ class FileReader {
   FileHeader header_;
 };
 
-// Appends the file's frames above `last` to `content`; `last` becomes the last one's number.
-Status read_file_frames(io::Disk& disk, const std::string& path, std::uint64_t epoch,
-                        JournalContent& content, std::uint64_t& last) {
+// Appends the file's frames behind `last` to `content`; `last`, at first `after`, becomes the last
+// one's number. Whether the file holds any behind `after`, those that others hold too included.
+Result<bool> read_file_frames(io::Disk& disk, const std::string& path, std::uint64_t epoch,
+                              std::uint64_t after, JournalContent& content, std::uint64_t& last) {
   SPILLWAY_ASSIGN(auto file, disk.open(path, io::OpenMode::kRead));
   SPILLWAY_ASSIGN(const std::uint64_t size, file->size());
   FileReader reader(*file, path, size);
-  SPILLWAY_ASSIGN(const bool used, reader.read_header(epoch, last));
-  if (!used) return {};
+  SPILLWAY_ASSIGN(const bool used, reader.read_header(epoch, after));
+  if (!used) return false;
+  bool behind = false;
   std::uint64_t offset = kFileHeaderSize;
   while (true) {
     SPILLWAY_ASSIGN(auto located, reader.frame_at(offset));
     if (!located) break;
     const std::uint64_t number = located->header.number;
+    behind = behind || number > after;
     if (number > last + 1) {
       return Error{ErrorCode::kCorrupt,
                    fmt::format("{}, byte {}: frame {} follows frame {}: those between are missing; "
@@ -124,7 +135,7 @@ Status read_file_frames(io::Disk& disk, const std::string& path, std::uint64_t e
                     "written after it; restore the directory from a backup",
                     path, offset, *later)};
   }
-  return {};
+  return behind;
 }
 
 }  // namespace
@@ -133,26 +144,41 @@ Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory
                                     std::uint64_t after) {
   JournalContent content;
   SPILLWAY_ASSIGN(const auto names, disk.list(directory));
-  for (const auto& name : names)
-    if (const auto epoch = epoch_of(name)) content.epochs.push_back(*epoch);
   std::uint64_t last = after;
-  for (const std::uint64_t epoch : content.epochs) {
-    SPILLWAY_TRY(
-        read_file_frames(disk, io::join_path(directory, name_of(epoch)), epoch, content, last));
-    content.last_epoch = epoch;
+  for (const auto& name : names) {
+    const auto epoch = epoch_of(name);
+    if (!epoch) continue;
+    SPILLWAY_ASSIGN(
+        const bool behind,
+        read_file_frames(disk, io::join_path(directory, name), *epoch, after, content, last));
+    (behind ? content.used : content.covered).push_back(*epoch);
+    content.last_epoch = *epoch;
   }
   return content;
 }
 
 Result<std::unique_ptr<Journal>> Journal::start(io::Disk& disk, const JournalOptions& options,
-                                                const JournalContent& content,
-                                                std::uint64_t next_frame, std::uint64_t salt_seed) {
+                                                const JournalContent& content, std::uint64_t after,
+                                                std::uint64_t salt_seed) {
   std::unique_ptr<Journal> journal(new Journal(disk, options));
-  journal->next_frame_ = next_frame;
+  journal->next_frame_ = content.frames.empty() ? after + 1 : content.frames.back().number;
   journal->salt_ = salt_seed;
   journal->header_.epoch = content.last_epoch;
-  journal->free_.assign(content.epochs.begin(), content.epochs.end());
-  SPILLWAY_TRY(journal->next_file());
+  journal->in_use_.assign(content.used.begin(), content.used.end());
+  journal->free_.assign(content.covered.begin(), content.covered.end());
+  SPILLWAY_TRY(journal->begin_file(UINT32_MAX));
+  if (content.frames.empty()) return journal;
+  const auto& again = content.frames.back().entries;
+  std::uint64_t body_size = 0;
+  for (const Entry& entry : again) body_size += entry.stored_size();
+  if (!journal->fits(body_size)) {
+    return Error{
+        ErrorCode::kInvalid,
+        fmt::format("the journal's last frame has {} bytes, more than a file of {}: use the "
+                    "journal file size that it was written with",
+                    body_size, options.file_bytes)};
+  }
+  SPILLWAY_TRY(journal->append(again));
   return journal;
 }
 
@@ -165,9 +191,10 @@ bool Journal::fits(std::uint64_t body_size) const {
 }
 
 // An empty file of full size at `path`, from a free one where there is one.
-Result<std::unique_ptr<io::File>> Journal::make_file(const std::string& path) {
+Result<std::unique_ptr<io::File>> Journal::make_file(const std::string& path,
+                                                     std::uint32_t files_max) {
   if (free_.empty()) {
-    if (in_use_.size() >= options_.files_max) {
+    if (in_use_.size() >= files_max) {
       return Error{ErrorCode::kThrottled,
                    "the journal is full: segments are not written as fast as records arrive"};
     }
@@ -184,10 +211,12 @@ Result<std::unique_ptr<io::File>> Journal::make_file(const std::string& path) {
   return file;
 }
 
-Status Journal::next_file() {
+Status Journal::next_file() { return begin_file(options_.files_max); }
+
+Status Journal::begin_file(std::uint32_t files_max) {
   const FileHeader header{header_.epoch + 1, Random(salt_ ^ (header_.epoch + 1)).next()};
   const std::string path = path_of(header.epoch);
-  auto file = make_file(path);
+  auto file = make_file(path, files_max);
   if (!file.ok()) {
     // What was made in part goes, so that the next call finds its name free. The error of the
     // making is the one to tell.

@@ -36,8 +36,10 @@ struct JournalFrame {
 // What stood in a directory's journal behind frame `after`.
 struct JournalContent {
   std::vector<JournalFrame> frames;
-  std::uint64_t last_epoch = 0;       // of any file, 0 where there is none
-  std::vector<std::uint64_t> epochs;  // of all files, ascending
+  std::uint64_t last_epoch = 0;  // of any file, 0 where there is none
+  // The files, by epoch, ascending: those with a frame behind `after`, and those without.
+  std::vector<std::uint64_t> used;
+  std::vector<std::uint64_t> covered;
 };
 
 // Reads every frame with a number above `after`. A last frame that is not whole is left out (it was
@@ -48,11 +50,13 @@ Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory
 
 class Journal {
  public:
-  // Goes on behind `content`, in a new file with frame `next_frame`. Every file of `content` must
-  // be covered by a durable snapshot: they may be used again at once.
+  // Goes on behind `content`, which was read behind frame `after`, in a new file, of which there
+  // may be one more than files_max then. The last frame of `content` is written again, under its
+  // number: that the page cache shows it doesn't say that its sync came back (that of every earlier
+  // one did, or it would not follow). The files that `content` calls covered may be used again.
   static Result<std::unique_ptr<Journal>> start(io::Disk& disk, const JournalOptions& options,
-                                                const JournalContent& content,
-                                                std::uint64_t next_frame, std::uint64_t salt_seed);
+                                                const JournalContent& content, std::uint64_t after,
+                                                std::uint64_t salt_seed);
 
   // Whether a frame with a body of `body_size` bytes goes into the current file.
   bool fits(std::uint64_t body_size) const;
@@ -71,7 +75,8 @@ class Journal {
  private:
   Journal(io::Disk& disk, const JournalOptions& options) : disk_(disk), options_(options) {}
   std::string path_of(std::uint64_t epoch) const;
-  Result<std::unique_ptr<io::File>> make_file(const std::string& path);
+  Result<std::unique_ptr<io::File>> make_file(const std::string& path, std::uint32_t files_max);
+  Status begin_file(std::uint32_t files_max);
 
   io::Disk& disk_;
   const JournalOptions options_;

@@ -97,7 +97,7 @@ void damage_a_whole_one(std::string_view input) {
   const char change = input[2];
   CrashDisk disk;
   const auto journal =
-      Journal::start(disk, {"j", kFileBytes, 4}, JournalContent{}, 1, place).value();
+      Journal::start(disk, {"j", kFileBytes, 4}, JournalContent{}, 0, place).value();
   std::size_t in_last_file = 0;
   for (const unsigned char kind : input.substr(3, 60)) {
     Entry entry;

@@ -31,7 +31,7 @@ struct Written {
   // Frames 1 … count, in files of kFileBytes.
   explicit Written(std::uint64_t count) {
     const auto journal =
-        Journal::start(disk, {kDirectory, kFileBytes, 100}, JournalContent{}, 1, 42).value();
+        Journal::start(disk, {kDirectory, kFileBytes, 100}, JournalContent{}, 0, 42).value();
     std::uint64_t offset = kFileHeaderSize;
     for (std::uint64_t number = 1; number <= count; ++number) {
       const Entry entry = batch_of(number, payload_of(number));
@@ -61,7 +61,7 @@ TEST(Journal, ReadsWhatWasWrittenAcrossFiles) {
   for (const std::uint64_t after : {0, 1, 20, 49, 50, 60}) {
     const auto content = written.read(after);
     ASSERT_TRUE(content.ok()) << content.error().message;
-    EXPECT_GT(content->epochs.size(), 1u);
+    EXPECT_GT(content->used.size() + content->covered.size(), 1u);
     ASSERT_EQ(content->frames.size(), after >= 50 ? 0 : 50 - after);
     for (const auto& frame : content->frames) {
       EXPECT_EQ(frame.number, after + 1 + static_cast<std::uint64_t>(&frame - &content->frames[0]));
@@ -135,7 +135,7 @@ TEST(Journal, ANewerVersionIsRefusedWhateverElseItChanged) {
 
 TEST(Journal, AMissingFileIsTold) {
   Written written(50);
-  const auto files = written.read()->epochs.size();
+  const auto files = written.read()->used.size();
   ASSERT_GT(files, 2u);
   ASSERT_TRUE(written.disk.remove(fmt::format("d/{:016x}.journal", 2)).ok());
   EXPECT_THAT(error_of(written.read(), ErrorCode::kCorrupt),
@@ -151,7 +151,7 @@ TEST(Journal, WhatAClientHidesInItsPayloadIsNoFrame) {
   for (const auto part : builder.build({1, 0}, 99, {&forged, 1})) frame += part;
   CrashDisk disk;
   const auto journal =
-      Journal::start(disk, {kDirectory, kFileBytes, 4}, JournalContent{}, 1, 42).value();
+      Journal::start(disk, {kDirectory, kFileBytes, 4}, JournalContent{}, 0, 42).value();
   const Entry entry = batch_of(1, frame);
   ASSERT_TRUE(journal->append({&entry, 1}).ok());
   // The frame that carries it is torn: what it holds must not make that look like damage.

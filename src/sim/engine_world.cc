@@ -142,7 +142,7 @@ stream::StreamInfo new_stream(const stream::Catalog& catalog, std::string name, 
   stream::StreamInfo stream;
   stream.id = catalog.next_id;
   stream.name = std::move(name);
-  stream.retention_hours = static_cast<std::uint32_t>(random.between(24, 72));
+  stream.retention_hours = static_cast<std::uint32_t>(random.between(24, 40));
   const auto shards = static_cast<std::uint32_t>(random.between(1, 3));
   for (std::uint32_t i = 0; i < shards; ++i) {
     stream::ShardInfo shard;
@@ -240,7 +240,7 @@ void EngineWorld::pass_time() {
   if (random_.one_in(3)) scheduler_.run_until_idle();
   // What is unanswered must not expire: whether it survives a crash is to be seen then.
   if (!model_.in_flight()) {
-    clock_.advance(seconds(random_.between(1, 30LL * 3600)));
+    clock_.advance(seconds(random_.between(1, 40LL * 3600)));
   } else {
     scheduler_.sleep_until_next_interval();
   }

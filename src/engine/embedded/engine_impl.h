@@ -65,8 +65,8 @@ class EmbeddedEngine final : public stream::Engine {
   std::uint64_t first_position() const {  // of a new shard
     return generation_ << stream::Position::kGenerationShift;
   }
-  Status replay(const log::JournalContent& content, std::uint64_t& last_frame);
-  Status seal_recovered(std::uint64_t last_frame);
+  Status replay(const log::JournalContent& content);
+  Status start_journal(const log::JournalContent& content);
 
   io::Step flush();
   std::vector<Pending> take_pending(std::uint64_t& bytes);

@@ -39,17 +39,9 @@ Status EmbeddedEngine::recover() {
   sealed_through_ = snapshot.last_frame;
   SPILLWAY_ASSIGN(const auto content,
                   log::read_journal(seams_.disk, directory("journal"), snapshot.last_frame));
-  std::uint64_t last_frame = snapshot.last_frame;
-  SPILLWAY_TRY(replay(content, last_frame));
+  SPILLWAY_TRY(replay(content));
   newest_catalog_ = catalog_;
-  SPILLWAY_TRY(seal_recovered(last_frame));
-  std::array<unsigned char, 8> salt{};
-  seams_.entropy.fill(salt);
-  SPILLWAY_ASSIGN(
-      journal_,
-      log::Journal::start(
-          seams_.disk, {directory("journal"), options_.journal_file_bytes, options_.journal_files},
-          content, last_frame + 1, std::bit_cast<std::uint64_t>(salt)));
+  SPILLWAY_TRY(start_journal(content));
   count_segments();
   seams_.log.info("recovered", {{"frames", std::uint64_t{content.frames.size()}},
                                 {"segments", std::uint64_t{segments_->list()->size()}},
@@ -57,7 +49,7 @@ Status EmbeddedEngine::recover() {
   return {};
 }
 
-Status EmbeddedEngine::replay(const log::JournalContent& content, std::uint64_t& last_frame) {
+Status EmbeddedEngine::replay(const log::JournalContent& content) {
   for (const auto& frame : content.frames) {
     for (const auto& entry : frame.entries) {
       if (entry.type == log::EntryType::kBatch) {
@@ -76,18 +68,26 @@ Status EmbeddedEngine::replay(const log::JournalContent& content, std::uint64_t&
         table_.adopt(*catalog_, *catalog_, first_position());
       }
     }
-    last_frame = frame.number;
   }
   return {};
 }
 
-// What the journal holds is written anew and synced before anything is served: the page cache may
-// show frames that the disk does not hold. Afterwards every journal file is free.
-Status EmbeddedEngine::seal_recovered(std::uint64_t last_frame) {
-  if (last_frame == sealed_through_) return {};
+// What was replayed goes into a segment as every filled file does: in the background, unless starts
+// that were cut short have left more files than the journal may have.
+Status EmbeddedEngine::start_journal(const log::JournalContent& content) {
+  std::array<unsigned char, 8> salt{};
+  seams_.entropy.fill(salt);
+  const log::JournalOptions options{directory("journal"), options_.journal_file_bytes,
+                                    options_.journal_files};
+  SPILLWAY_ASSIGN(journal_, log::Journal::start(seams_.disk, options, content, sealed_through_,
+                                                std::bit_cast<std::uint64_t>(salt)));
+  if (content.frames.empty()) return {};
   SealJob job;
-  job.snapshot = {last_frame, generation_, catalog_, table_.tips()};
-  return seal_file(job);
+  job.epoch = content.last_epoch;
+  job.snapshot = {content.frames.back().number, generation_, catalog_, table_.tips()};
+  if (content.used.size() > options_.journal_files) return seal_file(job);
+  seal_jobs_.push_back(std::move(job));
+  return {};
 }
 
 void EmbeddedEngine::start_workers() {
@@ -96,6 +96,7 @@ void EmbeddedEngine::start_workers() {
       {.name = "sealer", .priority = io::Priority::kBackground, .interval = kRetryEvery},
       [this] { return seal(); });
   reader_ = seams_.workers.start({.name = "reader"}, [this] { return read_from_disk(); });
+  if (!seal_jobs_.empty()) sealer_->wake();
 }
 
 }  // namespace spillway::engine
