@@ -39,8 +39,8 @@
 // - All-zero bytes never validate (magic), old bytes of a recycled file neither (epoch, salt), nor
 //   do frames that a client hides in its payload (it can't know the salt).
 // - Sectors of 512 bytes that hold a synced frame are never written again.
-// - A file may begin with a copy of the last frame before it, under the same number: recovery writes
-//   it, since of the last frame alone it can't be told whether its sync came back.
+// - A file may begin with a copy of the last frame before it, under the same number: recovery
+//   writes it, since of the last frame alone it can't be told whether its sync came back.
 #pragma once
 
 #include <cstdint>

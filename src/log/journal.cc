@@ -148,9 +148,8 @@ Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory
   for (const auto& name : names) {
     const auto epoch = epoch_of(name);
     if (!epoch) continue;
-    SPILLWAY_ASSIGN(
-        const bool behind,
-        read_file_frames(disk, io::join_path(directory, name), *epoch, after, content, last));
+    SPILLWAY_ASSIGN(const bool behind, read_file_frames(disk, io::join_path(directory, name),
+                                                        *epoch, after, content, last));
     (behind ? content.used : content.covered).push_back(*epoch);
     content.last_epoch = *epoch;
   }
