@@ -38,6 +38,8 @@ class File {
   // writes inside it need no new blocks. Durable after sync_data().
   virtual Status fill_with_zeros(std::uint64_t size) = 0;
   virtual Status truncate(std::uint64_t size) = 0;
+  // A hint: what was synced need not be kept in the system's page cache any longer.
+  virtual void drop_cache() {}
 };
 
 // Held until destroyed; the system drops it when the process dies.

@@ -104,6 +104,8 @@ class PosixFile final : public File {
     return {};
   }
 
+  void drop_cache() override { ::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_DONTNEED); }
+
   Result<std::uint64_t> size() override {
     struct stat status;
     if (::fstat(descriptor_.get(), &status) != 0) return failure("stat", path_, errno);

@@ -32,6 +32,8 @@ class CrashDisk final : public io::Disk {
   bool failed() const { return failed_; }
   // Calls so far that change something.
   std::uint64_t changes() const { return changes_; }
+  // Paths of the files whose cache was dropped, in that order.
+  const std::vector<std::string>& dropped() const { return dropped_; }
   void set_free_space(std::uint64_t bytes) { free_space_ = bytes; }
   std::string& content(const std::string& path) { return names_.at(path)->seen; }
   void put(const std::string& path, std::string bytes) {
@@ -161,6 +163,10 @@ class CrashDisk final : public io::Disk {
     Status fill_with_zeros(std::uint64_t size) override {
       return write_at(0, std::string(size, '\0'));
     }
+    void drop_cache() override {
+      const std::lock_guard lock(disk_.mutex_);
+      disk_.dropped_.push_back(path_);
+    }
     Status truncate(std::uint64_t size) override {
       const std::lock_guard lock(disk_.mutex_);
       SPILLWAY_TRY(disk_.change("truncate " + path_));
@@ -201,6 +207,7 @@ class CrashDisk final : public io::Disk {
   ErrorCode failure_ = ErrorCode::kIo;
   bool failed_ = false;
   std::uint64_t changes_ = 0;
+  std::vector<std::string> dropped_;
   std::uint64_t free_space_ = std::uint64_t{1} << 40;
 };
 

@@ -112,6 +112,8 @@ class Segment {
   const std::string& path() const { return path_; }
   std::uint64_t size() const { return size_; }  // of the file
   std::uint32_t shard_count() const { return shard_count_; }
+  // Takes it out of the system's page cache; readable as before.
+  void drop_cache() const { file_->drop_cache(); }
 
   Result<std::optional<Extent>> find(std::uint64_t shard) const;
   // At most `max` extents in the order of their shards, from number `first` of shard_count() on.

@@ -1,6 +1,7 @@
 #include "log/segment_set.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/assert.h"
 
@@ -72,6 +73,22 @@ void SegmentSet::add(SegmentRef segment) {
   SPILLWAY_ASSERT(fresh.empty() || fresh.back()->range().last < segment->range().first);
   fresh.push_back(std::move(segment));
   replace(std::move(fresh));
+  drop_caches();
+}
+
+// Each segment once: what readers far behind bring into the cache is theirs.
+void SegmentSet::drop_caches() {
+  const auto segments = list();
+  std::uint64_t newer = 0;
+  std::uint64_t dropped = dropped_through_;
+  for (const auto& segment : std::views::reverse(*segments)) {
+    newer += segment->size();
+    if (segment->range().last <= dropped_through_) break;
+    if (newer <= options_.page_cache_bytes) continue;
+    segment->drop_cache();
+    dropped = std::max(dropped, segment->range().last);
+  }
+  dropped_through_ = dropped;
 }
 
 Status SegmentSet::remove_after(std::uint64_t frame) {
@@ -194,6 +211,8 @@ Status SegmentSet::finish_merge() {
   }
   if (!placed) fresh.push_back(merge->result());
   replace(std::move(fresh));
+  dropped_through_ = std::min(dropped_through_, merge->range().first - 1);  // it was just written
+  drop_caches();
   return remove_files(gone);
 }
 

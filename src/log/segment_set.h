@@ -24,6 +24,10 @@ struct SegmentSetOptions {
   // A merge begins only where this much space would be left beside it: it must never take the space
   // that the journal needs.
   std::uint64_t merge_leaves_free = std::uint64_t{256} << 20;
+  // The newest segments stay in the system's page cache, up to so many bytes, for readers that are
+  // a little behind and for merges. Older ones are dropped from it: a stream of writes would else
+  // push everything out of the machine's memory, and each write would have to find a free page.
+  std::uint64_t page_cache_bytes = std::uint64_t{1} << 30;
 };
 
 struct SegmentQuery {
@@ -82,11 +86,13 @@ class SegmentSet {
   Result<bool> begin_merge();
   Status finish_merge();
   Status remove_files(const List& segments);
+  void drop_caches();
 
   io::Disk& disk_;
   const SegmentSetOptions options_;
   std::unique_ptr<SegmentMerge> merge_;
   std::set<std::uint64_t> not_to_merge_;  // last frames of segments whose merge failed
+  std::uint64_t dropped_through_ = 0;     // segments that end here or before are out of the cache
 
   mutable std::mutex mutex_;  // list_
   std::shared_ptr<const List> list_;

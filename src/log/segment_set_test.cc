@@ -260,6 +260,31 @@ Batch one(std::uint64_t shard, std::uint64_t position, std::int64_t arrival_ms) 
   return {shard, position, 1, arrival_ms, bytes, bytes.view()};
 }
 
+TEST(SegmentSet, OnlyTheNewestStayInThePageCache) {
+  Samples samples(1);
+  CrashDisk disk;
+  const auto names = [&](std::size_t first, std::size_t count) {
+    std::vector<std::string> paths;
+    for (std::size_t i = first; i < first + count; ++i)
+      paths.push_back(segment_path(kDirectory, {0, 10 * i + 10}));
+    return paths;
+  };
+  auto options = small_options(5);
+  options.page_cache_bytes = 100'000;
+  const auto set = open_set(disk, options);
+  for (std::uint64_t number = 0; number < 4; ++number)
+    ASSERT_TRUE(add(disk, *set, number, samples.more(40, 1, 2'000)).ok());
+  ASSERT_GT(set->list()->back()->size(), 34'000u);
+  ASSERT_LT(set->list()->back()->size(), 50'000u);
+  EXPECT_EQ(disk.dropped(), names(0, 2)) << "each once; the newest two fit";
+  ASSERT_TRUE(add(disk, *set, 4, samples.more(40, 1, 2'000)).ok());
+  EXPECT_EQ(disk.dropped(), names(0, 3));
+  ASSERT_TRUE(merge_all(*set).ok());
+  auto expected = names(0, 3);
+  expected.push_back(names(4, 1).front());
+  EXPECT_EQ(disk.dropped(), expected) << "what was merged is larger than the cache";
+}
+
 TEST(SegmentSet, RemovesWhatHasExpired) {
   CrashDisk disk;
   const auto set = open_set(disk, small_options(9));

@@ -40,6 +40,7 @@ engine::EmbeddedOptions engine_options(const ServeConfig& config) {
   options.journal_file_bytes = static_cast<std::uint64_t>(config.journal_file_mib) * kMiB;
   options.queue_bytes = static_cast<std::uint64_t>(config.queue_mib) * kMiB;
   options.tail_bytes = static_cast<std::uint64_t>(config.tail_mib) * kMiB;
+  options.page_cache_bytes = static_cast<std::uint64_t>(config.page_cache_mib) * kMiB;
   return options;
 }
 

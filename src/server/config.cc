@@ -54,6 +54,8 @@ const ConfigKey kKeys[] = {
    .meaning = "Bytes accepted and not yet on disk; beyond, puts are throttled.", .min = 8, .max = 65536},
   {.name = "serve.tail_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.tail_mib; },
    .meaning = "Recent records kept in memory for readers at the tip.", .min = 8, .max = 65536},
+  {.name = "serve.page_cache_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.page_cache_mib; },
+   .meaning = "Older records that the system may keep in its page cache, for readers a little behind.", .min = 0, .max = 1'048'576},
 
   {.name = "broker.data", .field = +[](Config& c) -> std::string& { return c.broker.data; },
    .meaning = "The directory of the broker's file places. Made if missing; one process at a time."},

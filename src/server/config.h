@@ -40,6 +40,7 @@ struct ServeConfig {
   std::int64_t journal_file_mib = 64;
   std::int64_t queue_mib = 64;
   std::int64_t tail_mib = 64;
+  std::int64_t page_cache_mib = 1024;
   std::vector<AccessKey> keys;  // none: loopback only, and any well-formed signature
 };
 

@@ -27,6 +27,7 @@ struct EmbeddedOptions {
   std::uint32_t journal_files = 4;  // in use at most; appends are throttled beyond
   std::uint64_t queue_bytes = std::uint64_t{64} << 20;  // appended, not yet flushed
   std::uint64_t tail_bytes = std::uint64_t{64} << 20;   // kept in memory although in segments
+  std::uint64_t page_cache_bytes = std::uint64_t{1} << 30;  // of segments; see SegmentSetOptions
   std::uint32_t merge_fan_in = 8;  // adjacent segments that are merged into one
 };
 

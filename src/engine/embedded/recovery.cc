@@ -22,9 +22,11 @@ Status EmbeddedEngine::recover() {
   SPILLWAY_TRY(seams_.disk.sync_directory(directory("segments")));
   SPILLWAY_TRY(seams_.disk.sync_directory(directory("snapshots")));
   SPILLWAY_ASSIGN(Snapshot snapshot, read_newest_snapshot(seams_.disk, directory("snapshots")));
-  SPILLWAY_ASSIGN(segments_,
-                  log::SegmentSet::open(seams_.disk, {.directory = directory("segments"),
-                                                      .merge_fan_in = options_.merge_fan_in}));
+  log::SegmentSetOptions segments;
+  segments.directory = directory("segments");
+  segments.merge_fan_in = options_.merge_fan_in;
+  segments.page_cache_bytes = options_.page_cache_bytes;
+  SPILLWAY_ASSIGN(segments_, log::SegmentSet::open(seams_.disk, std::move(segments)));
   // A segment that no snapshot covers was being made from frames that the journal still holds.
   SPILLWAY_TRY(segments_->remove_after(snapshot.last_frame));
   generation_ = snapshot.generation;
