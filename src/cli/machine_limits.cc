@@ -10,6 +10,7 @@
 #include "base/crc32c.h"
 #include "base/digest.h"
 #include "base/random.h"
+#include "cli/loopback_limit.h"
 #include "io/clock.h"
 #include "io/posix_disk.h"
 
@@ -117,6 +118,7 @@ Result<MachineLimits> measure_machine(const std::string& directory) {
   SPILLWAY_ASSIGN(limits.syncs_per_s, sync_rate(directory, 4096));
   SPILLWAY_ASSIGN(const double blocks_per_s, sync_rate(directory, kBlock));
   limits.synced_mb_per_s = blocks_per_s * block_size / 1e6;
+  SPILLWAY_ASSIGN(limits.loopback_requests_per_s, loopback_requests_per_s());
   return limits;
 }
 
@@ -124,10 +126,12 @@ std::string to_json(const MachineLimits& limits) {
   return fmt::format(
       R"({{"sha256_gb_per_s":{:.3f},"memcpy_gb_per_s":{:.3f},"crc32c_gb_per_s":{:.3f},)"
       R"("base64_decode_gb_per_s":{:.3f},"base64_encode_gb_per_s":{:.3f},"simdjson_gb_per_s":{:.3f},)"
-      R"("md5_keys_per_s":{:.0f},"syncs_per_s":{:.0f},"synced_mb_per_s":{:.1f}}})",
+      R"("md5_keys_per_s":{:.0f},"syncs_per_s":{:.0f},"synced_mb_per_s":{:.1f},)"
+      R"("loopback_requests_per_s":{:.0f}}})",
       limits.sha256_gb_per_s, limits.memcpy_gb_per_s, limits.crc32c_gb_per_s,
       limits.base64_decode_gb_per_s, limits.base64_encode_gb_per_s, limits.simdjson_gb_per_s,
-      limits.md5_keys_per_s, limits.syncs_per_s, limits.synced_mb_per_s);
+      limits.md5_keys_per_s, limits.syncs_per_s, limits.synced_mb_per_s,
+      limits.loopback_requests_per_s);
 }
 
 }  // namespace spillway::cli

@@ -16,7 +16,9 @@ namespace spillway::client {
 namespace {
 
 constexpr auto kResignAfter = seconds(120);  // signatures are good for 5 minutes either way
-constexpr auto kPauseAtTip = std::chrono::microseconds(500);
+// Between the looks of a reader at the tip: the API has no call that waits for records, and looking
+// more often costs the server more than the records do.
+constexpr auto kPollInterval = milliseconds(2);
 
 // One run: everything happens on `loop_`, in one coroutine per connection.
 class LoadRun {
@@ -296,7 +298,7 @@ Task<void> LoadRun::read_loop(std::size_t reader, std::string iterator) {
       if (next.empty()) co_return;
       iterator = std::string(next.front());
     }
-    if (at_tip) co_await pause_until(loop_.mono_now() + kPauseAtTip);
+    if (at_tip || options_.kind == LoadKind::kPutToRead) co_await pause_until(due + kPollInterval);
   }
 }
 
