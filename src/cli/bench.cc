@@ -106,6 +106,9 @@ CommandRun declare_bench(CLI::App& app) {
   app.add_option("--connections", load.connections)
       ->capture_default_str()
       ->check(CLI::Range(1, 10'000));
+  app.add_option("--http2", load.http2_requests,
+                 "HTTP/2 by prior knowledge, with so many requests at once on each connection")
+      ->check(CLI::Range(1, 100));
   app.add_option("--records-per-request", load.records_per_request, "Of put-records")
       ->capture_default_str()
       ->check(CLI::Range(1, 500));

@@ -31,7 +31,8 @@ class LoadRun {
 
  private:
   Task<void> main();
-  Task<Result<std::unique_ptr<LoadConnection>>> connect();
+  // Adds a connection to connections_: over HTTP/2 one for each request at once.
+  Task<Status> connect();
   // The answer's body; an answer other than 200 is an error. For setting up.
   Task<Result<std::string>> call(LoadConnection& connection, PreparedRequest request);
   Task<Status> find_shards();
@@ -97,12 +98,19 @@ void LoadRun::on_ended() {
   if (--running_ == 0) loop_.post([this] { loop_.stop(); });
 }
 
-Task<Result<std::unique_ptr<LoadConnection>>> LoadRun::connect() {
+Task<Status> LoadRun::connect() {
   using Stream = Result<std::unique_ptr<io::ByteStream>>;
   auto stream = co_await callback<Stream>(
       [this](auto done) { loop_.connect(options_.address, std::move(done)); });
   if (!stream.ok()) co_return std::move(stream).error();
-  co_return make_http1_load_connection(std::move(stream).value());
+  if (options_.http2_requests == 0) {
+    connections_.push_back(make_http1_load_connection(*std::move(stream)));
+  } else {
+    for (auto& each :
+         make_http2_load_connections(loop_, *std::move(stream), options_.http2_requests))
+      connections_.push_back(std::move(each));
+  }
+  co_return Status();
 }
 
 Task<Result<std::string>> LoadRun::call(LoadConnection& connection, PreparedRequest request) {
@@ -116,14 +124,15 @@ Task<Result<std::string>> LoadRun::call(LoadConnection& connection, PreparedRequ
 }
 
 Task<Status> LoadRun::find_shards() {
-  auto connection = co_await connect();
-  if (!connection.ok()) co_return std::move(connection).error();
-  auto body = co_await call(**connection, requests_.list_shards(loop_.wall_now()));
+  auto connected = co_await connect();
+  if (!connected.ok()) co_return std::move(connected).error();
+  LoadConnection& connection = *connections_.front();
+  auto body = co_await call(connection, requests_.list_shards(loop_.wall_now()));
   if (!body.ok()) co_return std::move(body).error();
   const bool from_trim = options_.kind == LoadKind::kGetRecords && options_.from_trim_horizon;
   for (const auto shard : find_strings(*body, "ShardId")) {
     auto request = requests_.get_iterator(shard, from_trim, loop_.wall_now());
-    auto iterator = co_await call(**connection, std::move(request));
+    auto iterator = co_await call(connection, std::move(request));
     if (!iterator.ok()) co_return std::move(iterator).error();
     for (const auto value : find_strings(*iterator, "ShardIterator"))
       iterators_.emplace_back(value);
@@ -139,17 +148,15 @@ Task<void> LoadRun::main() {
     auto found = co_await find_shards();
     if (!found.ok()) failed_ = std::move(found).error();
   }
-  const std::size_t readers = options_.kind == LoadKind::kGetRecords  ? options_.connections
+  const std::size_t at_once =
+      std::size_t{options_.connections} * std::max(1u, options_.http2_requests);
+  const std::size_t readers = options_.kind == LoadKind::kGetRecords  ? at_once
                               : options_.kind == LoadKind::kPutToRead ? iterators_.size()
                                                                       : 0;
-  const std::size_t writers = options_.kind == LoadKind::kGetRecords ? 0 : options_.connections;
-  for (std::size_t i = 0; i < readers + writers && !failed_; ++i) {
-    auto connection = co_await connect();
-    if (connection.ok()) {
-      connections_.push_back(std::move(connection).value());
-    } else {
-      failed_ = std::move(connection).error();
-    }
+  const std::size_t writers = options_.kind == LoadKind::kGetRecords ? 0 : at_once;
+  while (connections_.size() < readers + writers && !failed_) {
+    auto connected = co_await connect();
+    if (!connected.ok()) failed_ = std::move(connected).error();
   }
   if (failed_) co_return;
   if (writers > 0 && options_.kind != LoadKind::kPutToRead) make_requests();
@@ -342,12 +349,12 @@ Result<LoadReport> run_load(const LoadOptions& options) {
 
 std::string to_json(const LoadOptions& options, const LoadReport& report) {
   return fmt::format(
-      R"({{"kind":"{}","connections":{},"seconds":{:.3f},"requests":{},)"
+      R"({{"kind":"{}","connections":{},"http2_requests":{},"seconds":{:.3f},"requests":{},)"
       R"("records":{},"payload_bytes":{},"failed_records":{},"errors":{},"first_error":"{}",)"
       R"("requests_per_s":{:.1f},"records_per_s":{:.1f},"payload_mb_per_s":{:.2f},)"
       R"("p50_ms":{:.3f},"p90_ms":{:.3f},"p99_ms":{:.3f},"p999_ms":{:.3f},"max_ms":{:.3f},)"
       R"("client_cpu_seconds":{:.2f}}})",
-      name_of(options.kind), options.connections,
+      name_of(options.kind), options.connections, options.http2_requests,
       std::chrono::duration<double>(report.elapsed).count(), report.requests, report.records,
       report.payload_bytes, report.failed_records, report.errors, escaped(report.first_error),
       per_second(static_cast<double>(report.requests), report),
@@ -359,10 +366,13 @@ std::string to_json(const LoadOptions& options, const LoadReport& report) {
 
 std::string to_text(const LoadOptions& options, const LoadReport& report) {
   std::string text = fmt::format(
-      "{}, {} connections, {:.1f} s\n"
+      "{}, {} connections{}, {:.1f} s\n"
       "  {:>12.0f} requests/s   {:>12.0f} records/s   {:>10.1f} MB/s of payload\n"
       "  latency: p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, p99.9 {:.2f} ms\n",
       name_of(options.kind), options.connections,
+      options.http2_requests == 0
+          ? ""
+          : fmt::format(" (HTTP/2, {} requests at once on each)", options.http2_requests),
       std::chrono::duration<double>(report.elapsed).count(),
       per_second(static_cast<double>(report.requests), report),
       per_second(static_cast<double>(report.records), report),

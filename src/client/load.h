@@ -31,6 +31,7 @@ struct LoadOptions {
   std::string stream;
   LoadKind kind = LoadKind::kPutRecords;
   std::uint32_t connections = 8;
+  std::uint32_t http2_requests = 0;  // at once on each connection, at most 100; 0: HTTP/1.1
   std::uint32_t records_per_request = 500;
   std::uint32_t record_bytes = 1024;
   double requests_per_second = 0;  // 0: closed loop

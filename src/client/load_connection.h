@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_function.h"
@@ -38,5 +39,8 @@ class LoadConnection {
 
 // Over a connected stream.
 std::unique_ptr<LoadConnection> make_http1_load_connection(std::unique_ptr<io::ByteStream> stream);
+// `requests` (at most 100) at once over one, by prior knowledge.
+std::vector<std::unique_ptr<LoadConnection>> make_http2_load_connections(
+    io::EventLoop& loop, std::unique_ptr<io::ByteStream> stream, std::size_t requests);
 
 }  // namespace spillway::client
