@@ -179,11 +179,13 @@ void UpSession::begin_reading() {
               seen_ = std::make_unique<UpSeen>(started_at_, horizon, loop_.mono_now());
               reader_ = std::make_unique<client::StreamReader>(
                   loop_, client::stream_calls(client_, state_.stream), client::ReaderOptions{},
-                  [this](const std::string&, std::vector<client::Record> records) {
-                    seen_->add(records, state_.broker ? state_.broker->source : std::string());
-                  });
+                  *this);
               reader_->start();
             }));
+}
+
+void UpSession::on_records(const std::string&, std::vector<client::Record> records) {
+  seen_->add(records, state_.broker ? state_.broker->source : std::string());
 }
 
 void UpSession::ask_broker() {

@@ -33,11 +33,11 @@ struct UpOptions {
   nanoseconds run_for{0};  // 0: until a signal
 };
 
-class UpSession {
+class UpSession final : public client::ReaderEvents {
  public:
   // On one thread, which must be the process's first (the children live as long as it does).
   static Result<std::unique_ptr<UpSession>> make(UpOptions options, Random random);
-  ~UpSession();
+  ~UpSession() override;
   UpSession(const UpSession&) = delete;
   UpSession& operator=(const UpSession&) = delete;
 
@@ -57,6 +57,7 @@ class UpSession {
   void look_while_running();
   void look_while_stopping();
   void begin_reading();
+  void on_records(const std::string& shard_id, std::vector<client::Record> records) override;
   void ask_broker();
   void take_status(const std::string& json);
   void begin_stop();

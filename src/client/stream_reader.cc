@@ -33,11 +33,8 @@ std::unique_ptr<StreamCalls> stream_calls(KinesisClient& client, std::string str
 }
 
 StreamReader::StreamReader(io::EventLoop& loop, std::unique_ptr<StreamCalls> calls,
-                           ReaderOptions options, OnRecords on_records)
-    : loop_(loop),
-      calls_(std::move(calls)),
-      options_(options),
-      on_records_(std::move(on_records)) {}
+                           ReaderOptions options, ReaderEvents& events)
+    : loop_(loop), calls_(std::move(calls)), options_(std::move(options)), events_(events) {}
 
 StreamReader::~StreamReader() { SPILLWAY_ASSERT(running_ == 0); }
 
@@ -62,6 +59,7 @@ void StreamReader::stop(UniqueFunction<void()> done) {
   tip_done_ = nullptr;
   stop_done_ = std::move(done);
   resume_all();
+  for (const auto& [id, shard] : shards_) release(id);
   if (running_ == 0 && stop_done_) loop_.post(std::exchange(stop_done_, nullptr));
 }
 
@@ -78,12 +76,16 @@ Task<void> StreamReader::discover() {
     auto listed = co_await calls_->list_shards();
     if (stopping_) co_return;
     if (!listed.ok()) {
-      const bool missing = listed.error().code == ErrorCode::kNotFound;
+      const auto code = listed.error().code;
+      // kExists: it is being made.
+      const bool missing = code == ErrorCode::kNotFound || code == ErrorCode::kExists;
+      if (missing && first_list_) from_horizon_ = true;
       status_ = std::move(listed).error();
       co_await pause(missing ? options_.poll_interval : options_.retry_delay);
       continue;
     }
     status_ = {};
+    if (first_list_ && !from_horizon_) skip(*listed);
     std::set<std::string> there;
     for (const auto& shard : *listed) there.insert(shard.id);
     const auto over = [&](const std::string& parent) {
@@ -96,26 +98,70 @@ Task<void> StreamReader::discover() {
       auto& state = shards_[shard.id];
       state = std::make_unique<ShardState>();
       state->id = shard.id;
+      state->start = start_of(shard);
+      events_.on_shard(shard.id);
       run(read_shard(*state));
     }
+    first_list_ = false;
     discovered_ = true;
     co_return;
   }
 }
 
+void StreamReader::skip(const std::vector<Shard>& listed) {
+  if (options_.from.type == IteratorType::kLatest) {
+    for (const auto& shard : listed)
+      if (!shard.open()) finished_.insert(shard.id);
+  }
+  if (options_.from_shard.empty()) return;
+  // Ids don't tell which is the child: goes round until no further one is found.
+  std::set<std::string> read{options_.from_shard};
+  for (std::size_t before = 0; before != read.size();) {
+    before = read.size();
+    for (const auto& shard : listed)
+      if (read.contains(shard.parent) || read.contains(shard.adjacent_parent))
+        read.insert(shard.id);
+  }
+  for (const auto& shard : listed)
+    if (!read.contains(shard.id)) finished_.insert(shard.id);
+}
+
+IteratorStart StreamReader::start_of(const Shard& shard) const {
+  const auto& from = options_.from;
+  if (from_horizon_) return {};
+  switch (from.type) {
+    case IteratorType::kTrimHorizon:
+      return {};
+    case IteratorType::kAtTimestamp:
+      // Of children too: their parent may have ended long before that time.
+      return from;
+    case IteratorType::kLatest:
+      return first_list_ ? from : IteratorStart{};
+    case IteratorType::kAtSequenceNumber:
+    case IteratorType::kAfterSequenceNumber:
+      return shard.id == options_.from_shard ? from : IteratorStart{};
+  }
+  return {};
+}
+
 Task<Result<std::string>> StreamReader::iterator_of(ShardState& shard) {
-  IteratorStart start;
+  IteratorStart start = shard.start;
   if (!shard.last_sequence_number.empty()) {
     start.type = IteratorType::kAfterSequenceNumber;
     start.sequence_number = shard.last_sequence_number;
   }
+  const WallTime asked = loop_.wall_now();
   auto iterator = co_await calls_->get_shard_iterator(shard.id, start);
+  // Another LATEST would leave out what came since this one.
+  if (iterator.ok() && shard.start.type == IteratorType::kLatest)
+    shard.start = {IteratorType::kAtTimestamp, "", asked};
   co_return iterator;
 }
 
 Task<void> StreamReader::read_shard(ShardState& shard) {
   std::string iterator;
   while (!stopping_) {
+    co_await while_held(shard);
     if (iterator.empty()) {
       auto fresh = co_await iterator_of(shard);
       if (fresh.ok()) {
@@ -127,25 +173,29 @@ Task<void> StreamReader::read_shard(ShardState& shard) {
       continue;
     }
     const auto round = round_;
+    const auto began = loop_.mono_now();
     auto answer = co_await calls_->get_records(iterator);
     if (stopping_) co_return;
     if (!answer.ok()) {
-      // An expired iterator, or one whose answer was lost, is taken anew behind the last record.
-      iterator.clear();
-      if (answer.error().code == ErrorCode::kExpired) continue;
+      const auto code = answer.error().code;
+      // The same iterator gives the same records again. One that the server doesn't take any more
+      // is replaced by one behind the last record.
+      if (code != ErrorCode::kIo && code != ErrorCode::kThrottled) iterator.clear();
+      if (code == ErrorCode::kExpired) continue;
       status_ = std::move(answer).error();
       co_await pause(options_.retry_delay);
       continue;
     }
     status_ = {};
     const bool nothing = answer->records.empty() && answer->behind == milliseconds(0);
-    iterator = take(shard, round, *std::move(answer));
+    iterator = take(shard, round, began, *std::move(answer));
     if (iterator.empty()) {
       const std::string id = shard.id;
       finished_.insert(id);
       shards_.erase(id);
       discovered_ = false;
-      run(discover());
+      co_await discover();
+      if (!stopping_) events_.on_end(id);
       co_return;
     }
     check_tip();
@@ -153,14 +203,16 @@ Task<void> StreamReader::read_shard(ShardState& shard) {
   }
 }
 
-std::string StreamReader::take(ShardState& shard, std::uint64_t round, GetRecordsResult answer) {
+std::string StreamReader::take(ShardState& shard, std::uint64_t round, MonoTime began,
+                               GetRecordsResult answer) {
   shard.behind = answer.behind;
-  if (answer.records.empty()) {
-    if (answer.behind == milliseconds(0)) shard.tip_round = round;
-  } else {
+  const bool at_tip = answer.behind == milliseconds(0);
+  if (at_tip) shard.tip_round = round;
+  if (!answer.records.empty()) {
     shard.last_sequence_number = answer.records.back().sequence_number;
-    on_records_(shard.id, std::move(answer.records));
+    events_.on_records(shard.id, std::move(answer.records));
   }
+  if (at_tip) events_.on_tip(shard.id, began);
   return std::move(answer.next_iterator).value_or("");
 }
 
@@ -177,6 +229,25 @@ Task<void> StreamReader::pause(nanoseconds delay) {
     });
   });
   co_await over;
+}
+
+void StreamReader::hold(const std::string& shard_id) {
+  if (const auto found = shards_.find(shard_id); found != shards_.end()) found->second->held = true;
+}
+
+void StreamReader::release(const std::string& shard_id) {
+  const auto found = shards_.find(shard_id);
+  if (found == shards_.end()) return;
+  found->second->held = false;
+  if (auto released = std::exchange(found->second->released, nullptr)) released(true);
+}
+
+Task<void> StreamReader::while_held(ShardState& shard) {
+  while (shard.held && !stopping_) {
+    auto over = callback<bool>(
+        [&shard](UniqueFunction<void(bool)> done) { shard.released = std::move(done); });
+    co_await over;
+  }
 }
 
 void StreamReader::resume_all() {

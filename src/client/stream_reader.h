@@ -1,10 +1,10 @@
-// Reads a stream: every shard from its horizon on, parents to their end before their children, each
-// shard with at most one GetRecords in flight. A stream that isn't there yet is waited for.
+// Reads a stream: every shard from its horizon or another start on, parents to their end before
+// their children, each shard with at most one GetRecords in flight. A stream that isn't there yet
+// is waited for.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -31,19 +31,39 @@ class StreamCalls {
 std::unique_ptr<StreamCalls> stream_calls(KinesisClient& client, std::string stream);
 
 struct ReaderOptions {
+  // Where reading begins:
+  //   kTrimHorizon   every shard at its horizon;
+  //   kLatest        open shards at their tip when they are first listed, closed ones not at all.
+  //                  Of a stream that isn't there at first, everything;
+  //   kAtTimestamp   every shard at that time;
+  //   k…SequenceNumber   the shard `from_shard`, which holds it. Of others, those that it was split
+  //                  or merged into, from their horizon.
+  IteratorStart from;
+  std::string from_shard;
   // Between two looks at a shard that had nothing new. Kinesis allows five a second.
   nanoseconds poll_interval = milliseconds(250);
   nanoseconds retry_delay = seconds(1);  // after an error that the client gave up on
 };
 
-// On the loop's thread, which outlives it.
+// What a reader tells, on the loop. From within, it may be asked for anything but its end.
+class ReaderEvents {
+ public:
+  virtual ~ReaderEvents() = default;
+  // Records of one shard, in its order; never empty.
+  virtual void on_records(const std::string& shard_id, std::vector<Record> records) = 0;
+  // The shard begins to be read.
+  virtual void on_shard(const std::string& /*shard_id*/) {}
+  // All that was stored in the shard at `began` has been given.
+  virtual void on_tip(const std::string& /*shard_id*/, MonoTime /*began*/) {}
+  // The shard was read to its end; on_shard() was called for those children that can be read.
+  virtual void on_end(const std::string& /*shard_id*/) {}
+};
+
+// On the loop's thread, which outlives it, as `events` does.
 class StreamReader {
  public:
-  // Records of one shard, in its order; never empty.
-  using OnRecords = std::function<void(const std::string& shard_id, std::vector<Record> records)>;
-
   StreamReader(io::EventLoop& loop, std::unique_ptr<StreamCalls> calls, ReaderOptions options,
-               OnRecords on_records);
+               ReaderEvents& events);
   // Not between start() and the end of stop().
   ~StreamReader();
   StreamReader(const StreamReader&) = delete;
@@ -53,6 +73,9 @@ class StreamReader {
   // `done` is called once everything has been given that was stored before this call. Never, if
   // stop() comes first.
   void read_to_tip(UniqueFunction<void()> done);
+  // The shard isn't read on until release(). One that isn't being read is no error.
+  void hold(const std::string& shard_id);
+  void release(const std::string& shard_id);
   // Ends when the calls under way have ended; closing the client ends these at once. `done` is
   // called on the loop, never from within.
   void stop(UniqueFunction<void()> done);
@@ -66,10 +89,13 @@ class StreamReader {
  private:
   struct ShardState {
     std::string id;
+    IteratorStart start;
     std::string last_sequence_number;  // empty: nothing was read yet
     milliseconds behind{0};
     // The round of the last look that found nothing new; 0: there was none.
     std::uint64_t tip_round = 0;
+    bool held = false;
+    UniqueFunction<void(bool)> released;  // set while the task waits for it
   };
   struct Pause {
     std::unique_ptr<io::Timer> timer;
@@ -77,10 +103,14 @@ class StreamReader {
   };
 
   Task<void> discover();
+  // At the first list: which shards are never read.
+  void skip(const std::vector<Shard>& listed);
+  IteratorStart start_of(const Shard& shard) const;
   Task<void> read_shard(ShardState& shard);
   Task<Result<std::string>> iterator_of(ShardState& shard);
   // Takes an answer's records; the next iterator, empty at the shard's end.
-  std::string take(ShardState& shard, std::uint64_t round, GetRecordsResult answer);
+  std::string take(ShardState& shard, std::uint64_t round, MonoTime began, GetRecordsResult answer);
+  Task<void> while_held(ShardState& shard);
   void run(Task<void> task);
   Task<void> pause(nanoseconds delay);
   void resume_all();
@@ -89,14 +119,16 @@ class StreamReader {
   io::EventLoop& loop_;
   const std::unique_ptr<StreamCalls> calls_;
   const ReaderOptions options_;
-  const OnRecords on_records_;
+  ReaderEvents& events_;
 
   std::map<std::string, std::unique_ptr<ShardState>> shards_;
   std::set<std::string> finished_;
   std::map<std::uint64_t, Pause> pauses_;
   std::uint64_t next_pause_ = 0;
-  std::size_t running_ = 0;  // tasks
-  bool discovered_ = false;  // all shards that can be read are being read
+  std::size_t running_ = 0;    // tasks
+  bool first_list_ = true;     // none has been seen
+  bool from_horizon_ = false;  // the stream was not there at first
+  bool discovered_ = false;    // all shards that can be read are being read
   bool stopping_ = false;
   Status status_;
   std::uint64_t round_ = 1;  // each read_to_tip() begins one, which only later looks belong to

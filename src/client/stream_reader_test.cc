@@ -45,9 +45,20 @@ class FakeStream final : public StreamCalls {
     co_await later();
     ++iterators;
     if (!error.ok()) co_return error.error();
-    if (start.type == IteratorType::kTrimHorizon) co_return shard_id + ":0";
-    EXPECT_EQ(start.type, IteratorType::kAfterSequenceNumber);
-    co_return shard_id + ":" + std::to_string(std::stoi(start.sequence_number) + 1);
+    switch (start.type) {
+      case IteratorType::kTrimHorizon:
+        co_return shard_id + ":0";
+      case IteratorType::kLatest:
+        co_return shard_id + ":" + std::to_string(shards[shard_id].records.size());
+      case IteratorType::kAtSequenceNumber:
+        co_return shard_id + ":" + start.sequence_number;
+      case IteratorType::kAfterSequenceNumber:
+        co_return shard_id + ":" + std::to_string(std::stoi(start.sequence_number) + 1);
+      case IteratorType::kAtTimestamp:
+        times.push_back(shard_id + " " + std::to_string(to_millis(start.timestamp)));
+        co_return shard_id + ":1";
+    }
+    co_return Error{ErrorCode::kInvalid, "type"};
   }
 
   Task<Result<GetRecordsResult>> get_records(std::string iterator) override {
@@ -76,6 +87,7 @@ class FakeStream final : public StreamCalls {
   Status error;
   bool expire_next = false;
   int iterators = 0;
+  std::vector<std::string> times;  // that iterators were asked for
   int looks = 0;
   std::map<std::string, int> at_once;
   int most_at_once = 0;
@@ -90,17 +102,34 @@ class FakeStream final : public StreamCalls {
   io::ManualLoop& loop_;
 };
 
-class StreamReaderTest : public testing::Test {
+class StreamReaderTest : public testing::Test, public ReaderEvents {
  protected:
-  StreamReaderTest() {
+  StreamReaderTest() { make_reader({}); }
+  void make_reader(ReaderOptions options) {
     auto stream = std::make_unique<FakeStream>(loop_);
     stream_ = stream.get();
-    reader_.emplace(loop_, std::move(stream), ReaderOptions{},
-                    [this](const std::string& shard, std::vector<Record> records) {
-                      EXPECT_FALSE(records.empty());
-                      for (auto& record : records) read_.push_back(shard + " " + record.data);
-                    });
+    reader_.emplace(loop_, std::move(stream), std::move(options), *this);
   }
+  // a is closed and was split into b and c; b is closed and was split into d and e.
+  void add_family() {
+    for (const auto& [id, parent] : std::map<std::string, std::string>{
+             {"a", ""}, {"b", "a"}, {"c", "a"}, {"d", "b"}, {"e", "b"}})
+      stream_->add(id, parent);
+    for (auto& [id, shard] : stream_->shards) shard.records = {"1", "2"};
+    for (const char* id : {"a", "b"}) {
+      stream_->shards[id].closed = true;
+      stream_->shards[id].about.last_sequence_number = "1";
+    }
+  }
+  void on_shard(const std::string& shard) override { events_.push_back("+" + shard); }
+  void on_records(const std::string& shard, std::vector<Record> records) override {
+    EXPECT_FALSE(records.empty());
+    for (auto& record : records) read_.push_back(shard + " " + record.data);
+    if (hold_all_) reader_->hold(shard);
+  }
+  void on_tip(const std::string& shard, MonoTime began) override { tips_[shard] = began; }
+  void on_end(const std::string& shard) override { events_.push_back("-" + shard); }
+
   void TearDown() override {
     bool ended = false;
     reader_->stop([&] { ended = true; });
@@ -113,6 +142,9 @@ class StreamReaderTest : public testing::Test {
   FakeStream* stream_ = nullptr;
   std::optional<StreamReader> reader_;
   std::vector<std::string> read_;
+  std::vector<std::string> events_;
+  std::map<std::string, MonoTime> tips_;
+  bool hold_all_ = false;
 };
 
 TEST_F(StreamReaderTest, WaitsForTheStreamThenReadsAllOfIt) {
@@ -182,6 +214,81 @@ TEST_F(StreamReaderTest, ParentsAreReadToTheirEndBeforeTheirChildren) {
   EXPECT_LT(at("c 3"), at("d 1"));
   EXPECT_EQ(reader_->shards(), 2u) << "d and z are open";
 }
+
+TEST_F(StreamReaderTest, FromTheTipOnlyOpenShardsAreRead) {
+  make_reader({.from = {IteratorType::kLatest, "", {}}});
+  add_family();
+  reader_->start();
+  loop_.run(seconds(1));
+  EXPECT_THAT(read_, IsEmpty());
+  EXPECT_THAT(events_, ElementsAre("+c", "+d", "+e"));
+  for (auto& [id, shard] : stream_->shards) shard.records.push_back("3");
+  // What is found later is read from its beginning.
+  stream_->add("f", "c", "d");
+  stream_->shards["f"].records = {"1"};
+  stream_->shards["c"].closed = stream_->shards["d"].closed = true;
+  loop_.run(seconds(1));
+  EXPECT_THAT(read_, testing::UnorderedElementsAre("c 3", "d 3", "e 3", "f 1"));
+}
+
+TEST_F(StreamReaderTest, FromTheTipOfAStreamThatIsMadeLaterEverythingIsRead) {
+  make_reader({.from = {IteratorType::kLatest, "", {}}});
+  reader_->start();
+  loop_.run(seconds(1));
+  stream_->add("a");
+  stream_->shards["a"].records = {"1"};
+  loop_.run(seconds(1));
+  EXPECT_THAT(read_, ElementsAre("a 1"));
+}
+
+TEST_F(StreamReaderTest, ATipThatWasLostIsFoundByTime) {
+  make_reader({.from = {IteratorType::kLatest, "", {}}});
+  stream_->add("a");
+  stream_->shards["a"].records = {"1"};
+  loop_.run(seconds(7));
+  reader_->start();
+  loop_.run(seconds(1));
+  stream_->shards["a"].records.push_back("2");
+  stream_->expire_next = true;
+  loop_.run(seconds(1));
+  EXPECT_THAT(stream_->times, ElementsAre("a 7000"));
+  EXPECT_THAT(read_, ElementsAre("a 2"));
+}
+
+TEST_F(StreamReaderTest, ATimeHoldsForChildrenToo) {
+  make_reader({.from = {IteratorType::kAtTimestamp, "", from_millis(5)}});
+  add_family();
+  reader_->start();
+  loop_.run(seconds(1));
+  EXPECT_THAT(stream_->times, testing::UnorderedElementsAre("a 5", "b 5", "c 5", "d 5", "e 5"));
+}
+
+TEST_F(StreamReaderTest, FromASequenceNumberItsShardAndWhatBecameOfItAreRead) {
+  make_reader({.from = {IteratorType::kAtSequenceNumber, "1", {}}, .from_shard = "b"});
+  add_family();
+  reader_->start();
+  loop_.run(seconds(1));
+  EXPECT_THAT(read_, testing::UnorderedElementsAre("b 2", "d 1", "d 2", "e 1", "e 2"));
+  EXPECT_THAT(events_, ElementsAre("+b", "+d", "+e", "-b")) << "children before their parent's end";
+}
+
+TEST_F(StreamReaderTest, AHeldShardIsNotReadOn) {
+  stream_->add("a");
+  stream_->shards["a"].records = {"1", "2", "3", "4", "5"};
+  hold_all_ = true;
+  reader_->start();
+  loop_.run(seconds(10));
+  EXPECT_EQ(read_.size(), 2u);
+  EXPECT_TRUE(tips_.empty());
+  reader_->release("a");
+  loop_.run(seconds(10));
+  EXPECT_EQ(read_.size(), 4u);
+  reader_->release("a");
+  reader_->release("b");
+  loop_.run(seconds(10));
+  EXPECT_EQ(read_.size(), 5u);
+  EXPECT_TRUE(tips_.contains("a"));
+}  // and the end comes while it is held
 
 TEST_F(StreamReaderTest, TheTipIsWhatWasStoredBeforeItWasAskedFor) {
   stream_->add("a");
