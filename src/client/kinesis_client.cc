@@ -84,8 +84,10 @@ class KinesisClient::Impl {
     while (!pauses_.empty()) std::exchange(pauses_.front().done, nullptr)(true);
   }
 
-  // One operation, as often as it takes; the answer's body.
-  Task<Result<std::string>> call(std::string_view operation, std::string body);
+  // One operation, as often as it takes; the answer's body. `lost` is set where a try had no
+  // answer, or the server's failure for one.
+  Task<Result<std::string>> call(std::string_view operation, std::string body,
+                                 bool* lost = nullptr);
   // Waits before the try after the `attempt`th, counted from 1.
   Task<void> back_off(std::uint32_t attempt);
   Task<void> pause(nanoseconds delay);
@@ -138,7 +140,8 @@ Result<std::string> KinesisClient::Impl::judge(std::string_view operation,
   return Error{code_of(answer->status, type), std::move(text)};
 }
 
-Task<Result<std::string>> KinesisClient::Impl::call(std::string_view operation, std::string body) {
+Task<Result<std::string>> KinesisClient::Impl::call(std::string_view operation, std::string body,
+                                                    bool* lost) {
   for (std::uint32_t attempt = 1;; ++attempt) {
     if (closed_) co_return Error{ErrorCode::kClosed, "the client was closed"};
     auto answered = callback<Result<wire::ClientResponse>>([&](AnswerDone done) {
@@ -146,8 +149,11 @@ Task<Result<std::string>> KinesisClient::Impl::call(std::string_view operation, 
     });
     auto answer = co_await answered;
     auto result = judge(operation, std::move(answer));
-    if (result.ok() || !may_succeed_later(result.error().code) || attempt >= options.attempts_max)
-      co_return result;
+    if (lost != nullptr && !result.ok() && result.error().code == ErrorCode::kIo) *lost = true;
+    const auto most = pool.ever_connected()
+                          ? options.attempts_max
+                          : std::min(options.attempts_max, options.attempts_max_unconnected);
+    if (result.ok() || !may_succeed_later(result.error().code) || attempt >= most) co_return result;
     co_await back_off(attempt);
   }
 }
@@ -262,9 +268,15 @@ Task<Result<PutRecordsResult>> KinesisClient::put_records(std::string stream,
   std::vector<std::size_t> unput(entries.size());
   std::iota(unput.begin(), unput.end(), std::size_t{0});
   for (std::uint32_t attempt = 1;; ++attempt) {
-    auto answer = co_await impl_->call("PutRecords", put_records_body(stream, entries, unput));
+    bool lost = false;
+    auto answer =
+        co_await impl_->call("PutRecords", put_records_body(stream, entries, unput), &lost);
+    if (lost)
+      for (const auto i : unput) result.outcomes[i].unknown = true;
     if (!answer.ok()) {
-      if (attempt == 1) co_return std::move(answer).error();
+      if (attempt == 1) {
+        co_return Error{lost ? ErrorCode::kIo : answer.error().code, answer.error().message};
+      }
       break;  // what failed keeps the error that the server gave for it
     }
     auto outcomes = parse_put_outcomes(*answer);
@@ -275,8 +287,12 @@ Task<Result<PutRecordsResult>> KinesisClient::put_records(std::string stream,
     }
     std::vector<std::size_t> failed;
     for (std::size_t i = 0; i < unput.size(); ++i) {
-      result.outcomes[unput[i]] = std::move((*outcomes)[i]);
-      if (!result.outcomes[unput[i]].ok()) failed.push_back(unput[i]);
+      auto& outcome = result.outcomes[unput[i]];
+      const bool unknown = outcome.unknown;
+      outcome = std::move((*outcomes)[i]);
+      if (outcome.ok()) continue;
+      outcome.unknown = unknown;
+      failed.push_back(unput[i]);
     }
     unput = std::move(failed);
     if (unput.empty() || attempt >= impl_->options.attempts_max) break;

@@ -39,6 +39,8 @@ struct ClientOptions {
   nanoseconds connect_timeout = seconds(3);
   nanoseconds request_timeout = seconds(15);
   std::uint32_t attempts_max = 6;
+  // While there was no connection ever: a wrong address is told soon. At most attempts_max.
+  std::uint32_t attempts_max_unconnected = 6;
   nanoseconds backoff_first = milliseconds(50);
   nanoseconds backoff_max = seconds(5);
   std::string user_agent = "spillway";
@@ -56,6 +58,8 @@ struct PutOutcome {
   std::string sequence_number;
   std::string error_code;  // "ProvisionedThroughputExceededException"; empty: it was put
   std::string error_message;
+  // Not ok, and it may be stored nevertheless: a try of it had no answer.
+  bool unknown = false;
 
   bool ok() const { return error_code.empty(); }
 };
@@ -148,7 +152,8 @@ class KinesisClient {
   Task<Result<PutOutcome>> put_record(std::string stream, PutEntry entry);
   // Entries that failed are sent again, alone and in their order, as often as whole requests are
   // (an entry that was put meanwhile may so come before one of the same key that failed before it).
-  // An error where the request as a whole didn't succeed even once.
+  // An error where the request as a whole didn't succeed even once; kIo if a try of it had no
+  // answer, whatever came of the others: records may then be stored.
   Task<Result<PutRecordsResult>> put_records(std::string stream, std::vector<PutEntry> entries);
 
   Task<Result<std::string>> get_shard_iterator(std::string stream, std::string shard_id,
