@@ -7,15 +7,21 @@ namespace spillway::cli {
 // Each is defined in the file of its name:
 CommandRun declare_bench(CLI::App& app);
 CommandRun declare_broker(CLI::App& app);
+CommandRun declare_put(CLI::App& app);
 CommandRun declare_serve(CLI::App& app);
+CommandRun declare_streams(CLI::App& app);
+CommandRun declare_tail(CLI::App& app);
 CommandRun declare_up(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 4> kCommands = {
+constexpr std::array<Command, 7> kCommands = {
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"broker", "Put this machine's telemetry into a stream", declare_broker},
+    Command{"put", "Put records into a stream", declare_put},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},
+    Command{"streams", "List, make and delete streams", declare_streams},
+    Command{"tail", "Print a stream's records as they arrive", declare_tail},
     Command{"up", "Run a region with this machine's telemetry flowing into it", declare_up},
 };
 
