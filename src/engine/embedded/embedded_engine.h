@@ -25,8 +25,8 @@ struct EmbeddedOptions {
   std::string directory;
   std::uint64_t journal_file_bytes = std::uint64_t{64} << 20;
   std::uint32_t journal_files = 4;  // in use at most; appends are throttled beyond
-  std::uint64_t queue_bytes = std::uint64_t{64} << 20;  // appended, not yet flushed
-  std::uint64_t tail_bytes = std::uint64_t{64} << 20;   // kept in memory although in segments
+  std::uint64_t queue_bytes = std::uint64_t{64} << 20;      // appended, not yet flushed
+  std::uint64_t tail_bytes = std::uint64_t{64} << 20;       // kept in memory although in segments
   std::uint64_t page_cache_bytes = std::uint64_t{1} << 30;  // of segments; see SegmentSetOptions
   std::uint32_t merge_fan_in = 8;  // adjacent segments that are merged into one
 };
@@ -43,7 +43,7 @@ struct EmbeddedSeams {
 
 // Locks the directory, recovers, and starts three workers: flusher, segment writer, disk reader.
 // kBusy: another process has it; kCorrupt: damage that must not be cut silently, with file and
-// offset (`spillway doctor` repairs it); kUnsupported: written by a newer version.
+// offset; kUnsupported: written by a newer version.
 Result<std::unique_ptr<stream::Engine>> open_embedded_engine(const EmbeddedOptions& options,
                                                              const EmbeddedSeams& seams);
 
