@@ -2,7 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <cerrno>
+#include <cstring>
 
 #include <CLI/CLI.hpp>
 
@@ -114,7 +115,8 @@ int run_streams(StreamsOptions& options) {
         }));
   loop.run();
   if (!text.ok()) return fail(explain(*client_options, client, options.name, text.error()));
-  write_out(*text);
+  if (!write_out(*text) && errno != EPIPE)
+    return fail({ErrorCode::kIo, fmt::format("write standard output: {}", std::strerror(errno))});
   return kExitOk;
 }
 

@@ -1,16 +1,16 @@
 """`spillway put`, `tail` and `streams` as a user runs them: docs/put-and-tail.md, line by line."""
 
 import base64
-import fcntl
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
-import termios
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -263,11 +263,6 @@ def endings(cli, region):
     assert re.fullmatch(r"interrupted: put 1 record to t in \d+\.\d s\n", running.err()), running.err()
 
 
-def unread(process):
-    """How much of what was written to its standard input it has not read yet."""
-    return int.from_bytes(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-
 def server_gone(cli, region):
     tailing = Running(cli, region.directory, "tail", "t")
     reading(cli, tailing, "t")
@@ -290,21 +285,61 @@ def server_gone(cli, region):
     assert tailing.out().count("  before\n") == tailing.out().count("  during\n") == 1
     assert tailing.end(signal.SIGTERM) == 143
 
-    # The first signal waits for the answer, the second one does not.
+    # The first signal waits for the answer, which comes when the server is back.
     region.kill()
-    putting.process.stdin.write(b"lost\n")
-    putting.process.stdin.flush()
-    wait_until(lambda: unread(putting.process) == 0)
-    putting.process.send_signal(signal.SIGINT)
-    time.sleep(0.2)
-    assert putting.process.poll() is None
-    assert putting.end(signal.SIGINT) == 130
-    assert "put 2 records to t" in putting.err() and "line 3 may or may not be stored" in putting.err(), putting.err()
+    with taking_no_notice(region.port, putting, b"late\n"):
+        putting.process.send_signal(signal.SIGINT)
     region.start()
+    assert putting.end() == 130 and "interrupted: put 3 records to t" in putting.err(), putting.err()
+    # The second one doesn't.
+    region.kill()
+    putting = Running(cli, region.directory, "put", "t")
+    with taking_no_notice(region.port, putting, b"lost\n"):
+        assert putting.end(signal.SIGINT, signal.SIGTERM) == 143
+    assert "put 0 records to t" in putting.err() and "line 1 may or may not be stored" in putting.err(), putting.err()
+    region.start()
+
+
+@contextlib.contextmanager
+def taking_no_notice(port, putting, line):
+    """Writes the line to a put, whose request a server has got that never answers."""
+    with socket.create_server(("127.0.0.1", port)) as server:
+        putting.process.stdin.write(line)
+        putting.process.stdin.flush()
+        connection, _ = server.accept()
+        with connection:
+            request(connection)
+            yield
+
+
+def request(connection):
+    got = b""
+    while b"\r\n\r\n" not in got or not got.endswith(b"}"):
+        got += connection.recv(1 << 16)
+    assert b"PutRecords" in got
+    return got
+
+
+def lost_then_refused():
+    """What was sent once without an answer may be stored, whatever a later try is told."""
+    body = b'{"__type":"InvalidArgumentException","message":"no \\u001b"}'
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        cli = Cli(f"http://127.0.0.1:{server.getsockname()[1]}")
+        process = cli.start("put", "s", "x")
+        with server.accept()[0] as first:
+            request(first)
+        with server.accept()[0] as second:
+            request(second)
+            second.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            _, err = process.communicate(b"", 60)
+    assert process.returncode == 1
+    assert err.startswith(b"spillway: the record may or may not be stored: PutRecords: InvalidArgument"), err
+    assert b"\x1b" not in err
 
 
 def main():
     nothing_there()
+    lost_then_refused()
     with Region() as region:
         cli, client = Cli(region.endpoint), region.client()
         streams(cli)
