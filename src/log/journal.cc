@@ -47,6 +47,10 @@ class FileReader {
       if (read < kFrameHeaderSize) return false;
       const auto frame = decode_unsalted_frame_header(epoch, {at, kFrameHeaderSize});
       if (!frame) return false;
+      // The last frame may have been cut short; then nothing of it was acknowledged, and its number
+      // was given again, in another file.
+      SPILLWAY_ASSIGN(const auto body, body_of(offset, *frame));
+      if (!body) return false;
       if (frame->number > after) {
         return Error{
             ErrorCode::kCorrupt,
@@ -69,15 +73,10 @@ class FileReader {
     SPILLWAY_ASSIGN(const std::size_t got, file_.read_at(offset, bytes));
     if (got < kFrameHeaderSize) return std::optional<Located>();
     const auto header = decode_frame_header(header_, {bytes, kFrameHeaderSize});
-    if (!header || offset + kFrameHeaderSize + header->body_size > size_)
-      return std::optional<Located>();
-    Located located{*header, SharedBytes::uninitialized(header->body_size)};
-    SPILLWAY_ASSIGN(
-        const std::size_t body,
-        file_.read_at(offset + kFrameHeaderSize, {located.body.mutable_data(), header->body_size}));
-    if (body < header->body_size || crc32c(located.body.view()) != header->body_crc)
-      return std::optional<Located>();
-    return std::optional<Located>(std::move(located));
+    if (!header) return std::optional<Located>();
+    SPILLWAY_ASSIGN(auto body, body_of(offset, *header));
+    if (!body) return std::optional<Located>();
+    return std::optional<Located>(Located{*header, *std::move(body)});
   }
 
   // The first valid frame numbered above `number` at or behind `offset`.
@@ -90,6 +89,18 @@ class FileReader {
   }
 
  private:
+  // Of the frame at `offset`; nullopt where it is not what `header` says.
+  Result<std::optional<SharedBytes>> body_of(std::uint64_t offset, const FrameHeader& header) {
+    const std::uint64_t begin = offset + kFrameHeaderSize;
+    if (begin + header.body_size > size_) return std::optional<SharedBytes>();
+    auto body = SharedBytes::uninitialized(header.body_size);
+    SPILLWAY_ASSIGN(const std::size_t got,
+                    file_.read_at(begin, {body.mutable_data(), header.body_size}));
+    if (got < header.body_size || crc32c(body.view()) != header.body_crc)
+      return std::optional<SharedBytes>();
+    return std::optional<SharedBytes>(std::move(body));
+  }
+
   io::File& file_;
   std::string path_;
   std::uint64_t size_;

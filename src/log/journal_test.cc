@@ -125,6 +125,18 @@ TEST(Journal, ADamagedFileHeaderIsToldWhereFramesFollowIt) {
   EXPECT_TRUE(read->frames.empty());
 }
 
+// As the file that a start, which was cut short itself, began to use again.
+TEST(Journal, WithoutAFileHeaderATornFrameIsNoLoss) {
+  Written written(3);
+  std::string& content = written.disk.content(written.last_path);
+  content[0] = static_cast<char>(content[0] ^ 0x10);
+  EXPECT_FALSE(written.read(2).ok()) << "frame 3 is whole";
+  content[written.offsets[2] + kFrameHeaderSize] ^= 1;
+  const auto read = written.read(2);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_TRUE(read->used.empty());
+}
+
 TEST(Journal, ANewerVersionIsRefusedWhateverElseItChanged) {
   Written written(3);
   written.disk.content(written.last_path)[8] = 2;

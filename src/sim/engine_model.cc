@@ -261,6 +261,8 @@ Status EngineModel::check_recovered(const stream::CatalogRef& catalog,
                                     const std::map<stream::ShardId, Seen>& seen) {
   std::size_t catalog_changes = 0;
   SPILLWAY_TRY(check_catalog(catalog, catalog_changes));
+  // A change that was in flight stood in the last frame, as the appends below did.
+  if (catalog->version > catalog_->version) catalog_synced_ = last_synced_;
   adopt(catalog);
   std::map<stream::ShardId, std::vector<stream::StoredBatch>> beyond;
   for (const auto& [id, shard] : shards_) {

@@ -55,6 +55,7 @@ class EngineWorld {
 
   void append();
   void change_catalog();
+  void change_catalogs();
   void read();
   void find();
   void pass_time();
@@ -86,6 +87,8 @@ class EngineWorld {
   Coverage coverage_;
   Status wrong_;  // the first thing that an answer got wrong
   std::uint64_t next_stream_ = 0;
+  std::string last_split_;   // a stream
+  int deaths_in_a_row_ = 0;  // still to come
   std::uint64_t written_ = 0;
 };
 
@@ -158,8 +161,11 @@ void EngineWorld::change_catalog() {
   const auto& streams = model_.catalog()->streams;
   const bool make = streams.empty() || (streams.size() < kStreamsMax && random_.one_in(2));
   std::string name = make ? fmt::format("s{}", next_stream_++)
-                          : std::next(streams.begin(), random_.below(streams.size()))->first;
-  const bool remove = !make && random_.one_in(2);
+                     : streams.contains(last_split_) && !random_.one_in(3)
+                         ? last_split_
+                         : std::next(streams.begin(), random_.below(streams.size()))->first;
+  const bool remove = !make && random_.one_in(3);
+  if (!make && !remove) last_split_ = name;
   const auto id =
       model_.begin_catalog_change(make ? EngineModel::Names{name} : EngineModel::Names{},
                                   remove ? EngineModel::Names{name} : EngineModel::Names{});
@@ -246,10 +252,19 @@ void EngineWorld::pass_time() {
   }
 }
 
+// One, or some at once, which build on those that aren't durable yet.
+void EngineWorld::change_catalogs() {
+  do {
+    change_catalog();
+    while (random_.one_in(2) && scheduler_.run_one()) {
+    }
+  } while (random_.one_in(2));
+}
+
 Status EngineWorld::act() {
   switch (random_.below(18)) {
     case 0:
-      change_catalog();
+      change_catalogs();
       break;
     case 1:
       pass_time();
@@ -368,7 +383,11 @@ Status EngineWorld::work() {
 
 // From an open to a crash or a clean stop.
 Status EngineWorld::life() {
-  const bool crash_early = random_.one_in(3);
+  // Now and then the process dies several times in a row, before the power is cut: what a start
+  // relies on may then not be durable, although it was seen by every start before.
+  if (deaths_in_a_row_ == 0 && random_.one_in(8))
+    deaths_in_a_row_ = static_cast<int>(random_.between(2, 4));
+  const bool crash_early = deaths_in_a_row_ > 0 || random_.one_in(3);
   if (crash_early) disk_.crash_after(random_.below(24));
   SPILLWAY_ASSIGN(const bool opened, open());
   const bool recovering = !opened;
@@ -386,7 +405,8 @@ Status EngineWorld::life() {
     coverage_.faults["failed read"] = failed[2];
     SPILLWAY_TRY(std::exchange(wrong_, Status()));
   }
-  const Loss loss = kLosses[random_.below(kLosses.size())];
+  const bool killed = deaths_in_a_row_ > 0 && --deaths_in_a_row_ > 0;
+  const Loss loss = killed ? Loss::kNothing : kLosses[random_.below(kLosses.size())];
   trace("{} at {} after {} changes, loss {}", disk_.crashed() ? "crash" : "stop",
         name_of(disk_.crashed_at()), disk_.changes(), static_cast<int>(loss));
   if (disk_.crashed()) count_crash(recovering, loss);
