@@ -1,0 +1,356 @@
+// The operations behind their wire form, on a real engine, with a clock that the tests move: what a
+// client of the API can't wait for, and every error with its whole message.
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "engine/embedded/embedded_engine.h"
+#include "io/asio_loop.h"
+#include "io/posix_disk.h"
+#include "kinesis/service.h"
+#include "stream/sequence_number.h"
+
+namespace spillway::server {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class MovableClock final : public io::Clock {
+ public:
+  WallTime wall_now() override { return system_.wall_now() + milliseconds(ahead_ms.load()); }
+  MonoTime mono_now() override { return system_.mono_now() + milliseconds(ahead_ms.load()); }
+  std::atomic<std::int64_t> ahead_ms{0};
+
+ private:
+  io::SystemClock system_;
+};
+
+class KinesisApiTest : public testing::Test {
+ protected:
+  KinesisApiTest() {
+    char pattern[] = "/tmp/spillway-api-XXXXXX";
+    directory_ = ::mkdtemp(pattern);
+    engine::EmbeddedOptions options;
+    options.directory = directory_;
+    options.journal_file_bytes = std::uint64_t{16} << 20;
+    engine_ =
+        engine::open_embedded_engine(options, {disk_, clock_, workers_, entropy_, log_, metrics_})
+            .value();
+    service_ = std::make_unique<kinesis::Service>(kinesis::ServiceOptions{}, *engine_, clock_,
+                                                  entropy_, stream::TokenKey{});
+  }
+  ~KinesisApiTest() override {
+    service_.reset();
+    engine_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  // The answer's body; an error's begins with `"__type"`.
+  std::string ask(std::string_view operation, std::string_view body) {
+    kinesis::Call call;
+    call.operation = operation;
+    call.body.reserve(body.size() + kinesis::kBodyPadding);
+    call.body = body;
+    io::AsioLoop loop;
+    call.loop = &loop;
+    std::string answer;
+    loop.post([&] {
+      UniqueFunction<void(kinesis::Reply)> done = [&](kinesis::Reply reply) {
+        EXPECT_EQ(reply.status != 200, !reply.error_type.empty());
+        for (const auto& part : reply.body) answer += part.view();
+        loop.post([&] { loop.stop(); });
+      };
+      start(kinesis::find_operation(operation)->handler(*service_, call), std::move(done));
+    });
+    loop.run();
+    return answer;
+  }
+  // What an error answer says, of the type's name.
+  static std::string error(std::string_view type, std::string_view message) {
+    return fmt::format(R"({{"__type":"{}","message":"{}"}})", type, message);
+  }
+  // The first string of that name in an answer.
+  static std::string value_of(std::string_view name, const std::string& answer) {
+    const std::string before = fmt::format(R"("{}":")", name);
+    const std::size_t at = answer.find(before);
+    if (at == std::string::npos) return "";
+    const std::size_t begin = at + before.size();
+    return answer.substr(begin, answer.find('"', begin) - begin);
+  }
+  static std::size_t count_of(std::string_view what, std::string_view answer) {
+    std::size_t count = 0;
+    for (std::size_t at = answer.find(what); at != std::string_view::npos;
+         at = answer.find(what, at + 1))
+      ++count;
+    return count;
+  }
+
+  void create(std::string_view name, int shards) {
+    EXPECT_EQ(
+        ask("CreateStream", fmt::format(R"({{"StreamName":"{}","ShardCount":{}}})", name, shards)),
+        "");
+  }
+  std::string iterator(std::string_view more, std::string_view shard = "shardId-000000000000") {
+    return ask("GetShardIterator",
+               fmt::format(R"({{"StreamName":"s","ShardId":"{}",{}}})", shard, more));
+  }
+  // Splits the stream's first open shard, a second after the last change, as the API will.
+  void split(std::string_view name) {
+    clock_.ahead_ms += 1000;
+    io::AsioLoop loop;
+    engine_->update_catalog(
+        [&](const stream::Catalog& catalog) {
+          stream::CatalogChange change;
+          change.put.push_back(*catalog.find(name));
+          auto& shards = change.put[0].shards;
+          const auto parent = *std::ranges::find_if(shards, &stream::ShardInfo::open);
+          change.close.push_back(parent.id);
+          const auto middle =
+              parent.first_hash_key + (parent.last_hash_key - parent.first_hash_key) / 2;
+          for (int i = 0; i < 2; ++i) {
+            stream::ShardInfo child;
+            child.id = catalog.next_id + static_cast<std::uint64_t>(i);
+            child.index = shards.back().index + 1;
+            child.parent = parent.index;
+            child.first_hash_key = i == 0 ? parent.first_hash_key : middle + 1;
+            child.last_hash_key = i == 0 ? middle : parent.last_hash_key;
+            shards.push_back(child);
+          }
+          change.ids_used = 2;
+          return change;
+        },
+        [&](Result<stream::CatalogRef> made) {
+          EXPECT_TRUE(made.ok());
+          loop.post([&] { loop.stop(); });
+        });
+    loop.run();
+    clock_.ahead_ms += 1000;
+  }
+  // The indexes of the shards that a filter lists.
+  std::string listed(std::string_view more) {
+    const std::string answer = ask(
+        "ListShards", fmt::format(R"({{"StreamName":"s"{}{}}})", more.empty() ? "" : ",", more));
+    std::string indexes;
+    for (std::size_t at = answer.find(R"({"ShardId":"shardId-)"); at != std::string::npos;
+         at = answer.find(R"({"ShardId":"shardId-)", at + 1))
+      indexes += answer[at + 31];
+    return indexes.empty() ? answer : indexes;
+  }
+  std::int64_t now_ms() { return to_millis(clock_.wall_now()); }
+
+  std::string directory_;
+  io::PosixDisk disk_;
+  MovableClock clock_;
+  io::ThreadWorkers workers_;
+  io::SystemEntropy entropy_;
+  io::SilentLog log_;
+  metrics::Registry metrics_;
+  std::unique_ptr<stream::Engine> engine_;
+  std::unique_ptr<kinesis::Service> service_;
+};
+
+TEST_F(KinesisApiTest, StreamsAreNamedByNameOrArn) {
+  create("s", 1);
+  const auto describe = [&](std::string_view body) { return ask("DescribeStreamSummary", body); };
+  EXPECT_THAT(describe(R"({"StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s"})"),
+              HasSubstr(R"("StreamName":"s")"));
+  EXPECT_EQ(describe("{}"),
+            error("InvalidArgumentException", "Either StreamName or StreamARN must be provided."));
+  EXPECT_EQ(
+      describe(
+          R"({"StreamName":"t","StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s"})"),
+      error("InvalidArgumentException", "StreamName and StreamARN name different streams."));
+  EXPECT_EQ(describe(R"({"StreamARN":"arn:aws:kinesis:us-east-1:111111111111:stream/s"})"),
+            error("ResourceNotFoundException",
+                  "Stream arn:aws:kinesis:us-east-1:111111111111:stream/s not found: this endpoint "
+                  "serves account 000000000000 in us-east-1."));
+  const auto missing =
+      error("ResourceNotFoundException", "Stream none under account 000000000000 not found.");
+  for (const char* operation :
+       {"DescribeStream", "DescribeStreamSummary", "ListShards", "DeleteStream"})
+    EXPECT_EQ(ask(operation, R"({"StreamName":"none"})"), missing) << operation;
+  EXPECT_EQ(ask("PutRecord", R"({"StreamName":"none","Data":"","PartitionKey":"k"})"), missing);
+  EXPECT_EQ(
+      ask("PutRecords", R"({"StreamName":"none","Records":[{"Data":"","PartitionKey":"k"}]})"),
+      missing);
+  EXPECT_EQ(ask("GetShardIterator",
+                R"({"StreamName":"none","ShardId":"x","ShardIteratorType":"LATEST"})"),
+            missing);
+}
+
+TEST_F(KinesisApiTest, AStreamIsMadeOnce) {
+  create("s", 2);
+  EXPECT_EQ(ask("CreateStream", R"({"StreamName":"s","ShardCount":1})"),
+            error("ResourceInUseException", "Stream s under account 000000000000 already exists."));
+  EXPECT_EQ(ask("CreateStream", R"({"StreamName":"t"})"),
+            error("InvalidArgumentException",
+                  "ShardCount is required for a stream in Provisioned mode."));
+  EXPECT_EQ(
+      ask("CreateStream",
+          R"({"StreamName":"t","ShardCount":1,"StreamModeDetails":{"StreamMode":"ON_DEMAND"}})"),
+      error("InvalidArgumentException",
+            "ShardCount cannot be set for a stream in On-Demand mode."));
+  EXPECT_THAT(ask("CreateStream", R"({"StreamName":"t","ShardCount":1000001})"),
+              HasSubstr(R"({"__type":"LimitExceededException","message":"A stream has at most )"));
+  EXPECT_THAT(ask("CreateStream", R"({"StreamName":"t","ShardCount":0})"),
+              HasSubstr("Value '0' at 'shardCount' failed to satisfy constraint: Member must have "
+                        "value greater than or equal to 1"));
+}
+
+TEST_F(KinesisApiTest, RecordsHaveTheLimitsOfTheirStream) {
+  create("s", 1);
+  const std::string mebibyte(((1u << 20) / 3 + 1) * 4, 'A');  // in base64
+  EXPECT_EQ(ask("PutRecord",
+                fmt::format(R"({{"StreamName":"s","Data":"{}","PartitionKey":"k"}})", mebibyte)),
+            error("InvalidArgumentException",
+                  "A record of 1048579 bytes (data and partition key) is larger than the stream's "
+                  "maximum of 1024 KiB."));
+  EXPECT_EQ(ask("PutRecord", R"({"StreamName":"s","Data":"","PartitionKey":"k",)"
+                             R"("ExplicitHashKey":"340282366920938463463374607431768211456"})"),
+            error("InvalidArgumentException",
+                  "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "
+                  "Specified value was 340282366920938463463374607431768211456"));
+  std::string records;
+  for (int i = 0; i < 501; ++i)
+    records += fmt::format(R"({}{{"Data":"","PartitionKey":"k"}})", i == 0 ? "" : ",");
+  EXPECT_THAT(ask("PutRecords", fmt::format(R"({{"StreamName":"s","Records":[{}]}})", records)),
+              HasSubstr("Member must have length less than or equal to 500"));
+  EXPECT_THAT(ask("PutRecord", R"({"StreamName":"s","Data":"%","PartitionKey":"k"})"),
+              HasSubstr(R"({"__type":"SerializationException","Message":)"));
+}
+
+TEST_F(KinesisApiTest, IteratorsAreCheckedAgainstTheirShard) {
+  create("s", 2);
+  const std::string put =
+      ask("PutRecord", R"({"StreamName":"s","Data":"","PartitionKey":"k","ExplicitHashKey":"0"})");
+  const std::string number = value_of("SequenceNumber", put);
+  const std::string at = fmt::format(
+      R"("ShardIteratorType":"AT_SEQUENCE_NUMBER","StartingSequenceNumber":"{}")", number);
+  EXPECT_NE(value_of("ShardIterator", iterator(at)), "");
+  EXPECT_EQ(iterator(at, "shardId-000000000001"),
+            error("InvalidArgumentException",
+                  fmt::format("StartingSequenceNumber {} used in GetShardIterator on shard "
+                              "shardId-000000000001 is invalid because it did not come from this "
+                              "shard.",
+                              number)));
+  EXPECT_EQ(iterator(R"("ShardIteratorType":"AFTER_SEQUENCE_NUMBER")"),
+            error("InvalidArgumentException",
+                  "StartingSequenceNumber is required for AFTER_SEQUENCE_NUMBER."));
+  EXPECT_EQ(iterator(R"("ShardIteratorType":"AT_TIMESTAMP")"),
+            error("InvalidArgumentException", "Timestamp is required for AT_TIMESTAMP."));
+  EXPECT_THAT(iterator(fmt::format(R"("ShardIteratorType":"AT_TIMESTAMP","Timestamp":{})",
+                                   now_ms() / 1000 + 100)),
+              HasSubstr("The timestampInMillis parameter cannot be greater than the "
+                        "currentTimestampInMillis. timestampInMillis: "));
+  EXPECT_EQ(iterator(R"("ShardIteratorType":"LATEST")", "shardId-000000000002"),
+            error("ResourceNotFoundException",
+                  "Shard shardId-000000000002 in stream s under account 000000000000 does not "
+                  "exist"));
+  EXPECT_EQ(ask("GetRecords", R"({"ShardIterator":"AAAA"})"),
+            error("InvalidArgumentException", "Invalid ShardIterator."));
+}
+
+TEST_F(KinesisApiTest, TokensExpireAfterFiveMinutes) {
+  create("s", 3);
+  const std::string old = value_of("ShardIterator", iterator(R"("ShardIteratorType":"LATEST")"));
+  const std::string shards =
+      value_of("NextToken", ask("ListShards", R"({"StreamName":"s","MaxResults":1})"));
+  create("t", 1);
+  const std::string streams = value_of("NextToken", ask("ListStreams", R"({"Limit":1})"));
+  const std::string read = fmt::format(R"({{"ShardIterator":"{}"}})", old);
+  clock_.ahead_ms += 299'000;
+  EXPECT_THAT(ask("GetRecords", read), HasSubstr("NextShardIterator"));
+  clock_.ahead_ms += 2'000;
+  EXPECT_THAT(ask("GetRecords", read),
+              testing::AllOf(HasSubstr(R"({"__type":"ExpiredIteratorException","message":)"
+                                       R"("Iterator expired. The iterator was created at time )"),
+                             HasSubstr("which is further in the future than the tolerated delay of "
+                                       "300000 milliseconds.")));
+  EXPECT_EQ(ask("ListShards", fmt::format(R"({{"NextToken":"{}"}})", shards)),
+            error("ExpiredNextTokenException", "NextToken has expired."));
+  EXPECT_EQ(ask("ListStreams", fmt::format(R"({{"NextToken":"{}"}})", streams)),
+            error("ExpiredNextTokenException", "NextToken has expired."));
+}
+
+TEST_F(KinesisApiTest, ShardsAreListedInPages) {
+  create("s", 5);
+  std::string body = R"({"StreamName":"s","MaxResults":2})";
+  std::string pages;
+  while (true) {
+    const std::string page = ask("ListShards", body);
+    pages += fmt::format("{} ", count_of(R"("ShardId")", page));
+    const std::string token = value_of("NextToken", page);
+    if (token.empty()) break;
+    body = fmt::format(R"({{"NextToken":"{}","MaxResults":2}})", token);
+    EXPECT_EQ(
+        ask("ListShards", fmt::format(R"({{"StreamName":"s","NextToken":"{}"}})", token)),
+        error("InvalidArgumentException", "NextToken and StreamName cannot be provided together."));
+    EXPECT_EQ(ask("ListStreams", fmt::format(R"({{"NextToken":"{}"}})", token)),
+              error("InvalidArgumentException", "NextToken is invalid."));
+  }
+  EXPECT_EQ(pages, "2 2 1 ");
+  EXPECT_EQ(listed(R"("ExclusiveStartShardId":"shardId-000000000002")"), "34");
+  EXPECT_EQ(listed(R"("ExclusiveStartShardId":"x")"),
+            error("InvalidArgumentException", "ExclusiveStartShardId x is not a shard's id."));
+  const std::string described = ask("DescribeStream", R"({"StreamName":"s","Limit":2})");
+  EXPECT_THAT(described, HasSubstr(R"("HasMoreShards":true)"));
+  EXPECT_EQ(count_of(R"("ShardId")", described), 2u);
+  EXPECT_THAT(
+      ask("DescribeStream", R"({"StreamName":"s","ExclusiveStartShardId":"shardId-000000000001"})"),
+      testing::AllOf(HasSubstr(R"("HasMoreShards":false)"),
+                     Not(HasSubstr("shardId-000000000001"))));
+}
+
+// The filters of ListShards, on shard 0 with the children 1 and 2, of which 1 has 3 and 4.
+TEST_F(KinesisApiTest, ShardsAreListedByWhenTheyWereOpen) {
+  create("s", 1);
+  clock_.ahead_ms += 5'000;
+  const std::int64_t at_first = now_ms();
+  split("s");
+  const std::int64_t between = now_ms();
+  split("s");
+  const auto filter = [](std::string_view type, std::string_view more = "") {
+    return fmt::format(R"("ShardFilter":{{"Type":"{}"{}}})", type, more);
+  };
+  const auto time = [](std::int64_t ms) {
+    return fmt::format(R"(,"Timestamp":{:.3f})", double(ms) / 1000);
+  };
+  EXPECT_EQ(listed(""), "01234");
+  EXPECT_EQ(listed(filter("AFTER_SHARD_ID", R"(,"ShardId":"shardId-000000000002")")), "34");
+  EXPECT_EQ(listed(filter("AT_LATEST")), "234");
+  EXPECT_EQ(listed(filter("AT_TRIM_HORIZON")), "0");
+  EXPECT_EQ(listed(filter("FROM_TRIM_HORIZON")), "01234");
+  EXPECT_EQ(listed(filter("AT_TIMESTAMP", time(at_first))), "0");
+  EXPECT_EQ(listed(filter("AT_TIMESTAMP", time(between))), "12");
+  EXPECT_EQ(listed(filter("FROM_TIMESTAMP", time(between))), "1234");
+  EXPECT_EQ(listed(filter("AT_TIMESTAMP")),
+            error("InvalidArgumentException", "Timestamp is required for AT_TIMESTAMP."));
+  EXPECT_EQ(
+      listed(filter("FROM_TIMESTAMP", time(now_ms() + 60'000))),
+      error("InvalidArgumentException", "The timestamp of the shard filter lies in the future."));
+  EXPECT_EQ(listed(filter("AFTER_SHARD_ID")),
+            error("InvalidArgumentException", "ShardId is required for AFTER_SHARD_ID."));
+  // Beyond the retention of what was in them, closed shards are gone.
+  clock_.ahead_ms += 25 * 3'600'000LL;
+  EXPECT_EQ(listed(""), "234");
+}
+
+TEST_F(KinesisApiTest, AClosedShardIsReadToItsEndAndNamesItsChildren) {
+  create("s", 1);
+  ask("PutRecord", R"({"StreamName":"s","Data":"","PartitionKey":"k"})");
+  split("s");
+  const std::string first =
+      value_of("ShardIterator", iterator(R"("ShardIteratorType":"TRIM_HORIZON")"));
+  std::string read = ask("GetRecords", fmt::format(R"({{"ShardIterator":"{}"}})", first));
+  EXPECT_THAT(read, HasSubstr(R"("PartitionKey":"k")"));
+  if (const auto next = value_of("NextShardIterator", read); !next.empty())
+    read = ask("GetRecords", fmt::format(R"({{"ShardIterator":"{}"}})", next));
+  EXPECT_THAT(read, Not(HasSubstr("NextShardIterator")));
+  EXPECT_EQ(count_of(R"("ParentShards":["shardId-000000000000"])", read), 2u);
+  EXPECT_THAT(ask("PutRecord", R"({"StreamName":"s","Data":"","PartitionKey":"k"})"),
+              Not(HasSubstr("shardId-000000000000")));
+}
+
+}  // namespace
+}  // namespace spillway::server
