@@ -10,6 +10,7 @@
 #include "client/load_connection.h"
 #include "client/load_requests.h"
 #include "io/asio_loop.h"
+#include "wire/shapes.h"
 
 namespace spillway::client {
 
@@ -331,13 +332,10 @@ double quantile_ms(const LoadReport& report, double q) {
   return std::chrono::duration<double, std::milli>(report.latency->quantile(q)).count();
 }
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
-  }
-  return out;
+std::string quoted(std::string_view text) {
+  std::string json;
+  wire::append_json_string(json, text.substr(0, 500));
+  return json;
 }
 
 }  // namespace
@@ -350,13 +348,13 @@ Result<LoadReport> run_load(const LoadOptions& options) {
 std::string to_json(const LoadOptions& options, const LoadReport& report) {
   return fmt::format(
       R"({{"kind":"{}","connections":{},"http2_requests":{},"seconds":{:.3f},"requests":{},)"
-      R"("records":{},"payload_bytes":{},"failed_records":{},"errors":{},"first_error":"{}",)"
+      R"("records":{},"payload_bytes":{},"failed_records":{},"errors":{},"first_error":{},)"
       R"("requests_per_s":{:.1f},"records_per_s":{:.1f},"payload_mb_per_s":{:.2f},)"
       R"("p50_ms":{:.3f},"p90_ms":{:.3f},"p99_ms":{:.3f},"p999_ms":{:.3f},"max_ms":{:.3f},)"
       R"("client_cpu_seconds":{:.2f}}})",
       name_of(options.kind), options.connections, options.http2_requests,
       std::chrono::duration<double>(report.elapsed).count(), report.requests, report.records,
-      report.payload_bytes, report.failed_records, report.errors, escaped(report.first_error),
+      report.payload_bytes, report.failed_records, report.errors, quoted(report.first_error),
       per_second(static_cast<double>(report.requests), report),
       per_second(static_cast<double>(report.records), report),
       per_second(static_cast<double>(report.payload_bytes), report) / 1e6, quantile_ms(report, 0.5),

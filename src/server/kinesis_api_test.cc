@@ -6,6 +6,7 @@
 
 #include "engine/embedded/embedded_engine.h"
 #include "io/asio_loop.h"
+#include "io/movable_clock.h"
 #include "io/posix_disk.h"
 #include "kinesis/service.h"
 #include "stream/sequence_number.h"
@@ -15,16 +16,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-class MovableClock final : public io::Clock {
- public:
-  WallTime wall_now() override { return system_.wall_now() + milliseconds(ahead_ms.load()); }
-  MonoTime mono_now() override { return system_.mono_now() + milliseconds(ahead_ms.load()); }
-  std::atomic<std::int64_t> ahead_ms{0};
-
- private:
-  io::SystemClock system_;
-};
 
 class KinesisApiTest : public testing::Test {
  protected:
@@ -141,7 +132,7 @@ class KinesisApiTest : public testing::Test {
 
   std::string directory_;
   io::PosixDisk disk_;
-  MovableClock clock_;
+  io::MovableClock clock_;
   io::ThreadWorkers workers_;
   io::SystemEntropy entropy_;
   io::SilentLog log_;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "io/movable_clock.h"
 #include "io/posix_disk.h"
 #include "stream/record_batch.h"
 
@@ -98,16 +99,6 @@ class FaultyDisk final : public io::Disk {
   io::PosixDisk disk_;
 };
 
-class MovableClock final : public io::Clock {
- public:
-  WallTime wall_now() override { return system_.wall_now() + milliseconds(ahead_ms.load()); }
-  MonoTime mono_now() override { return system_.mono_now() + milliseconds(ahead_ms.load()); }
-  std::atomic<std::int64_t> ahead_ms{0};
-
- private:
-  io::SystemClock system_;
-};
-
 class EmbeddedEngineTest : public testing::Test {
  protected:
   EmbeddedEngineTest() {
@@ -193,7 +184,7 @@ class EmbeddedEngineTest : public testing::Test {
 
   EmbeddedOptions options_;
   FaultyDisk disk_;
-  MovableClock clock_;
+  io::MovableClock clock_;
   io::ThreadWorkers workers_;
   io::SystemEntropy entropy_;
   io::SilentLog log_;
