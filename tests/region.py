@@ -53,13 +53,13 @@ class Region:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
-    def client(self, **options):
+    def client(self, access_key="test", secret_key="test", **options):
         import boto3
         from botocore.config import Config
         settings = {"retries": {"total_max_attempts": 1}, "max_pool_connections": 32,
                     "read_timeout": 20} | options
         return boto3.client("kinesis", endpoint_url=self.endpoint, region_name="us-east-1",
-                            aws_access_key_id="test", aws_secret_access_key="test",
+                            aws_access_key_id=access_key, aws_secret_access_key=secret_key,
                             config=Config(**settings))
 
     def __enter__(self):

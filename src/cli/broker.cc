@@ -18,16 +18,22 @@ struct BrokerOptions {
   std::vector<std::string> follow;
 };
 
-int run_broker(const BrokerOptions& options) {
-  auto config = options.flags.load();
-  if (!config.ok()) return fail(config.error());
+Result<server::Config> load(const BrokerOptions& options) {
+  SPILLWAY_ASSIGN(auto config, options.flags.load());
   for (const auto& path : options.follow) {
     std::error_code error;
     const auto absolute = std::filesystem::absolute(path, error).lexically_normal();
-    if (error) return fail({ErrorCode::kInvalid, path + ": " + error.message()});
-    config->broker.files.push_back(absolute.string());
+    if (error) return Error{ErrorCode::kInvalid, path + ": " + error.message()};
+    config.broker.files.push_back(absolute.string());
   }
-  if (auto ran = server::run_broker(*config); !ran.ok()) return fail(ran.error());
+  return config;
+}
+
+int run_broker(const BrokerOptions& options) {
+  const auto config = load(options);
+  if (!config.ok()) return fail(config.error());
+  const auto ran = server::run_broker(*config, [&] { return load(options); });
+  if (!ran.ok()) return fail(ran.error());
   return kExitOk;
 }
 

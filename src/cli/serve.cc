@@ -11,7 +11,8 @@ namespace {
 int run_serve(const ConfigFlags& flags) {
   auto config = flags.load();
   if (!config.ok()) return fail(config.error());
-  if (auto served = server::run_region(*config); !served.ok()) return fail(served.error());
+  if (auto served = server::run_region(*config, [&] { return flags.load(); }); !served.ok())
+    return fail(served.error());
   return kExitOk;
 }
 

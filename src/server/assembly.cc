@@ -50,8 +50,23 @@ std::shared_ptr<const auth::KeyTable> key_table(const ServeConfig& config) {
   return std::make_shared<auth::KeyTable>(std::move(secrets));
 }
 
-// Waits on the main thread's loop for the signal to stop, and for both servers to drain.
-void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline) {
+// Access keys change at once; the log's level has changed already.
+void apply_reloaded(const ServeConfig& running, const ServeConfig& fresh, Dispatch& dispatch,
+                    io::EventLog& log) {
+  ServeConfig effective = running;  // it goes on listening where it does
+  effective.keys = fresh.keys;
+  if (const auto fine = check_config(effective); !fine.ok()) {
+    log.error("access keys not reloaded", {{"reason", fine.error().message}});
+    return;
+  }
+  dispatch.set_keys(key_table(effective));
+  log.info("configuration reloaded", {{"access_keys", std::uint64_t{effective.keys.size()}}});
+}
+
+// Waits on the main thread's loop for the signal to stop, and for both servers to drain. Calls
+// `reloading` at SIGHUP.
+void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
+                    const std::function<void()>& reloading) {
   io::AsioLoop main_loop;
   int open_servers = 2;
   bool stopping = false;
@@ -61,6 +76,7 @@ void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline) {
     });
   };
   main_loop.on_signal([&](int signal) {
+    if (signal == SIGHUP && !stopping) reloading();
     if (signal == SIGHUP || std::exchange(stopping, true)) return;
     api.drain(deadline, drained);
     admin.drain(seconds(1), drained);
@@ -70,7 +86,7 @@ void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline) {
 
 }  // namespace
 
-Status run_region(const Config& config) {
+Status run_region(const Config& config, const ConfigSource& source) {
   const ServeConfig& serve = config.serve;
   SPILLWAY_TRY(check_config(serve));
   const auto log = io::make_stderr_log(log_format(config.log), log_level(config.log));
@@ -112,7 +128,10 @@ Status run_region(const Config& config) {
   std::printf("spillway serves Kinesis in %s on http://%s (metrics: http://%s/metrics)\n",
               serve.region.c_str(), serve.listen.c_str(), serve.admin.c_str());
   std::fflush(stdout);
-  wait_and_drain(api, admin, seconds(serve.drain_seconds));
+  wait_and_drain(api, admin, seconds(serve.drain_seconds), [&] {
+    if (const auto fresh = reload(config, source, "serve", *log))
+      apply_reloaded(serve, fresh->serve, dispatch, *log);
+  });
   // Answers of the engine post to the loops: they go on until it has stopped.
   engine->stop();
   loops.stop_and_join();

@@ -3,11 +3,12 @@
 
 #include "base/result.h"
 #include "server/config.h"
+#include "server/reload.h"
 
 namespace spillway::server {
 
-// Serves until SIGINT or SIGTERM, then drains and stops. Prints one line to standard output when it
-// serves. On the calling thread, once in a process.
-Status run_region(const Config& config);
+// Serves until SIGINT or SIGTERM, then drains and stops; at SIGHUP `source` is read again. Prints
+// one line to standard output when it serves. On the calling thread, once in a process.
+Status run_region(const Config& config, const ConfigSource& source);
 
 }  // namespace spillway::server

@@ -86,7 +86,7 @@ Status outcome(const broker::Telemetry& telemetry, Status saved) {
 
 }  // namespace
 
-Status run_broker(const Config& config) {
+Status run_broker(const Config& config, const ConfigSource& source) {
   const BrokerConfig& options = config.broker;
   const auto log = io::make_stderr_log(log_format(config.log), log_level(config.log));
   io::PosixDisk disk;
@@ -116,6 +116,8 @@ Status run_broker(const Config& config) {
   Status saved;
   bool stopping = false;
   loop.on_signal([&](int signal) {
+    if (signal == SIGHUP && !stopping && reload(config, source, "broker", *log))
+      log->info("configuration reloaded");
     if (signal == SIGHUP || std::exchange(stopping, true)) return;
     stop(loop, *telemetry, admin, seconds(options.drain_seconds), saved);
   });

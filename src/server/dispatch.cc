@@ -197,6 +197,11 @@ Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loop
 
 Dispatch::~Dispatch() = default;
 
+void Dispatch::set_keys(const std::shared_ptr<const auth::KeyTable>& keys) {
+  for (const auto& [loop, verifier] : verifiers_)
+    loop->post([&verifier = *verifier, keys] { verifier.set_keys(keys); });
+}
+
 std::unique_ptr<BodyReader> Dispatch::on_request(io::EventLoop& loop, std::string_view,
                                                  wire::RequestHead head, Responder responder) {
   return std::make_unique<SharedReader>(

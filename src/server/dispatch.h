@@ -33,6 +33,9 @@ class Dispatch final : public RequestHandler {
                                          wire::RequestHead head, Responder responder) override;
   wire::Response refuse(Refusal why) override;
 
+  // For requests that arrive from now on. From any thread while the loops run.
+  void set_keys(const std::shared_ptr<const auth::KeyTable>& keys);
+
  private:
   class ApiCall;
   struct OperationMetrics;
