@@ -64,9 +64,10 @@ void apply_reloaded(const ServeConfig& running, const ServeConfig& fresh, Dispat
 }
 
 // Waits on the main thread's loop for the signal to stop, and for both servers to drain. Calls
-// `reloading` at SIGHUP.
+// `serving` once signals are handled: who reads there that the region serves may send one at once.
+// Calls `reloading` at SIGHUP.
 void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
-                    const std::function<void()>& reloading) {
+                    const std::function<void()>& serving, const std::function<void()>& reloading) {
   io::AsioLoop main_loop;
   int open_servers = 2;
   bool stopping = false;
@@ -81,6 +82,7 @@ void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
     api.drain(deadline, drained);
     admin.drain(seconds(1), drained);
   });
+  serving();
   main_loop.run();
 }
 
@@ -125,13 +127,16 @@ Status run_region(const Config& config, const ConfigSource& source) {
   SPILLWAY_TRY(api.listen());
   SPILLWAY_TRY(admin.listen());
   loops.start();
-  std::printf("spillway serves Kinesis in %s on http://%s (metrics: http://%s/metrics)\n",
-              serve.region.c_str(), serve.listen.c_str(), serve.admin.c_str());
-  std::fflush(stdout);
-  wait_and_drain(api, admin, seconds(serve.drain_seconds), [&] {
+  const auto serving = [&] {
+    std::printf("spillway serves Kinesis in %s on http://%s (metrics: http://%s/metrics)\n",
+                serve.region.c_str(), serve.listen.c_str(), serve.admin.c_str());
+    std::fflush(stdout);
+  };
+  const auto reloading = [&] {
     if (const auto fresh = reload(config, source, "serve", *log))
       apply_reloaded(serve, fresh->serve, dispatch, *log);
-  });
+  };
+  wait_and_drain(api, admin, seconds(serve.drain_seconds), serving, reloading);
   // Answers of the engine post to the loops: they go on until it has stopped.
   engine->stop();
   loops.stop_and_join();

@@ -43,18 +43,17 @@ class KinesisApiTest : public testing::Test {
     call.operation = operation;
     call.body.reserve(body.size() + kinesis::kBodyPadding);
     call.body = body;
-    io::AsioLoop loop;
-    call.loop = &loop;
+    call.loop = &loop_;
     std::string answer;
-    loop.post([&] {
+    loop_.post([&] {
       UniqueFunction<void(kinesis::Reply)> done = [&](kinesis::Reply reply) {
         EXPECT_EQ(reply.status != 200, !reply.error_type.empty());
         for (const auto& part : reply.body) answer += part.view();
-        loop.post([&] { loop.stop(); });
+        loop_.post([&] { loop_.stop(); });
       };
       start(kinesis::find_operation(operation)->handler(*service_, call), std::move(done));
     });
-    loop.run();
+    loop_.run();
     return answer;
   }
   // What an error answer says, of the type's name.
@@ -89,7 +88,6 @@ class KinesisApiTest : public testing::Test {
   // Splits the stream's first open shard, a second after the last change, as the API will.
   void split(std::string_view name) {
     clock_.ahead_ms += 1000;
-    io::AsioLoop loop;
     engine_->update_catalog(
         [&](const stream::Catalog& catalog) {
           stream::CatalogChange change;
@@ -113,9 +111,9 @@ class KinesisApiTest : public testing::Test {
         },
         [&](Result<stream::CatalogRef> made) {
           EXPECT_TRUE(made.ok());
-          loop.post([&] { loop.stop(); });
+          loop_.post([&] { loop_.stop(); });
         });
-    loop.run();
+    loop_.run();
     clock_.ahead_ms += 1000;
   }
   // The indexes of the shards that a filter lists.
@@ -137,6 +135,7 @@ class KinesisApiTest : public testing::Test {
   io::SystemEntropy entropy_;
   io::SilentLog log_;
   metrics::Registry metrics_;
+  io::AsioLoop loop_;  // outlives the engine, whose workers post to it
   std::unique_ptr<stream::Engine> engine_;
   std::unique_ptr<kinesis::Service> service_;
 };
