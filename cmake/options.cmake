@@ -16,7 +16,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these in std::string, std::variant and coroutine frames where nothing is wrong
   # (GCC bugs 105329, 105562, 107138).
   add_compile_options(-Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
-                      -Wno-array-bounds -Wno-free-nonheap-object)
+                      -Wno-stringop-overread -Wno-array-bounds -Wno-free-nonheap-object)
 endif()
 # The baseline is x86-64-v2 (SSE4.2: CRC32C); wider instructions are chosen at run time.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")

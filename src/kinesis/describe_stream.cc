@@ -10,14 +10,17 @@ namespace {
 
 constexpr std::int64_t kShardsDefault = 100;
 
-std::string common_members(Service& service, const stream::StreamInfo& stream) {
-  return fmt::format(
-      R"("StreamName":"{}","StreamARN":"{}","StreamStatus":"{}",)"
-      R"("StreamModeDetails":{{"StreamMode":"{}"}},"RetentionPeriodHours":{},)"
-      R"("StreamCreationTimestamp":{},"EnhancedMonitoring":[{{"ShardLevelMetrics":[]}}],)"
-      R"("EncryptionType":"NONE")",
-      stream.name, service.arn_of(stream.name), to_string(stream.status), to_string(stream.mode),
-      stream.retention_hours, json_time(stream.created_at));
+void write_common_members(wire::DocumentWriter& to, Service& service,
+                          const stream::StreamInfo& stream) {
+  to.text("StreamName", stream.name).text("StreamARN", service.arn_of(stream.name));
+  to.text("StreamStatus", to_string(stream.status));
+  to.key("StreamModeDetails").open_map();
+  to.text("StreamMode", to_string(stream.mode)).close_map();
+  to.number("RetentionPeriodHours", stream.retention_hours);
+  to.time("StreamCreationTimestamp", stream.created_at);
+  to.key("EnhancedMonitoring").open_list().open_map();
+  to.key("ShardLevelMetrics").open_list().close_list().close_map().close_list();
+  to.text("EncryptionType", "NONE");
 }
 
 }  // namespace
@@ -38,19 +41,21 @@ Task<Reply> describe_stream(Service& service, Call& call) {
     }
   }
   const WallTime now = service.now();
-  std::string shards;
+  wire::DocumentWriter document(call.format, 4096);
+  document.open_map().key("StreamDescription").open_map();
+  write_common_members(document, service, *found.stream);
+  document.key("Shards").open_list();
   std::int64_t count = 0;
   bool more = false;
   for (const auto& shard : found.stream->shards) {
     if ((after && shard.index <= *after) || expired(*found.stream, shard, now)) continue;
     more = count == most;
     if (more) break;
-    if (count++ > 0) shards += ',';
-    append_shard(shards, shard);
+    ++count;
+    write_shard(document, shard);
   }
-  co_return json_reply(
-      fmt::format(R"({{"StreamDescription":{{{},"HasMoreShards":{},"Shards":[{}]}}}})",
-                  common_members(service, *found.stream), more, shards));
+  document.close_list().boolean("HasMoreShards", more).close_map().close_map();
+  co_return reply_with(std::move(document));
 }
 
 Task<Reply> describe_stream_summary(Service& service, Call& call) {
@@ -59,14 +64,18 @@ Task<Reply> describe_stream_summary(Service& service, Call& call) {
   auto found = find_stream(service, input.value);
   if (found.refusal) co_return std::move(*found.refusal);
   const auto& stream = *found.stream;
-  std::string warm;
+  wire::DocumentWriter document(call.format, 1024);
+  document.open_map().key("StreamDescriptionSummary").open_map();
+  write_common_members(document, service, stream);
+  document.number("OpenShardCount", static_cast<std::int64_t>(stream.open_shard_count()));
+  document.number("ConsumerCount", 0).number("MaxRecordSizeInKiB", stream.max_record_kib);
   if (stream.warm_throughput_mibps) {
-    warm = fmt::format(R"(,"WarmThroughput":{{"TargetMiBps":{0},"CurrentMiBps":{0}}})",
-                       *stream.warm_throughput_mibps);
+    document.key("WarmThroughput").open_map();
+    document.number("TargetMiBps", *stream.warm_throughput_mibps);
+    document.number("CurrentMiBps", *stream.warm_throughput_mibps).close_map();
   }
-  co_return json_reply(fmt::format(
-      R"({{"StreamDescriptionSummary":{{{},"OpenShardCount":{},"ConsumerCount":0,"MaxRecordSizeInKiB":{}{}}}}})",
-      common_members(service, stream), stream.open_shard_count(), stream.max_record_kib, warm));
+  document.close_map().close_map();
+  co_return reply_with(std::move(document));
 }
 
 }  // namespace spillway::kinesis

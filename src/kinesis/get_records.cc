@@ -1,8 +1,5 @@
 #include <fmt/chrono.h>
 
-#include <cstring>
-
-#include "base/assert.h"
 #include "base/base64.h"
 #include "kinesis/handlers.h"
 #include "kinesis/service.h"
@@ -22,7 +19,6 @@ struct Answered {
   stream::RecordView record;
   stream::Position position;
   WallTime arrival;
-  std::string key;  // as JSON
 };
 
 struct Selection {
@@ -53,73 +49,47 @@ Selection select(const stream::ReadResult& read, stream::Position from, std::uin
         selection.cut = true;
         return selection;
       }
-      selection.records.push_back({*record, position, batch.arrival, {}});
-      wire::append_json_string(selection.records.back().key, record->partition_key);
+      selection.records.push_back({*record, position, batch.arrival});
     }
   }
   return selection;
 }
 
-// Writes into memory that was sized before.
-class BodyWriter {
- public:
-  explicit BodyWriter(std::size_t capacity) : bytes_(SharedBytes::uninitialized(0, capacity)) {}
-  void add(std::string_view text) { std::memcpy(room(text.size()), text.data(), text.size()); }
-  char* room(std::size_t size) {
-    char* at = bytes_.mutable_data() + used_;
-    used_ += size;
-    SPILLWAY_ASSERT(used_ <= bytes_.capacity());
-    return at;
-  }
-  SharedBytes finish() && {
-    bytes_.resize(used_);
-    return std::move(bytes_);
-  }
-
- private:
-  SharedBytes bytes_;
-  std::size_t used_ = 0;
-};
-
-SharedBytes write_records(const stream::ShardInfo& shard, const Selection& selection) {
+// Enough for all of it: growing would copy megabytes.
+std::size_t document_size(wire::Format format, const Selection& selection) {
   constexpr std::size_t kFixed = 200;  // names, sequence number and time of a record
-  std::size_t capacity = kFixed;
-  for (const auto& answered : selection.records)
-    capacity += kFixed + answered.key.size() + base64_encoded_size(answered.record.data.size());
-  BodyWriter body(capacity);
-  body.add(R"({"Records":[)");
-  bool first = true;
+  std::size_t size = 2048;             // the iterator
   for (const auto& answered : selection.records) {
-    body.add(first ? R"({"SequenceNumber":")" : R"(,{"SequenceNumber":")");
-    first = false;
-    stream::write_digits(stream::sequence_number_of(shard, answered.position, answered.arrival),
-                         body.room(stream::kSequenceNumberDigits));
-    body.add(R"(","ApproximateArrivalTimestamp":)");
-    body.add(json_time(answered.arrival));
-    body.add(R"(,"Data":")");
-    const std::string_view data = answered.record.data;
-    base64_encode(data, body.room(base64_encoded_size(data.size())));
-    body.add(R"(","PartitionKey":)");
-    body.add(answered.key);
-    body.add("}");
+    const std::size_t data = answered.record.data.size();
+    size += kFixed + answered.record.partition_key.size() +
+            (format == wire::Format::kJson ? base64_encoded_size(data) : data);
   }
-  body.add("]");
-  return std::move(body).finish();
+  return size;
 }
 
-std::string child_shards(const stream::StreamInfo& stream, const stream::ShardInfo& parent) {
-  std::string json;
+void write_record(wire::DocumentWriter& to, const stream::ShardInfo& shard,
+                  const Answered& answered) {
+  to.open_map().key("SequenceNumber");
+  stream::write_digits(stream::sequence_number_of(shard, answered.position, answered.arrival),
+                       to.plain_text(stream::kSequenceNumberDigits));
+  to.time("ApproximateArrivalTimestamp", answered.arrival);
+  to.key("Data").blob(answered.record.data);
+  to.text("PartitionKey", answered.record.partition_key).close_map();
+}
+
+void write_child_shards(wire::DocumentWriter& to, const stream::StreamInfo& stream,
+                        const stream::ShardInfo& parent) {
+  to.key("ChildShards").open_list();
   for (const auto& shard : stream.shards) {
     if (shard.parent != parent.index && shard.adjacent_parent != parent.index) continue;
-    json += fmt::format(R"({}{{"ShardId":"{}","ParentShards":["{}")", json.empty() ? "" : ",",
-                        stream::shard_name(shard.index), stream::shard_name(*shard.parent));
-    if (shard.adjacent_parent)
-      json += fmt::format(R"(,"{}")", stream::shard_name(*shard.adjacent_parent));
-    json += fmt::format(R"(],"HashKeyRange":{{"StartingHashKey":"{}","EndingHashKey":"{}"}}}})",
-                        spillway::to_string(shard.first_hash_key),
-                        spillway::to_string(shard.last_hash_key));
+    to.open_map().text("ShardId", stream::shard_name(shard.index));
+    to.key("ParentShards").open_list().text(stream::shard_name(*shard.parent));
+    if (shard.adjacent_parent) to.text(stream::shard_name(*shard.adjacent_parent));
+    to.close_list();
+    write_hash_key_range(to, shard);
+    to.close_map();
   }
-  return json;
+  to.close_list();
 }
 
 // "Wed Mar 04 01:02:40 UTC 2020", as Java prints a Date.
@@ -176,19 +146,19 @@ Task<Reply> get_records(Service& service, Call& call) {
   if (selection.next < read->tip && !selection.records.empty())
     behind_ms =
         std::max<std::int64_t>(0, to_millis(now) - to_millis(selection.records.back().arrival));
-  std::string tail;
+  wire::DocumentWriter document(call.format, document_size(call.format, selection));
+  document.open_map().key("Records").open_list();
+  for (const auto& answered : selection.records) write_record(document, *shard, answered);
+  document.close_list();
   if (read->ended && !selection.cut) {
-    tail = fmt::format(R"(,"ChildShards":[{}])", child_shards(*stream, *shard));
+    write_child_shards(document, *stream, *shard);
   } else {
     iterator->position = selection.next;
     iterator->created_at = now;
-    tail = fmt::format(R"(,"NextShardIterator":"{}")", seal(service.sealer(), *iterator));
+    document.text("NextShardIterator", seal(service.sealer(), *iterator));
   }
-  tail += fmt::format(R"(,"MillisBehindLatest":{}}})", behind_ms);
-  Reply reply;
-  reply.body.push_back(write_records(*shard, selection));
-  reply.body.push_back(SharedBytes::copy_of(tail));
-  co_return reply;
+  document.number("MillisBehindLatest", behind_ms).close_map();
+  co_return reply_with(std::move(document));
 }
 
 }  // namespace spillway::kinesis

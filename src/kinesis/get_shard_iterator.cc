@@ -95,8 +95,9 @@ Task<Reply> get_shard_iterator(Service& service, Call& call) {
     if (!position.ok()) co_return engine_reply(position.error(), "GetShardIterator");
     iterator.position = *position;
   }
-  co_return json_reply(
-      fmt::format(R"({{"ShardIterator":"{}"}})", seal(service.sealer(), iterator)));
+  wire::DocumentWriter document(call.format, 1024);
+  document.open_map().text("ShardIterator", seal(service.sealer(), iterator)).close_map();
+  co_return reply_with(std::move(document));
 }
 
 }  // namespace spillway::kinesis

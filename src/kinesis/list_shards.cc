@@ -136,23 +136,25 @@ Task<Reply> list_shards(Service& service, Call& call) {
   const auto& limit = value["MaxResults"];
   const std::int64_t most =
       limit.present ? std::min(limit.integer, kShardsDefault) : kShardsDefault;
-  std::string shards;
+  wire::DocumentWriter document(call.format, 4096);
+  document.open_map().key("Shards").open_list();
   std::int64_t count = 0;
   bool more = false;
   for (const auto& shard : stream->shards) {
     if (!listed(listing, shard) || expired(*stream, shard, now)) continue;
     more = count == most;
     if (more) break;
-    if (count++ > 0) shards += ',';
-    append_shard(shards, shard);
+    ++count;
+    write_shard(document, shard);
     listing.after_index = shard.index;
   }
-  std::string token;
+  document.close_list();
   if (more) {
     listing.made_ms = to_millis(now);
-    token = fmt::format(R"(,"NextToken":"{}")", service.sealer().seal(kTokenKind, encode(listing)));
+    document.text("NextToken", service.sealer().seal(kTokenKind, encode(listing)));
   }
-  co_return json_reply(fmt::format(R"({{"Shards":[{}]{}}})", shards, token));
+  document.close_map();
+  co_return reply_with(std::move(document));
 }
 
 }  // namespace spillway::kinesis

@@ -34,32 +34,33 @@ Task<Reply> list_streams(Service& service, Call& call) {
     after = content->substr(8);
   }
   const auto catalog = service.engine().catalog();
-  std::string names;
-  std::string summaries;
-  std::string last;
-  std::int64_t count = 0;
-  auto at = after.empty() ? catalog->streams.begin() : catalog->streams.upper_bound(after);
-  for (; at != catalog->streams.end() && count < most; ++at, ++count) {
+  // The page is chosen first: its names come before its summaries.
+  const auto first = after.empty() ? catalog->streams.begin() : catalog->streams.upper_bound(after);
+  auto end = first;
+  for (std::int64_t count = 0; end != catalog->streams.end() && count < most; ++count) ++end;
+  const bool more = end != catalog->streams.end();
+
+  wire::DocumentWriter document(call.format, 4096);
+  document.open_map().key("StreamNames").open_list();
+  for (auto at = first; at != end; ++at) document.text(at->first);
+  document.close_list().boolean("HasMoreStreams", more).key("StreamSummaries").open_list();
+  for (auto at = first; at != end; ++at) {
     const auto& stream = *at->second;
-    const std::string_view comma = count > 0 ? "," : "";
-    names += fmt::format(R"({}"{}")", comma, stream.name);
-    summaries +=
-        fmt::format(R"({}{{"StreamName":"{}","StreamARN":"{}","StreamStatus":"{}",)"
-                    R"("StreamModeDetails":{{"StreamMode":"{}"}},"StreamCreationTimestamp":{}}})",
-                    comma, stream.name, service.arn_of(stream.name), to_string(stream.status),
-                    to_string(stream.mode), json_time(stream.created_at));
-    last = stream.name;
+    document.open_map().text("StreamName", stream.name);
+    document.text("StreamARN", service.arn_of(stream.name));
+    document.text("StreamStatus", to_string(stream.status));
+    document.key("StreamModeDetails").open_map();
+    document.text("StreamMode", to_string(stream.mode)).close_map();
+    document.time("StreamCreationTimestamp", stream.created_at).close_map();
   }
-  const bool more = at != catalog->streams.end();
-  std::string token;
+  document.close_list();
   if (more) {
     const std::int64_t made_ms = to_millis(now);
     const std::string content(reinterpret_cast<const char*>(&made_ms), sizeof made_ms);
-    token = fmt::format(R"(,"NextToken":"{}")", service.sealer().seal(kTokenKind, content + last));
+    document.text("NextToken", service.sealer().seal(kTokenKind, content + std::prev(end)->first));
   }
-  co_return json_reply(
-      fmt::format(R"({{"StreamNames":[{}],"HasMoreStreams":{},"StreamSummaries":[{}]{}}})", names,
-                  more, summaries, token));
+  document.close_map();
+  co_return reply_with(std::move(document));
 }
 
 }  // namespace spillway::kinesis

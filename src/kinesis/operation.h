@@ -10,6 +10,7 @@
 #include "base/shared_bytes.h"
 #include "base/task.h"
 #include "io/event_loop.h"
+#include "wire/document_writer.h"
 
 namespace spillway::kinesis {
 
@@ -18,9 +19,10 @@ class Service;  // service.h: the engine, region, account, token keys and metric
 
 // An authenticated request, whole. Lives until its handler's task has ended.
 struct Call {
-  std::string operation;   // "PutRecords"
-  std::string body;        // JSON 1.1; has kBodyPadding readable bytes of capacity behind its end
-  std::string request_id;  // also in the answer's x-amzn-RequestId
+  std::string operation;  // "PutRecords"
+  std::string body;       // has kBodyPadding readable bytes of capacity behind its end
+  wire::Format format = wire::Format::kJson;  // of the body, and of the reply's
+  std::string request_id;                     // also in the answer's x-amzn-RequestId
   std::string access_key;
   std::string user_agent;
   io::EventLoop* loop = nullptr;  // the connection's: handlers go on there after every co_await
@@ -30,8 +32,10 @@ inline constexpr std::size_t kBodyPadding = 64;  // SIMDJSON_PADDING, checked wh
 
 struct Reply {
   int status = 200;
-  std::string error_type;         // "ResourceNotFoundException"; empty where status is 200
-  std::vector<SharedBytes> body;  // JSON without needless spaces
+  std::string error_type;     // "ResourceNotFoundException"; empty where status is 200
+  std::string error_message;  // likewise
+  std::vector<SharedBytes>
+      body;  // in the call's format; empty for errors and where nothing is told
 };
 
 using Handler = Task<Reply> (*)(Service&, Call&);
@@ -45,8 +49,8 @@ struct Operation {
 std::span<const Operation> operations();
 const Operation* find_operation(std::string_view name);
 
-// An error answer in the API's form: {"__type":type,"message":message}; SerializationException has
-// "Message".
-Reply error_reply(int status, std::string_view type, std::string_view message);
+// An error's document in the API's form: {"__type":type,"message":message}; SerializationException
+// has "Message".
+SharedBytes error_document(wire::Format format, std::string_view type, std::string_view message);
 
 }  // namespace spillway::kinesis

@@ -1,5 +1,4 @@
 // PutRecord and PutRecords: the same path, for one record or up to 500.
-#include "base/base64.h"
 #include "base/digest.h"
 #include "kinesis/handlers.h"
 #include "kinesis/service.h"
@@ -16,7 +15,7 @@ constexpr std::size_t kRequestBytesMax = std::size_t{10} << 20;
 // One record of the request, and which of the request's shards it goes to.
 struct PutEntry {
   std::string_view key;
-  std::string_view base64;
+  const wire::Value* data = nullptr;
   std::optional<Uint128> explicit_hash_key;
   std::uint32_t group = 0;
   std::uint32_t number = 0;  // in its group
@@ -43,8 +42,8 @@ Uint128 hash_key_of(std::string_view partition_key) {
 
 std::optional<Reply> prepare_entry(const stream::StreamInfo& stream, const wire::Value& value,
                                    Prepared& prepared, std::size_t& request_bytes) {
-  PutEntry entry{value["PartitionKey"].text, value["Data"].text, std::nullopt};
-  const std::size_t data = wire::blob_size(entry.base64);
+  PutEntry entry{value["PartitionKey"].text, &value["Data"], std::nullopt};
+  const std::size_t data = wire::blob_size(*entry.data);
   request_bytes += data + entry.key.size();
   if (data + entry.key.size() > std::size_t{stream.max_record_kib} * 1024) {
     return error_reply(
@@ -92,9 +91,8 @@ Prepared prepare(const stream::StreamInfo& stream, std::span<const wire::Value> 
     entry.group = at->second;
     Group& group = prepared.groups[entry.group];
     entry.number = group.count++;
-    group.bytes += stream::RecordBatchBuilder::size_of(base64_decoded_size_max(entry.base64.size()),
-                                                       entry.key.size(),
-                                                       entry.explicit_hash_key.has_value(), false);
+    group.bytes += stream::RecordBatchBuilder::size_of(
+        wire::blob_room(*entry.data), entry.key.size(), entry.explicit_hash_key.has_value(), false);
   }
   return prepared;
 }
@@ -107,8 +105,8 @@ std::optional<std::vector<stream::AppendItem>> fill(const Prepared& prepared) {
   for (const auto& entry : prepared.entries) {
     auto& builder = builders[entry.group];
     char* to = builder.open_record(entry.key, entry.explicit_hash_key, std::nullopt,
-                                   base64_decoded_size_max(entry.base64.size()));
-    const auto size = base64_decode(entry.base64, to);
+                                   wire::blob_room(*entry.data));
+    const auto size = wire::decode_blob(*entry.data, to);
     if (!size) return std::nullopt;
     builder.close_record(*size);
   }
@@ -123,17 +121,13 @@ std::optional<std::vector<stream::AppendItem>> fill(const Prepared& prepared) {
 
 using Outcomes = std::vector<Result<stream::Appended>>;
 
-void append_result(std::string& json, const Group& group, const stream::Appended& appended,
-                   std::uint32_t number) {
+void write_result(wire::DocumentWriter& to, const Group& group, const stream::Appended& appended,
+                  std::uint32_t number) {
   const auto sequence =
       stream::sequence_number_of(*group.shard, appended.first.plus(number), appended.arrival);
-  json += R"("SequenceNumber":")";
-  const std::size_t at = json.size();
-  json.resize(at + stream::kSequenceNumberDigits);
-  write_digits(sequence, json.data() + at);
-  json += R"(","ShardId":")";
-  json += stream::shard_name(group.shard->index);
-  json += '"';
+  to.key("SequenceNumber");
+  write_digits(sequence, to.plain_text(stream::kSequenceNumberDigits));
+  to.text("ShardId", stream::shard_name(group.shard->index));
 }
 
 std::string where(Service& service, const stream::StreamInfo& stream, const Group& group) {
@@ -166,10 +160,11 @@ Task<Reply> put_record(Service& service, Call& call) {
   const Group& group = prepared.groups.front();
   if (!outcomes.front().ok())
     co_return engine_reply(outcomes.front().error(), where(service, *found.stream, group));
-  std::string json = "{";
-  append_result(json, group, *outcomes.front(), 0);
-  json += '}';
-  co_return json_reply(json);
+  wire::DocumentWriter document(call.format);
+  document.open_map();
+  write_result(document, group, *outcomes.front(), 0);
+  document.close_map();
+  co_return reply_with(std::move(document));
 }
 
 Task<Reply> put_records(Service& service, Call& call) {
@@ -183,30 +178,27 @@ Task<Reply> put_records(Service& service, Call& call) {
   if (!items) co_return error_reply(ApiError::kSerialization, "Data is not base64");
   auto outcomes = co_await append(service, call.loop, std::move(*items));
 
-  std::size_t failed = 0;
-  std::string records;
-  records.reserve(prepared.entries.size() * 130);
+  const auto failed = std::ranges::count_if(
+      prepared.entries, [&](const PutEntry& entry) { return !outcomes[entry.group].ok(); });
+  wire::DocumentWriter document(call.format, 256 + prepared.entries.size() * 130);
+  document.open_map().number("FailedRecordCount", failed).key("Records").open_list();
   for (const auto& entry : prepared.entries) {
-    records += records.empty() ? "{" : ",{";
     const Group& group = prepared.groups[entry.group];
     const auto& outcome = outcomes[entry.group];
+    document.open_map();
     if (outcome.ok()) {
-      append_result(records, group, *outcome, entry.number);
+      write_result(document, group, *outcome, entry.number);
+    } else if (outcome.error().code == ErrorCode::kThrottled) {
+      document.text("ErrorCode", "ProvisionedThroughputExceededException");
+      document.text("ErrorMessage",
+                    fmt::format("Rate exceeded for {}.", where(service, *found.stream, group)));
     } else {
-      ++failed;
-      const bool throttled = outcome.error().code == ErrorCode::kThrottled;
-      records +=
-          fmt::format(R"("ErrorCode":"{}","ErrorMessage":)",
-                      throttled ? "ProvisionedThroughputExceededException" : "InternalFailure");
-      wire::append_json_string(
-          records, throttled
-                       ? fmt::format("Rate exceeded for {}.", where(service, *found.stream, group))
-                       : outcome.error().message);
+      document.text("ErrorCode", "InternalFailure").text("ErrorMessage", outcome.error().message);
     }
-    records += '}';
+    document.close_map();
   }
-  co_return json_reply(
-      fmt::format(R"({{"FailedRecordCount":{},"Records":[{}]}})", failed, records));
+  document.close_list().close_map();
+  co_return reply_with(std::move(document));
 }
 
 }  // namespace spillway::kinesis

@@ -46,18 +46,17 @@ std::string Service::arn_of(std::string_view stream) const {
   return fmt::format("arn:aws:kinesis:{}:{}:stream/{}", options_.region, options_.account, stream);
 }
 
-Reply error_reply(int status, std::string_view type, std::string_view message) {
-  std::string json = R"({"__type":)";
-  wire::append_json_string(json, type);
-  json += type == "SerializationException" ? R"(,"Message":)" : R"(,"message":)";
-  wire::append_json_string(json, message);
-  json += '}';
-  return {status, std::string(type), {SharedBytes::copy_of(json)}};
+SharedBytes error_document(wire::Format format, std::string_view type, std::string_view message) {
+  wire::DocumentWriter document(format);
+  document.open_map().text("__type", type);
+  document.text(type == "SerializationException" ? "Message" : "message", message);
+  document.close_map();
+  return std::move(document).finish();
 }
 
 Reply error_reply(ApiError error, std::string_view message) {
   const ErrorRow row = row_of(error);
-  return error_reply(row.status, row.type, message);
+  return {row.status, std::string(row.type), std::string(message), {}};
 }
 
 Reply engine_reply(const Error& error, std::string_view where) {
@@ -68,12 +67,18 @@ Reply engine_reply(const Error& error, std::string_view where) {
   return error_reply(ApiError::kInternalFailure, error.message);
 }
 
-Reply json_reply(std::string_view json) { return {200, "", {SharedBytes::copy_of(json)}}; }
+Reply reply_with(wire::DocumentWriter document) {
+  Reply reply;
+  reply.body.push_back(std::move(document).finish());
+  return reply;
+}
 
 Input read_input(Call& call, const wire::Shape& shape) {
   static_assert(kBodyPadding >= wire::kJsonPadding);
   SPILLWAY_ASSERT(call.body.capacity() >= call.body.size() + kBodyPadding);
-  auto value = wire::decode_json(call.body, shape);
+  auto value = call.format == wire::Format::kJson
+                   ? wire::decode_json(call.body, shape)
+                   : wire::decode_cbor(call.body, shape, call.format);
   if (!value.ok()) return {{}, error_reply(ApiError::kSerialization, value.error().message)};
   const auto violations = wire::violations(*value);
   if (!violations.empty()) {
@@ -122,22 +127,22 @@ FoundStream find_stream(Service& service, const wire::Value& input) {
   return {std::move(stream), std::nullopt};
 }
 
-void append_shard(std::string& json, const stream::ShardInfo& shard) {
-  json += fmt::format(R"({{"ShardId":"{}")", stream::shard_name(shard.index));
-  if (shard.parent)
-    json += fmt::format(R"(,"ParentShardId":"{}")", stream::shard_name(*shard.parent));
+void write_hash_key_range(wire::DocumentWriter& to, const stream::ShardInfo& shard) {
+  to.key("HashKeyRange").open_map();
+  to.text("StartingHashKey", spillway::to_string(shard.first_hash_key));
+  to.text("EndingHashKey", spillway::to_string(shard.last_hash_key)).close_map();
+}
+
+void write_shard(wire::DocumentWriter& to, const stream::ShardInfo& shard) {
+  to.open_map().text("ShardId", stream::shard_name(shard.index));
+  if (shard.parent) to.text("ParentShardId", stream::shard_name(*shard.parent));
   if (shard.adjacent_parent)
-    json +=
-        fmt::format(R"(,"AdjacentParentShardId":"{}")", stream::shard_name(*shard.adjacent_parent));
-  json += fmt::format(R"(,"HashKeyRange":{{"StartingHashKey":"{}","EndingHashKey":"{}"}})",
-                      spillway::to_string(shard.first_hash_key),
-                      spillway::to_string(shard.last_hash_key));
-  json += fmt::format(R"(,"SequenceNumberRange":{{"StartingSequenceNumber":"{}")",
-                      stream::to_string(stream::start_of(shard)));
-  if (!shard.open())
-    json +=
-        fmt::format(R"(,"EndingSequenceNumber":"{}")", stream::to_string(stream::end_of(shard)));
-  json += "}}";
+    to.text("AdjacentParentShardId", stream::shard_name(*shard.adjacent_parent));
+  write_hash_key_range(to, shard);
+  to.key("SequenceNumberRange").open_map();
+  to.text("StartingSequenceNumber", stream::to_string(stream::start_of(shard)));
+  if (!shard.open()) to.text("EndingSequenceNumber", stream::to_string(stream::end_of(shard)));
+  to.close_map().close_map();
 }
 
 std::string_view to_string(stream::StreamStatus status) {
@@ -162,11 +167,6 @@ std::string_view to_string(stream::StreamMode mode) {
       return "ON_DEMAND";
   }
   return "";
-}
-
-std::string json_time(WallTime time) {
-  const std::int64_t ms = to_millis(time);
-  return fmt::format("{}.{:03}", ms / 1000, ms % 1000);
 }
 
 bool expired(const stream::StreamInfo& stream, const stream::ShardInfo& shard, WallTime now) {

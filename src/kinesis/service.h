@@ -77,14 +77,13 @@ StreamName name_in(Service& service, const wire::Value& input);
 FoundStream find_stream(Service& service, const wire::Value& input);
 Reply stream_not_found(Service& service, std::string_view name);
 
-Reply json_reply(std::string_view json);
+Reply reply_with(wire::DocumentWriter document);
 
-// Shards as ListShards and DescribeStream give them, and streams' common members.
-void append_shard(std::string& json, const stream::ShardInfo& shard);
+// A shard as ListShards and DescribeStream give it.
+void write_shard(wire::DocumentWriter& to, const stream::ShardInfo& shard);
+void write_hash_key_range(wire::DocumentWriter& to, const stream::ShardInfo& shard);
 std::string_view to_string(stream::StreamStatus status);
 std::string_view to_string(stream::StreamMode mode);
-// Epoch seconds with milliseconds, as JSON clients read them.
-std::string json_time(WallTime time);
 // Closed so long ago that none of its records can be read any more.
 bool expired(const stream::StreamInfo& stream, const stream::ShardInfo& shard, WallTime now);
 

@@ -8,18 +8,38 @@ namespace spillway::server {
 
 namespace {
 
-constexpr std::string_view kJson = "application/x-amz-json-1.1";
 constexpr std::string_view kTargetPrefix = "Kinesis_20131202.";
+// Smithy's rpc-v2-cbor names the operation in the path.
+constexpr std::string_view kRpcPath = "/service/Kinesis_20131202/operation/";
 constexpr std::size_t kBodyReserveMax = std::size_t{16} << 20;
 
-wire::Response to_response(kinesis::Reply reply, const std::string& request_id) {
+std::string_view content_type_of(wire::Format format) {
+  switch (format) {
+    case wire::Format::kJson:
+      return "application/x-amz-json-1.1";
+    case wire::Format::kCbor:
+      return "application/x-amz-cbor-1.1";
+    case wire::Format::kRpcCbor:
+      return "application/cbor";
+  }
+  return "";
+}
+
+wire::Response to_response(kinesis::Reply reply, wire::Format format,
+                           const std::string& request_id) {
   wire::Response response;
   response.status = reply.status;
   response.headers = {{"x-amzn-RequestId", request_id},
                       {"x-amz-id-2", request_id},
-                      {"Content-Type", std::string(kJson)}};
-  if (!reply.error_type.empty()) response.headers.push_back({"x-amzn-errortype", reply.error_type});
-  response.body = std::move(reply.body);
+                      {"Content-Type", std::string(content_type_of(format))}};
+  if (format == wire::Format::kRpcCbor)
+    response.headers.push_back({"smithy-protocol", "rpc-v2-cbor"});
+  if (reply.error_type.empty()) {
+    response.body = std::move(reply.body);
+  } else {
+    response.body.push_back(kinesis::error_document(format, reply.error_type, reply.error_message));
+    response.headers.push_back({"x-amzn-errortype", std::move(reply.error_type)});
+  }
   return response;
 }
 
@@ -97,13 +117,42 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     auto& service = self->dispatch_.service_;
     start(handler(service, call),
           UniqueFunction<void(kinesis::Reply)>([self = std::move(self)](kinesis::Reply reply) {
-            self->answer(to_response(std::move(reply), self->call_.request_id));
+            self->answer(to_response(std::move(reply), self->call_.format, self->call_.request_id));
           }));
   }
   using Handler = kinesis::Handler;
 
   wire::Response refused(std::string_view type, std::string_view message, int status = 400) const {
-    return to_response(kinesis::error_reply(status, type, message), call_.request_id);
+    return to_response({status, std::string(type), std::string(message), {}}, call_.format,
+                       call_.request_id);
+  }
+
+  // What the request is for, and how it is written; or the answer to one that doesn't say.
+  std::optional<wire::Response> find_operation() {
+    using wire::Format;
+    const auto* content_type = head_.find("content-type");
+    const auto is = [&](Format format) {
+      return content_type != nullptr && is_media_type(*content_type, content_type_of(format));
+    };
+    if (head_.target.starts_with(kRpcPath) && is(Format::kRpcCbor)) {
+      call_.format = Format::kRpcCbor;
+      call_.operation = head_.target.substr(kRpcPath.size());
+    } else if (is(Format::kJson) || is(Format::kCbor)) {
+      call_.format = is(Format::kJson) ? Format::kJson : Format::kCbor;
+      const auto* target = head_.find("x-amz-target");
+      if (target == nullptr || !target->starts_with(kTargetPrefix))
+        return refused("UnknownOperationException", "X-Amz-Target names no operation of Kinesis");
+      call_.operation = target->substr(kTargetPrefix.size());
+    } else {
+      return xml_response(404, "UnknownOperationException",
+                          "The content type must be application/x-amz-json-1.1 or "
+                          "application/x-amz-cbor-1.1",
+                          call_.request_id);
+    }
+    operation_ = kinesis::find_operation(call_.operation);
+    if (operation_ != nullptr) return std::nullopt;
+    return refused("UnknownOperationException",
+                   fmt::format("Kinesis has no operation {}", call_.operation.substr(0, 100)));
   }
 
   // The answer to a request that reaches no handler.
@@ -113,25 +162,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
                           "Unable to determine service/operation name to be authorized",
                           call_.request_id);
     }
-    const auto* content_type = head_.find("content-type");
-    if (content_type == nullptr || !is_media_type(*content_type, kJson)) {
-      if (content_type != nullptr && is_media_type(*content_type, "application/x-amz-cbor-1.1")) {
-        return refused(
-            "UnknownOperationException",
-            "application/x-amz-cbor-1.1 is not supported by this build: use a client that "
-            "speaks application/x-amz-json-1.1");
-      }
-      return xml_response(404, "UnknownOperationException",
-                          "The content type must be application/x-amz-json-1.1", call_.request_id);
-    }
-    const auto* target = head_.find("x-amz-target");
-    if (target == nullptr || !target->starts_with(kTargetPrefix))
-      return refused("UnknownOperationException", "X-Amz-Target names no operation of Kinesis");
-    call_.operation = target->substr(kTargetPrefix.size());
-    operation_ = kinesis::find_operation(call_.operation);
-    if (operation_ == nullptr)
-      return refused("UnknownOperationException",
-                     fmt::format("Kinesis has no operation {}", call_.operation.substr(0, 100)));
+    if (auto refusal = find_operation()) return refusal;
     const auto verdict =
         dispatch_.verifiers_.at(call_.loop)->verify(head_, hash_.finish(), call_.loop->wall_now());
     if (const auto* error = std::get_if<auth::AuthError>(&verdict))
@@ -209,9 +240,8 @@ std::unique_ptr<BodyReader> Dispatch::on_request(io::EventLoop& loop, std::strin
 }
 
 wire::Response Dispatch::refuse(Refusal) {
-  return to_response(
-      kinesis::error_reply(503, "ServiceUnavailable", "Too many requests are under way; try again"),
-      make_request_id(entropy_));
+  return to_response({503, "ServiceUnavailable", "Too many requests are under way; try again", {}},
+                     wire::Format::kJson, make_request_id(entropy_));
 }
 
 }  // namespace spillway::server

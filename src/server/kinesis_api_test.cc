@@ -48,6 +48,10 @@ class KinesisApiTest : public testing::Test {
     loop_.post([&] {
       UniqueFunction<void(kinesis::Reply)> done = [&](kinesis::Reply reply) {
         EXPECT_EQ(reply.status != 200, !reply.error_type.empty());
+        if (!reply.error_type.empty()) {
+          answer =
+              kinesis::error_document(call.format, reply.error_type, reply.error_message).view();
+        }
         for (const auto& part : reply.body) answer += part.view();
         loop_.post([&] { loop_.stop(); });
       };

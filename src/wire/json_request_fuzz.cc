@@ -7,18 +7,12 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace spillway::wire;
-  const Shape* const shapes[] = {
-      &kinesis::kCreateStreamInput,     &kinesis::kDeleteStreamInput,
-      &kinesis::kDescribeStreamInput,   &kinesis::kGetRecordsInput,
-      &kinesis::kGetShardIteratorInput, &kinesis::kListShardsInput,
-      &kinesis::kListStreamsInput,      &kinesis::kPutRecordInput,
-      &kinesis::kPutRecordsInput,       &kinesis::kDescribeStreamSummaryInput};
   std::string body(reinterpret_cast<const char*>(data), size);
   body.reserve(size + kJsonPadding);
-  for (const Shape* shape : shapes) {
-    const auto value = decode_json(body, *shape);
+  for (const auto& input : kinesis::operation_inputs()) {
+    const auto value = decode_json(body, *input.shape);
     if (!value.ok()) continue;
-    SPILLWAY_ASSERT(value->children.size() == shape->members.size());
+    SPILLWAY_ASSERT(value->children.size() == input.shape->members.size());
     SPILLWAY_ASSERT(violations(*value).size() <= 10);
   }
   return 0;

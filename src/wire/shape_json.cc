@@ -1,8 +1,10 @@
 #include <simdjson.h>
 
 #include <cmath>
+#include <cstring>
 
 #include "base/assert.h"
+#include "base/base64.h"
 #include "wire/shapes.h"
 
 namespace spillway::wire {
@@ -35,7 +37,7 @@ Status decode_number(dom::element from, const Shape& shape, Value& to) {
   double number = 0;
   if (from.is_double() && shape.kind == Kind::kTimestamp) {
     number = from.get_double().value_unsafe() * 1000;
-    if (!(std::abs(number) < 1e17)) return serialization("A timestamp is out of range");
+    if (!(std::abs(number) < kTimestampMsMax)) return serialization("A timestamp is out of range");
     to.integer = std::llround(number);
     return {};
   }
@@ -43,7 +45,7 @@ Status decode_number(dom::element from, const Shape& shape, Value& to) {
   if (from.get_int64().get(integer) != simdjson::SUCCESS)
     return serialization("A value cannot be converted to a number of the expected type");
   if (shape.kind == Kind::kTimestamp) {
-    if (std::abs(static_cast<double>(integer)) > 1e14)
+    if (!(std::abs(static_cast<double>(integer)) * 1000 < kTimestampMsMax))
       return serialization("A timestamp is out of range");
     integer *= 1000;
   }
@@ -80,8 +82,9 @@ Status decode_value(dom::element from, const Shape& shape, Value& to) {
       dom::array array;
       if (from.get_array().get(array) != simdjson::SUCCESS)
         return serialization("Start of list expected");
-      to.children.reserve(array.size());
+      to.children.reserve(std::min(array.size(), elements_max(shape) + 1));
       for (const auto element : array) {
+        if (to.children.size() > elements_max(shape)) break;
         to.children.push_back(Value{.shape = shape.element});
         SPILLWAY_TRY(decode_value(element, *shape.element, to.children.back()));
       }
@@ -92,6 +95,7 @@ Status decode_value(dom::element from, const Shape& shape, Value& to) {
       if (from.get_object().get(object) != simdjson::SUCCESS)
         return serialization("Start of structure or map expected");
       for (const auto field : object) {
+        if (to.children.size() > 2 * elements_max(shape)) break;
         to.children.push_back(Value{.shape = shape.key, .present = true, .text = field.key});
         to.children.push_back(Value{.shape = shape.element});
         SPILLWAY_TRY(decode_value(field.value, *shape.element, to.children.back()));
@@ -125,10 +129,21 @@ const Value& Value::operator[](std::string_view member) const {
   return children[i];
 }
 
-std::size_t blob_size(std::string_view base64) {
-  std::size_t size = base64.size() / 4 * 3;
-  if (base64.ends_with("==")) return size - 2;
-  return base64.ends_with('=') ? size - 1 : size;
+std::size_t blob_size(const Value& blob) {
+  if (blob.raw) return blob.text.size();
+  const std::size_t size = base64_decoded_size_max(blob.text.size());
+  if (blob.text.ends_with("==")) return size - std::min<std::size_t>(size, 2);
+  return blob.text.ends_with('=') ? size - std::min<std::size_t>(size, 1) : size;
+}
+
+std::size_t blob_room(const Value& blob) {
+  return blob.raw ? blob.text.size() : base64_decoded_size_max(blob.text.size());
+}
+
+std::optional<std::size_t> decode_blob(const Value& blob, char* to) {
+  if (!blob.raw) return base64_decode(blob.text, to);
+  if (!blob.text.empty()) std::memcpy(to, blob.text.data(), blob.text.size());
+  return blob.text.size();
 }
 
 void append_json_string(std::string& to, std::string_view text) {

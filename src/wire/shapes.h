@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "wire/document_writer.h"
 
 namespace spillway::wire {
 
@@ -36,11 +37,13 @@ struct Shape {
 };
 
 // A decoded input. Absent members (and null ones) have `present` false. Texts are views into the
-// parsed body's memory and live until the next decode on the same thread.
+// body and the decoder's memory, and live until the body goes or the next decode on the same
+// thread.
 struct Value {
   const Shape* shape = nullptr;
   bool present = false;
-  std::string_view text;     // string; blob: its base64
+  bool raw = false;          // blob: `text` is its bytes; otherwise their base64
+  std::string_view text;     // string, or blob
   std::int64_t integer = 0;  // integer; boolean 0 or 1; timestamp in milliseconds
   // Structure: one a member, in the order of the table. List: elements. Map: keys and values by
   // turns.
@@ -53,17 +56,29 @@ struct Value {
   }
 };
 
-// `body` has kJsonPadding readable bytes behind its end. The error's message is what the API's
-// SerializationException says.
+// Decoding refuses what isn't of the shape's types; members that the shape doesn't know are passed
+// over. The error's message is what the API's SerializationException says. A list or map keeps one
+// element more than elements_max() at most: enough to see that it is too long.
 inline constexpr std::size_t kJsonPadding = 64;
+// `body` has kJsonPadding readable bytes behind its end.
 Result<Value> decode_json(std::string_view body, const Shape& shape);
+// `format` is kCbor or kRpcCbor.
+Result<Value> decode_cbor(std::string_view body, const Shape& shape, Format format);
+
+inline std::size_t elements_max(const Shape& shape) {
+  return static_cast<std::size_t>(shape.max.value_or(10'000));
+}
+inline constexpr double kTimestampMsMax = 1e17;  // far beyond any, and far from overflow
 
 // What is violated, as the API words it ("Value 'x' at 'streamName' failed to satisfy constraint:
 // …"); empty if nothing is. At most `most` of them.
 std::vector<std::string> violations(const Value& value, std::size_t most = 10);
 
-// How many bytes a blob's base64 stands for.
-std::size_t blob_size(std::string_view base64);
+// A blob's bytes: how many there are, if its base64 is right; room that decode_blob() may need; and
+// the bytes themselves, of which it gives the number, or nullopt where the base64 is wrong.
+std::size_t blob_size(const Value& blob);
+std::size_t blob_room(const Value& blob);
+std::optional<std::size_t> decode_blob(const Value& blob, char* to);
 
 // Appends `text` as a JSON string, with its quotation marks.
 void append_json_string(std::string& to, std::string_view text);

@@ -99,5 +99,36 @@ TEST(Shapes, PatternsAreMatchedWhole) {
   }
 }
 
+TEST(Shapes, ArnsOfResourcesAndConsumersAreMatchedWhole) {
+  struct Case {
+    const char* arn;
+    bool resource;
+    bool consumer;
+  };
+  for (const auto& test :
+       {Case{"arn:aws:kinesis:us-east-1:000000000000:stream/s", true, false},
+        Case{"arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c:17", true, true},
+        Case{"arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c:", true, false},
+        Case{"arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c", true, false},
+        Case{"arn:aws:kinesis:us-east-1:000000000000:stream//consumer/c:17", true, false},
+        Case{"arn:aws:kinesis:us-east-1:000000000000:stream/", false, false},
+        Case{"arn:aws:kinesis:us-east-1:00000000000:stream/s", false, false},
+        Case{"arn:aws:kinesis:us-east-1:000000000000:table/s", false, false},
+        Case{"arn:aws:kinesis:000000000000:stream/s", false, false},
+        Case{"kinesis:us-east-1:000000000000:stream/s/consumer/c:17", false, false},
+        Case{"arn:aws:kinesis:us-east-1:000000000000:stream/a b", false, false}}) {
+    EXPECT_EQ(violations_of(fmt::format(R"({{"ResourceARN":"{}"}})", test.arn),
+                            kinesis::kListTagsForResourceInput)
+                  .empty(),
+              test.resource)
+        << test.arn;
+    EXPECT_EQ(violations_of(fmt::format(R"({{"ConsumerARN":"{}"}})", test.arn),
+                            kinesis::kDescribeStreamConsumerInput)
+                  .empty(),
+              test.consumer)
+        << test.arn;
+  }
+}
+
 }  // namespace
 }  // namespace spillway::wire

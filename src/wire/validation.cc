@@ -33,11 +33,50 @@ bool is_stream_arn(std::string_view text) {
   return text[resource - 13] == ':' && all_of(text.substr(resource - 12, 12), is_digit);
 }
 
+// Behind what arn:aws.*:kinesis:.*:\d{12}: matches at its earliest; nullopt where nothing does.
+std::optional<std::string_view> behind_account(std::string_view arn) {
+  const std::size_t service = arn.find(":kinesis:");
+  if (!arn.starts_with("arn:aws") || service == std::string_view::npos) return std::nullopt;
+  for (std::size_t at = service + 9; at + 14 <= arn.size(); ++at) {
+    if (arn[at] == ':' && arn[at + 13] == ':' && all_of(arn.substr(at + 1, 12), is_digit))
+      return arn.substr(at + 14);
+  }
+  return std::nullopt;
+}
+
+// arn:aws.*:kinesis:.*:\d{12}:.*stream/\S+
+bool is_resource_arn(std::string_view text) {
+  const auto resource = behind_account(text);
+  if (!resource || resource->size() < 8) return false;
+  const std::size_t at = resource->rfind("stream/", resource->size() - 8);
+  return at != std::string_view::npos && all_of(resource->substr(at + 7), is_no_space);
+}
+
+// ^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/NAME\/consumer\/NAME:[0-9]+
+bool is_consumer_arn(std::string_view text) {
+  const auto resource = behind_account(text);
+  if (!resource) return false;
+  const std::size_t consumer = resource->rfind("/consumer/");
+  if (consumer == std::string_view::npos) return false;
+  const std::size_t stream = resource->substr(0, consumer).rfind("stream/");
+  if (stream == std::string_view::npos) return false;
+  const auto is_name = [](std::string_view name) {
+    return !name.empty() && all_of(name, is_name_character);
+  };
+  const std::string_view last = resource->substr(consumer + 10);
+  const std::size_t colon = last.find(':');
+  return colon != std::string_view::npos && is_name(last.substr(0, colon)) &&
+         is_name(resource->substr(stream + 7, consumer - stream - 7)) && colon + 1 < last.size() &&
+         all_of(last.substr(colon + 1), is_digit);
+}
+
 bool matches(std::string_view pattern, std::string_view text) {
   if (pattern == "[a-zA-Z0-9_.-]+") return !text.empty() && all_of(text, is_name_character);
   if (pattern == "0|([1-9]\\d{0,38})") return is_number(text, 39);
   if (pattern == "0|([1-9]\\d{0,128})") return is_number(text, 129);
   if (pattern == "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+") return is_stream_arn(text);
+  if (pattern == "arn:aws.*:kinesis:.*:\\d{12}:.*stream/\\S+") return is_resource_arn(text);
+  if (pattern.ends_with("\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+")) return is_consumer_arn(text);
   if (pattern == "[a-z0-9]{20}-[a-z0-9]{3}") {
     return text.size() == 24 && text[20] == '-' && all_of(text.substr(0, 20), is_lower_or_digit) &&
            all_of(text.substr(21), is_lower_or_digit);
@@ -75,7 +114,7 @@ class Validator {
         check_text(value.text, shape, path);
         break;
       case Kind::kBlob: {
-        const std::size_t size = blob_size(value.text);
+        const std::size_t size = blob_size(value);
         const auto length = static_cast<std::int64_t>(size);
         if ((shape.max && length > *shape.max) || (shape.min && length < *shape.min)) {
           check_length(fmt::format("java.nio.HeapByteBuffer[pos=0 lim={} cap={}]", size, size),

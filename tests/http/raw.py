@@ -41,7 +41,7 @@ def message(first_line, headers, body=b""):
 
 def call(operation, body=b"{}", port=0, target=None, content_type=JSON, access_key=ACCESS_KEY,
          secret_key=SECRET_KEY, region=REGION, change=lambda headers: headers, sent_body=None,
-         method="POST", skew=0):
+         method="POST", skew=0, path="/"):
     """A signed request. `change` gets and returns the headers as they are sent, `sent_body` is sent
     instead of the body that was signed."""
     if isinstance(body, str):
@@ -51,14 +51,14 @@ def call(operation, body=b"{}", port=0, target=None, content_type=JSON, access_k
         target = f"Kinesis_20131202.{operation}"
     if target:
         headers["X-Amz-Target"] = target
-    request = AWSRequest(method=method, url=f"http://127.0.0.1:{port}/", data=body, headers=headers)
+    request = AWSRequest(method=method, url=f"http://127.0.0.1:{port}{path}", data=body, headers=headers)
     auth = ShiftedAuth(Credentials(access_key, secret_key), "kinesis", region)
     auth.skew = skew
     auth.add_auth(request)
     sent = body if sent_body is None else sent_body
     pairs = [(name, value) for name, value in request.headers.items()]
     pairs.append(("Content-Length", str(len(sent))))
-    return message(f"{method} / HTTP/1.1", change(pairs), sent)
+    return message(f"{method} {path} HTTP/1.1", change(pairs), sent)
 
 
 def parse(received):

@@ -1,6 +1,5 @@
 // Prints, as JSON, what this build believes of the service model: every operation with the table of
-// its input (none where it isn't offered), and every error with its answer. model_test.py holds it
-// against the model.
+// its input, and every error with its answer. model_test.py holds it against the model.
 
 #include <fmt/format.h>
 
@@ -13,25 +12,6 @@
 
 namespace spillway {
 namespace {
-
-namespace shapes = wire::kinesis;
-
-struct Input {
-  std::string_view operation;
-  const wire::Shape& shape;
-};
-const Input kInputs[] = {
-    {"CreateStream", shapes::kCreateStreamInput},
-    {"DeleteStream", shapes::kDeleteStreamInput},
-    {"DescribeStream", shapes::kDescribeStreamInput},
-    {"DescribeStreamSummary", shapes::kDescribeStreamSummaryInput},
-    {"GetRecords", shapes::kGetRecordsInput},
-    {"GetShardIterator", shapes::kGetShardIteratorInput},
-    {"ListShards", shapes::kListShardsInput},
-    {"ListStreams", shapes::kListStreamsInput},
-    {"PutRecord", shapes::kPutRecordInput},
-    {"PutRecords", shapes::kPutRecordsInput},
-};
 
 std::string_view name_of(wire::Kind kind) {
   switch (kind) {
@@ -92,15 +72,15 @@ std::string json_of(const wire::Shape& shape) {
 }
 
 const wire::Shape* input_of(std::string_view operation) {
-  for (const auto& input : kInputs)
-    if (input.operation == operation) return &input.shape;
+  for (const auto& input : wire::kinesis::operation_inputs())
+    if (input.operation == operation) return input.shape;
   return nullptr;
 }
 
 void print() {
   std::string operations;
   for (const auto& operation : kinesis::operations()) {
-    const auto* input = operation.handler != nullptr ? input_of(operation.name) : nullptr;
+    const auto* input = input_of(operation.name);
     operations += fmt::format(R"({}{}:{{"offered":{},"input":{}}})", operations.empty() ? "" : ",",
                               quoted(operation.name), operation.handler != nullptr,
                               input != nullptr ? json_of(*input) : "null");
@@ -108,8 +88,10 @@ void print() {
   std::string errors;
   for (int i = 0; i <= static_cast<int>(kinesis::ApiError::kValidation); ++i) {
     const auto reply = kinesis::error_reply(static_cast<kinesis::ApiError>(i), "text");
-    errors += fmt::format(R"({}{}:{{"status":{},"body":{}}})", errors.empty() ? "" : ",",
-                          quoted(reply.error_type), reply.status, reply.body.at(0).view());
+    errors += fmt::format(
+        R"({}{}:{{"status":{},"body":{}}})", errors.empty() ? "" : ",", quoted(reply.error_type),
+        reply.status,
+        kinesis::error_document(wire::Format::kJson, reply.error_type, reply.error_message).view());
   }
   fmt::print(R"({{"operations":{{{}}},"errors":{{{}}}}})"
              "\n",
