@@ -92,6 +92,19 @@ def read_all(client, stream):
     return found
 
 
+def expect(error, call, message=""):
+    """The call raises that error of the API, and its message has that in it."""
+    try:
+        call()
+    except Exception as raised:  # pylint: disable=broad-except
+        code = raised.response["Error"]["Code"]
+        text = raised.response["Error"]["Message"]
+        assert code == error, f"{code} instead of {error}: {text}"
+        assert message in text, f"'{message}' is not in '{text}'"
+        return
+    raise AssertionError(f"no {error}")
+
+
 def wait_until(condition, seconds=20):
     deadline = time.monotonic() + seconds
     while not condition():

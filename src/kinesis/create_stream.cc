@@ -1,25 +1,22 @@
 #include "kinesis/handlers.h"
 #include "kinesis/service.h"
+#include "stream/reshard.h"
 #include "wire/kinesis_shapes.h"
 
 namespace spillway::kinesis {
 
 namespace {
 
-constexpr std::int64_t kShardsMax = 100'000;
 constexpr std::int64_t kOnDemandShards = 4;  // as a new on-demand stream has them
 
-// Ranges of floor(2^128 / n); the last ends at 2^128 - 1.
-std::vector<stream::ShardInfo> make_shards(std::int64_t count, std::uint64_t first_id) {
-  // 2^128 itself doesn't fit: (2^128 - 1) / n is the same but where n divides 2^128.
-  const auto n = static_cast<Uint128>(count);
-  const Uint128 width = kUint128Max / n + (kUint128Max % n == n - 1 ? 1 : 0);
-  std::vector<stream::ShardInfo> shards(static_cast<std::size_t>(count));
+std::vector<stream::ShardInfo> make_shards(std::uint64_t count, std::uint64_t first_id) {
+  std::vector<stream::ShardInfo> shards(count);
   for (std::size_t i = 0; i < shards.size(); ++i) {
     shards[i].id = first_id + i;
     shards[i].index = static_cast<std::uint32_t>(i);
-    shards[i].first_hash_key = width * i;
-    shards[i].last_hash_key = i + 1 == shards.size() ? kUint128Max : width * (i + 1) - 1;
+    shards[i].first_hash_key = stream::even_range_start(count, i);
+    shards[i].last_hash_key =
+        i + 1 == count ? kUint128Max : stream::even_range_start(count, i + 1) - 1;
   }
   return shards;
 }
@@ -58,18 +55,19 @@ Task<Reply> create_stream(Service& service, Call& call) {
                           "ShardCount is required for a stream in Provisioned mode.");
   }
   const std::int64_t shards = on_demand ? kOnDemandShards : wanted.integer;
-  if (shards > kShardsMax) {
-    co_return error_reply(ApiError::kLimitExceeded,
-                          fmt::format("A stream has at most {} shards here.", kShardsMax));
-  }
+  if (shards > kShardsMax) co_return too_many_shards();
   const std::string name = stream.name;
+  service.settle_later(stream, stream::StreamStatus::kCreating);
   auto awaiter = on_loop<Result<stream::CatalogRef>>(call.loop, [&](auto done) {
     service.engine().update_catalog(
-        [&stream, shards](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
-          if (catalog.find(stream.name) != nullptr) return Error{ErrorCode::kExists, ""};
+        [&service, &stream,
+         shards](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+          if (service.existing(catalog, stream.name) != nullptr)
+            return Error{ErrorCode::kExists, ""};
           stream::CatalogChange change;
+          if (catalog.find(stream.name) != nullptr) change.remove.push_back(stream.name);
           stream.id = catalog.next_id;
-          stream.shards = make_shards(shards, catalog.next_id + 1);
+          stream.shards = make_shards(static_cast<std::uint64_t>(shards), catalog.next_id + 1);
           change.ids_used = static_cast<std::uint64_t>(shards) + 1;
           change.put.push_back(std::move(stream));
           return change;

@@ -4,26 +4,39 @@
 
 namespace spillway::kinesis {
 
+// A stream in any status can be deleted, but one that is being deleted.
 Task<Reply> delete_stream(Service& service, Call& call) {
   auto input = read_input(call, wire::kinesis::kDeleteStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto named = name_in(service, input.value);
   if (named.refusal) co_return std::move(*named.refusal);
   const std::string name = named.name;
+  std::optional<Reply> refusal;
   auto awaiter = on_loop<Result<stream::CatalogRef>>(call.loop, [&](auto done) {
     service.engine().update_catalog(
-        [&name](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
-          if (catalog.find(name) == nullptr) return Error{ErrorCode::kNotFound, ""};
+        [&](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+          const auto stream = service.existing(catalog, name);
+          if (stream == nullptr) {
+            refusal = stream_not_found(service, name);
+          } else if (stream->status == stream::StreamStatus::kDeleting) {
+            refusal = not_active(service, *stream);
+          }
+          if (refusal) return Error{ErrorCode::kInvalid, ""};
           stream::CatalogChange change;
-          change.remove.push_back(name);
+          if (service.options().transition == milliseconds(0)) {
+            change.remove.push_back(name);
+          } else {
+            change.put.push_back(*stream);
+            service.settle_later(change.put.front(), stream::StreamStatus::kDeleting);
+          }
           return change;
         },
         std::move(done));
   });
   auto deleted = co_await awaiter;
-  if (deleted.ok()) co_return Reply{};
-  if (deleted.error().code == ErrorCode::kNotFound) co_return stream_not_found(service, name);
-  co_return engine_reply(deleted.error(), "DeleteStream");
+  if (refusal) co_return std::move(*refusal);
+  if (!deleted.ok()) co_return engine_reply(deleted.error(), call.operation);
+  co_return Reply{};
 }
 
 }  // namespace spillway::kinesis

@@ -13,7 +13,7 @@ constexpr std::int64_t kShardsDefault = 100;
 void write_common_members(wire::DocumentWriter& to, Service& service,
                           const stream::StreamInfo& stream) {
   to.text("StreamName", stream.name).text("StreamARN", service.arn_of(stream.name));
-  to.text("StreamStatus", to_string(stream.status));
+  to.text("StreamStatus", to_string(stream.status_at(service.now())));
   to.key("StreamModeDetails").open_map();
   to.text("StreamMode", to_string(stream.mode)).close_map();
   to.number("RetentionPeriodHours", stream.retention_hours);

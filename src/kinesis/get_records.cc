@@ -117,7 +117,7 @@ Task<Reply> get_records(Service& service, Call& call) {
     co_return expired_iterator(iterator->created_at, now);
   const auto& limit = input.value["Limit"];
   const auto records_max = limit.present ? static_cast<std::uint32_t>(limit.integer) : kRecordsMax;
-  const auto stream = service.engine().catalog()->find(iterator->stream_name);
+  const auto stream = service.existing(*service.engine().catalog(), iterator->stream_name);
   const auto* shard = stream != nullptr && stream->id == iterator->stream_id
                           ? stream->find_shard(iterator->shard_index)
                           : nullptr;

@@ -49,7 +49,7 @@ Task<Reply> get_shard_iterator(Service& service, Call& call) {
   auto input = read_input(call, wire::kinesis::kGetShardIteratorInput);
   if (input.refusal) co_return std::move(*input.refusal);
   const auto& value = input.value;
-  auto found = find_stream(service, value);
+  auto found = find_usable_stream(service, value);
   if (found.refusal) co_return std::move(*found.refusal);
   const stream::StreamRef stream = found.stream;
   const auto index = stream::parse_shard_name(value["ShardId"].text);

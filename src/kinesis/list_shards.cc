@@ -113,7 +113,7 @@ Task<Reply> list_shards(Service& service, Call& call) {
     listing = decode(*content);
     if (from_millis(listing.made_ms) + stream::kTokenLife < now)
       co_return error_reply(ApiError::kExpiredNextToken, "NextToken has expired.");
-    stream = service.engine().catalog()->find(listing.stream);
+    stream = service.existing(*service.engine().catalog(), listing.stream);
     if (stream == nullptr) co_return stream_not_found(service, listing.stream);
   } else {
     auto found = find_stream(service, value);

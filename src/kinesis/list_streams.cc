@@ -37,18 +37,21 @@ Task<Reply> list_streams(Service& service, Call& call) {
   // The page is chosen first: its names come before its summaries.
   const auto first = after.empty() ? catalog->streams.begin() : catalog->streams.upper_bound(after);
   auto end = first;
-  for (std::int64_t count = 0; end != catalog->streams.end() && count < most; ++count) ++end;
+  for (std::int64_t count = 0; end != catalog->streams.end() && count < most; ++end)
+    if (!end->second->gone_at(now)) ++count;
   const bool more = end != catalog->streams.end();
 
   wire::DocumentWriter document(call.format, 4096);
   document.open_map().key("StreamNames").open_list();
-  for (auto at = first; at != end; ++at) document.text(at->first);
+  for (auto at = first; at != end; ++at)
+    if (!at->second->gone_at(now)) document.text(at->first);
   document.close_list().boolean("HasMoreStreams", more).key("StreamSummaries").open_list();
   for (auto at = first; at != end; ++at) {
     const auto& stream = *at->second;
+    if (stream.gone_at(now)) continue;
     document.open_map().text("StreamName", stream.name);
     document.text("StreamARN", service.arn_of(stream.name));
-    document.text("StreamStatus", to_string(stream.status));
+    document.text("StreamStatus", to_string(stream.status_at(service.now())));
     document.key("StreamModeDetails").open_map();
     document.text("StreamMode", to_string(stream.mode)).close_map();
     document.time("StreamCreationTimestamp", stream.created_at).close_map();

@@ -54,6 +54,36 @@ SharedBytes error_document(wire::Format format, std::string_view type, std::stri
   return std::move(document).finish();
 }
 
+stream::StreamRef Service::existing(const stream::Catalog& catalog, std::string_view name) {
+  auto stream = catalog.find(name);
+  return stream != nullptr && stream->gone_at(now()) ? nullptr : stream;
+}
+
+void Service::settle_later(stream::StreamInfo& stream, stream::StreamStatus status) {
+  if (options_.transition == milliseconds(0)) return;
+  stream.status = status;
+  stream.settles_at = now() + options_.transition;
+}
+
+void Service::remove_deleted(UniqueFunction<void(Status)> done) {
+  const auto gone = [this](const stream::Catalog& catalog) {
+    std::vector<std::string> names;
+    for (const auto& [name, stream] : catalog.streams)
+      if (stream->gone_at(now())) names.push_back(name);
+    return names;
+  };
+  if (gone(*engine_.catalog()).empty()) return done({});
+  engine_.update_catalog(
+      [gone](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+        stream::CatalogChange change;
+        change.remove = gone(catalog);
+        return change;
+      },
+      [done = std::move(done)](Result<stream::CatalogRef> changed) mutable {
+        done(changed.ok() ? Status() : Status(changed.error()));
+      });
+}
+
 Reply error_reply(ApiError error, std::string_view message) {
   const ErrorRow row = row_of(error);
   return {row.status, std::string(row.type), std::string(message), {}};
@@ -92,11 +122,13 @@ Input read_input(Call& call, const wire::Shape& shape) {
 }
 
 StreamName name_in(Service& service, const wire::Value& input) {
-  const auto name = input["StreamName"].string();
+  const auto* named = input.find("StreamName");  // some inputs have only the ARN
+  const auto name = named != nullptr ? named->string() : std::nullopt;
   const auto arn = input["StreamARN"].string();
   if (!name && !arn) {
     return {"", error_reply(ApiError::kInvalidArgument,
-                            "Either StreamName or StreamARN must be provided.")};
+                            named != nullptr ? "Either StreamName or StreamARN must be provided."
+                                             : "StreamARN must be provided.")};
   }
   if (!arn) return {std::string(*name), std::nullopt};
   const std::string_view in_arn = arn->substr(arn->rfind('/') + 1);
@@ -122,9 +154,63 @@ Reply stream_not_found(Service& service, std::string_view name) {
 FoundStream find_stream(Service& service, const wire::Value& input) {
   auto named = name_in(service, input);
   if (named.refusal) return {nullptr, std::move(named.refusal)};
-  auto stream = service.engine().catalog()->find(named.name);
+  auto stream = service.existing(*service.engine().catalog(), named.name);
   if (stream == nullptr) return {nullptr, stream_not_found(service, named.name)};
   return {std::move(stream), std::nullopt};
+}
+
+FoundStream find_usable_stream(Service& service, const wire::Value& input) {
+  auto found = find_stream(service, input);
+  if (found.refusal) return found;
+  const auto status = found.stream->status_at(service.now());
+  if (status == stream::StreamStatus::kCreating || status == stream::StreamStatus::kDeleting)
+    found.refusal = stream_not_found(service, found.stream->name);
+  return found;
+}
+
+Reply not_active(Service& service, const stream::StreamInfo& stream) {
+  return error_reply(
+      ApiError::kResourceInUse,
+      fmt::format("Stream {} under account {} not ACTIVE, instead in state {}", stream.name,
+                  service.options().account, to_string(stream.status_at(service.now()))));
+}
+
+Reply too_many_shards() {
+  return error_reply(ApiError::kLimitExceeded,
+                     fmt::format("A stream has at most {} shards here.", kShardsMax));
+}
+
+Task<Reply> change_stream(Service& service, Call& call, std::string name, StreamEdit edit) {
+  std::optional<Reply> refusal;
+  auto awaiter = on_loop<Result<stream::CatalogRef>>(call.loop, [&](auto done) {
+    service.engine().update_catalog(
+        [&](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+          const auto stream = service.existing(catalog, name);
+          stream::CatalogChange change;
+          if (stream == nullptr) {
+            refusal = stream_not_found(service, name);
+          } else if (stream->status_at(service.now()) != stream::StreamStatus::kActive) {
+            refusal = not_active(service, *stream);
+          } else {
+            change.put.push_back(*stream);
+            change.put.front().status = stream::StreamStatus::kActive;
+            refusal = edit(catalog, change);
+          }
+          if (refusal) return Error{ErrorCode::kInvalid, ""};
+          return change;
+        },
+        std::move(done));
+  });
+  auto changed = co_await awaiter;
+  if (refusal) co_return std::move(*refusal);
+  if (!changed.ok()) co_return engine_reply(changed.error(), call.operation);
+  co_return Reply{};
+}
+
+Task<Reply> change_stream(Service& service, Call& call, const wire::Value& input, StreamEdit edit) {
+  auto named = name_in(service, input);
+  if (named.refusal) co_return std::move(*named.refusal);
+  co_return co_await change_stream(service, call, std::move(named.name), std::move(edit));
 }
 
 void write_hash_key_range(wire::DocumentWriter& to, const stream::ShardInfo& shard) {

@@ -16,7 +16,11 @@ namespace spillway::kinesis {
 struct ServiceOptions {
   std::string region = "us-east-1";
   std::string account = "000000000000";
+  // How long creating, updating and deleting a stream take, as they do at AWS; 0: no time at all.
+  milliseconds transition{0};
 };
+
+inline constexpr std::int64_t kShardsMax = 100'000;  // of a stream
 
 // Thread-safe. What it is handed must outlive it.
 class Service {
@@ -30,6 +34,14 @@ class Service {
   WallTime now() { return clock_.wall_now(); }
   const stream::TokenSealer& sealer() const { return sealer_; }
   std::string arn_of(std::string_view stream) const;
+
+  // The stream of that name, unless its deletion is over; nullptr where there is none.
+  stream::StreamRef existing(const stream::Catalog& catalog, std::string_view name);
+  // Gives the stream a status that ends by itself when its time is over.
+  void settle_later(stream::StreamInfo& stream, stream::StreamStatus status);
+  // Removes the streams whose deletion is over; call it now and then. `done` runs on any thread,
+  // possibly before this returns.
+  void remove_deleted(UniqueFunction<void(Status)> done);
 
  private:
   const ServiceOptions options_;
@@ -75,7 +87,20 @@ struct StreamName {
 };
 StreamName name_in(Service& service, const wire::Value& input);
 FoundStream find_stream(Service& service, const wire::Value& input);
+// One that takes and gives records: not while it is CREATING or DELETING.
+FoundStream find_usable_stream(Service& service, const wire::Value& input);
 Reply stream_not_found(Service& service, std::string_view name);
+Reply not_active(Service& service, const stream::StreamInfo& stream);
+Reply too_many_shards();
+
+// Changes an ACTIVE stream. `edit` gets the newest catalog and a change whose put.front() is a copy
+// of the stream: it completes the change, or gives the answer of a refusal. Without one the answer
+// is empty, and comes when the change is durable.
+using StreamEdit =
+    UniqueFunction<std::optional<Reply>(const stream::Catalog&, stream::CatalogChange&)>;
+Task<Reply> change_stream(Service& service, Call& call, std::string name, StreamEdit edit);
+// The same of the stream that the input names.
+Task<Reply> change_stream(Service& service, Call& call, const wire::Value& input, StreamEdit edit);
 
 Reply reply_with(wire::DocumentWriter document);
 

@@ -65,9 +65,10 @@ void apply_reloaded(const ServeConfig& running, const ServeConfig& fresh, Dispat
 
 // Waits on the main thread's loop for the signal to stop, and for both servers to drain. Calls
 // `serving` once signals are handled: who reads there that the region serves may send one at once.
-// Calls `reloading` at SIGHUP.
+// Calls `reloading` at SIGHUP, and `keeping_house` every second.
 void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
-                    const std::function<void()>& serving, const std::function<void()>& reloading) {
+                    const std::function<void()>& serving, const std::function<void()>& reloading,
+                    const std::function<void()>& keeping_house) {
   io::AsioLoop main_loop;
   int open_servers = 2;
   bool stopping = false;
@@ -82,6 +83,12 @@ void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
     api.drain(deadline, drained);
     admin.drain(seconds(1), drained);
   });
+  const auto timer = main_loop.make_timer();
+  const std::function<void()> tick = [&] {
+    keeping_house();
+    timer->start(seconds(1), [&] { tick(); });
+  };
+  tick();
   serving();
   main_loop.run();
 }
@@ -103,7 +110,8 @@ Status run_region(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(const auto token_key,
                   stream::load_or_create_token_key(disk, serve.data, entropy));
   const ProcessMetrics process_metrics(metrics, disk, clock, serve.data);
-  kinesis::Service service({serve.region, serve.account}, *engine, clock, entropy, token_key);
+  kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms)},
+                           *engine, clock, entropy, token_key);
 
   const auto threads =
       serve.threads > 0 ? static_cast<std::size_t>(serve.threads) : io::core_count();
@@ -136,7 +144,13 @@ Status run_region(const Config& config, const ConfigSource& source) {
     if (const auto fresh = reload(config, source, "serve", *log))
       apply_reloaded(serve, fresh->serve, dispatch, *log);
   };
-  wait_and_drain(api, admin, seconds(serve.drain_seconds), serving, reloading);
+  const auto keeping_house = [&] {
+    service.remove_deleted([&](const Status& removed) {
+      if (!removed.ok())
+        log->error("deleted streams not removed", {{"reason", removed.error().message}});
+    });
+  };
+  wait_and_drain(api, admin, seconds(serve.drain_seconds), serving, reloading, keeping_house);
   // Answers of the engine post to the loops: they go on until it has stopped.
   engine->stop();
   loops.stop_and_join();

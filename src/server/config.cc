@@ -40,6 +40,8 @@ const ConfigKey kKeys[] = {
   {.name = "serve.limits", .field = +[](Config& c) -> std::string& { return c.serve.limits; },
    .meaning = "`aws` enforces Kinesis's per-shard rates and quotas; `none` leaves only the machine's own limits.",
    .choices = "none|aws"},
+  {.name = "serve.transition_ms", .field = +[](Config& c) -> std::int64_t& { return c.serve.transition_ms; },
+   .meaning = "How long a stream stays CREATING, UPDATING or DELETING, as at AWS; 0 is no time at all.", .min = 0, .max = 600'000},
   {.name = "serve.threads", .field = +[](Config& c) -> std::int64_t& { return c.serve.threads; },
    .meaning = "Threads that serve connections; 0 is one per core.", .min = 0, .max = 1024},
   {.name = "serve.drain_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.drain_seconds; },

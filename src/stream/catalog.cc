@@ -7,8 +7,8 @@ namespace spillway::stream {
 
 namespace {
 
-// Version 1 of both stored forms (docs/formats/catalog.md).
-constexpr std::uint8_t kVersion = 1;
+// Of both stored forms (docs/formats/catalog.md). Version 1 has no settles_at.
+constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kShardHasParent = 1;
 constexpr std::uint8_t kShardHasAdjacentParent = 2;
 constexpr std::uint8_t kShardEnded = 4;
@@ -64,6 +64,7 @@ void append_stream(std::string& to, const StreamInfo& stream) {
   append_prefixed(to, stream.name);
   append_le(to, static_cast<std::uint8_t>(stream.status));
   append_le(to, static_cast<std::uint8_t>(stream.mode));
+  append_le(to, to_millis(stream.settles_at));
   append_le(to, to_millis(stream.created_at));
   append_le(to, stream.retention_hours);
   append_le(to, stream.max_record_kib);
@@ -89,7 +90,7 @@ std::uint32_t read_count(ByteReader& from, std::size_t size) {
   return count;
 }
 
-StreamInfo read_stream(ByteReader& from) {
+StreamInfo read_stream(ByteReader& from, std::uint8_t version) {
   StreamInfo stream;
   stream.id = from.integer<std::uint64_t>();
   stream.name = from.prefixed();
@@ -100,6 +101,7 @@ StreamInfo read_stream(ByteReader& from) {
     from.take(from.rest().size() + 1);
   stream.status = static_cast<StreamStatus>(status);
   stream.mode = static_cast<StreamMode>(mode);
+  if (version >= 2) stream.settles_at = from_millis(from.integer<std::int64_t>());
   stream.created_at = from_millis(from.integer<std::int64_t>());
   stream.retention_hours = from.integer<std::uint32_t>();
   stream.max_record_kib = from.integer<std::uint32_t>();
@@ -115,7 +117,7 @@ StreamInfo read_stream(ByteReader& from) {
   return stream;
 }
 
-Status check_version(ByteReader& from, std::string_view what) {
+Result<std::uint8_t> read_version(ByteReader& from, std::string_view what) {
   const auto version = from.integer<std::uint8_t>();
   if (!from.ok()) return Error{ErrorCode::kCorrupt, fmt::format("{}: empty", what)};
   if (version == 0) return Error{ErrorCode::kCorrupt, fmt::format("{}: no version", what)};
@@ -124,10 +126,15 @@ Status check_version(ByteReader& from, std::string_view what) {
                  fmt::format("{} has version {}; this build reads up to {}: use a newer spillway",
                              what, version, kVersion)};
   }
-  return {};
+  return version;
 }
 
 }  // namespace
+
+StreamStatus StreamInfo::status_at(WallTime now) const {
+  const bool settles = status == StreamStatus::kCreating || status == StreamStatus::kUpdating;
+  return settles && settles_at <= now ? StreamStatus::kActive : status;
+}
 
 const ShardInfo* StreamInfo::find_shard(std::uint32_t index) const {
   const auto at = std::lower_bound(
@@ -185,11 +192,11 @@ std::string encode(const CatalogChange& change) {
 
 Result<CatalogChange> decode_catalog_change(std::string_view bytes) {
   ByteReader reader(bytes);
-  SPILLWAY_TRY(check_version(reader, "catalog change"));
+  SPILLWAY_ASSIGN(const auto version, read_version(reader, "catalog change"));
   CatalogChange change;
   change.ids_used = reader.integer<std::uint64_t>();
   for (auto left = read_count(reader, 1); left > 0; --left)
-    change.put.push_back(read_stream(reader));
+    change.put.push_back(read_stream(reader, version));
   for (auto left = read_count(reader, 4); left > 0; --left)
     change.remove.emplace_back(reader.prefixed());
   for (auto left = read_count(reader, 8); left > 0; --left)
@@ -212,12 +219,12 @@ std::string encode(const Catalog& catalog) {
 
 Result<CatalogRef> decode_catalog(std::string_view bytes) {
   ByteReader reader(bytes);
-  SPILLWAY_TRY(check_version(reader, "catalog"));
+  SPILLWAY_ASSIGN(const auto version, read_version(reader, "catalog"));
   auto catalog = std::make_shared<Catalog>();
   catalog->version = reader.integer<std::uint64_t>();
   catalog->next_id = reader.integer<std::uint64_t>();
   for (auto left = read_count(reader, 1); left > 0; --left) {
-    auto stream = std::make_shared<const StreamInfo>(read_stream(reader));
+    auto stream = std::make_shared<const StreamInfo>(read_stream(reader, version));
     catalog->streams[stream->name] = stream;
   }
   if (!reader.at_end())

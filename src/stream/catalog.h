@@ -46,7 +46,8 @@ enum class StreamMode : std::uint8_t { kProvisioned = 0, kOnDemand = 1 };
 struct StreamInfo {
   std::uint64_t id = 0;  // never used twice in a data directory
   std::string name;
-  StreamStatus status = StreamStatus::kActive;
+  StreamStatus status = StreamStatus::kActive;  // as stored; status_at() tells what it is
+  WallTime settles_at{};  // when CREATING or UPDATING ends, or when a stream DELETING is gone
   StreamMode mode = StreamMode::kProvisioned;
   WallTime created_at{};
   std::uint32_t retention_hours = 24;
@@ -55,6 +56,12 @@ struct StreamInfo {
   std::map<std::string, std::string> tags;
   std::vector<ShardInfo> shards;  // by index, ascending; closed ones until their data has expired
 
+  // CREATING and UPDATING end by themselves.
+  StreamStatus status_at(WallTime now) const;
+  // It was deleted, and the time that this takes has passed: it waits to be removed.
+  bool gone_at(WallTime now) const {
+    return status == StreamStatus::kDeleting && settles_at <= now;
+  }
   const ShardInfo* find_shard(std::uint32_t index) const;
   // The open shard whose range holds `key`; every key has one unless the stream is CREATING.
   const ShardInfo* open_shard_for(Uint128 key) const;

@@ -1,5 +1,6 @@
 #include "stream/catalog.h"
 
+#include "base/bytes.h"
 #include "base/random.h"
 
 namespace spillway::stream {
@@ -24,6 +25,7 @@ StreamInfo random_stream(Random& random, std::string name) {
   stream.id = random.next();
   stream.name = std::move(name);
   stream.status = static_cast<StreamStatus>(random.below(4));
+  stream.settles_at = from_millis(random.between(0, 2'000'000'000'000));
   stream.mode = static_cast<StreamMode>(random.below(2));
   stream.created_at = from_millis(random.between(0, 2'000'000'000'000));
   stream.retention_hours = static_cast<std::uint32_t>(random.between(24, 8760));
@@ -35,6 +37,44 @@ StreamInfo random_stream(Random& random, std::string name) {
   const auto shards = static_cast<std::uint32_t>(random.below(20));
   for (std::uint32_t i = 0; i < shards; ++i) stream.shards.push_back(random_shard(random, i * 2));
   return stream;
+}
+
+// Written by hand from docs/formats/catalog.md: what older builds stored must stay readable.
+TEST(Catalog, ReadsVersion1) {
+  std::string bytes;
+  bytes.push_back(1);                  // version
+  append_le(bytes, std::uint64_t{2});  // ids taken
+  append_le(bytes, std::uint32_t{1});  // one stream
+  append_le(bytes, std::uint64_t{7});  // its id
+  append_prefixed(bytes, "old");       // name
+  bytes.push_back(1);                  // active
+  bytes.push_back(0);                  // provisioned
+  append_le(bytes, std::int64_t{1'600'000'000'000});
+  append_le(bytes, std::uint32_t{48});                             // hours
+  append_le(bytes, std::uint32_t{1024});                           // KiB
+  for (int i = 0; i < 5; ++i) append_le(bytes, std::uint32_t{0});  // none of the rest
+  const auto change = decode_catalog_change(bytes);
+  ASSERT_TRUE(change.ok()) << change.error().message;
+  ASSERT_EQ(change->put.size(), 1u);
+  EXPECT_EQ(change->put[0].name, "old");
+  EXPECT_EQ(change->put[0].retention_hours, 48u);
+  EXPECT_EQ(change->put[0].status_at({}), StreamStatus::kActive);
+  EXPECT_EQ(to_millis(change->put[0].created_at), 1'600'000'000'000);
+}
+
+TEST(Catalog, StatusesSettleByThemselves) {
+  StreamInfo stream;
+  stream.settles_at = from_millis(100);
+  for (const auto status : {StreamStatus::kCreating, StreamStatus::kUpdating}) {
+    stream.status = status;
+    EXPECT_EQ(stream.status_at(from_millis(99)), status);
+    EXPECT_EQ(stream.status_at(from_millis(100)), StreamStatus::kActive);
+    EXPECT_FALSE(stream.gone_at(from_millis(100)));
+  }
+  stream.status = StreamStatus::kDeleting;
+  EXPECT_EQ(stream.status_at(from_millis(100)), StreamStatus::kDeleting);
+  EXPECT_FALSE(stream.gone_at(from_millis(99)));
+  EXPECT_TRUE(stream.gone_at(from_millis(100)));
 }
 
 TEST(Catalog, ComesBackFromItsStoredForm) {
@@ -84,7 +124,7 @@ TEST(Catalog, CutOrChangedAnywhereItIsRefusedOrStillWellFormed) {
 
 TEST(Catalog, NewerVersionsAreRefusedWithTheReason) {
   std::string bytes = encode(Catalog{});
-  bytes[0] = 2;
+  bytes[0] = 3;
   const auto decoded = decode_catalog(bytes);
   ASSERT_FALSE(decoded.ok());
   EXPECT_EQ(decoded.error().code, ErrorCode::kUnsupported);

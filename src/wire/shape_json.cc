@@ -122,11 +122,16 @@ Result<Value> decode_json(std::string_view body, const Shape& shape) {
   return value;
 }
 
+const Value* Value::find(std::string_view member) const {
+  for (std::size_t i = 0; i < shape->members.size(); ++i)
+    if (shape->members[i].name == member) return &children[i];
+  return nullptr;
+}
+
 const Value& Value::operator[](std::string_view member) const {
-  std::size_t i = 0;
-  while (i < shape->members.size() && shape->members[i].name != member) ++i;
-  SPILLWAY_ASSERT(i < shape->members.size());  // the table and its reader disagree
-  return children[i];
+  const Value* value = find(member);
+  SPILLWAY_ASSERT(value != nullptr);  // the table and its reader disagree
+  return *value;
 }
 
 std::size_t blob_size(const Value& blob) {

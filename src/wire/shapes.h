@@ -49,7 +49,9 @@ struct Value {
   // turns.
   std::vector<Value> children;
 
-  // The member of that name; it must be in the table.
+  // The member of that name; nullptr where it is not in the table.
+  const Value* find(std::string_view member) const;
+  // The same where it must be in the table.
   const Value& operator[](std::string_view member) const;
   std::optional<std::string_view> string() const {
     return present ? std::optional(text) : std::nullopt;

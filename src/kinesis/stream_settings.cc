@@ -1,0 +1,81 @@
+// UpdateStreamMode, UpdateMaxRecordSize and UpdateStreamWarmThroughput.
+#include "kinesis/handlers.h"
+#include "kinesis/service.h"
+#include "wire/kinesis_shapes.h"
+
+namespace spillway::kinesis {
+
+namespace {
+
+void set_warm_throughput(stream::StreamInfo& stream, const wire::Value& mibps) {
+  if (!mibps.present) return;
+  stream.warm_throughput_mibps.reset();
+  if (mibps.integer > 0) stream.warm_throughput_mibps = static_cast<std::uint32_t>(mibps.integer);
+}
+
+}  // namespace
+
+Task<Reply> update_stream_mode(Service& service, Call& call) {
+  auto input = read_input(call, wire::kinesis::kUpdateStreamModeInput);
+  if (input.refusal) co_return std::move(*input.refusal);
+  const bool on_demand = input.value["StreamModeDetails"]["StreamMode"].text == "ON_DEMAND";
+  const auto& warm = input.value["WarmThroughputMiBps"];
+  if (warm.present && !on_demand) {
+    co_return error_reply(ApiError::kInvalidArgument,
+                          "WarmThroughputMiBps can only be set for a stream in On-Demand mode.");
+  }
+  StreamEdit edit = [&](const stream::Catalog&,
+                        stream::CatalogChange& change) -> std::optional<Reply> {
+    auto& stream = change.put.front();
+    stream.mode = on_demand ? stream::StreamMode::kOnDemand : stream::StreamMode::kProvisioned;
+    if (!on_demand) stream.warm_throughput_mibps.reset();
+    set_warm_throughput(stream, warm);
+    service.settle_later(stream, stream::StreamStatus::kUpdating);
+    return std::nullopt;
+  };
+  co_return co_await change_stream(service, call, input.value, std::move(edit));
+}
+
+Task<Reply> update_max_record_size(Service& service, Call& call) {
+  auto input = read_input(call, wire::kinesis::kUpdateMaxRecordSizeInput);
+  if (input.refusal) co_return std::move(*input.refusal);
+  const auto kib = static_cast<std::uint32_t>(input.value["MaxRecordSizeInKiB"].integer);
+  StreamEdit edit = [&](const stream::Catalog&,
+                        stream::CatalogChange& change) -> std::optional<Reply> {
+    change.put.front().max_record_kib = kib;
+    service.settle_later(change.put.front(), stream::StreamStatus::kUpdating);
+    return std::nullopt;
+  };
+  co_return co_await change_stream(service, call, input.value, std::move(edit));
+}
+
+Task<Reply> update_stream_warm_throughput(Service& service, Call& call) {
+  auto input = read_input(call, wire::kinesis::kUpdateStreamWarmThroughputInput);
+  if (input.refusal) co_return std::move(*input.refusal);
+  auto named = name_in(service, input.value);
+  if (named.refusal) co_return std::move(*named.refusal);
+  const std::string name = named.name;
+  const auto& warm = input.value["WarmThroughputMiBps"];
+  StreamEdit edit = [&](const stream::Catalog&,
+                        stream::CatalogChange& change) -> std::optional<Reply> {
+    auto& stream = change.put.front();
+    if (stream.mode != stream::StreamMode::kOnDemand) {
+      return error_reply(ApiError::kInvalidArgument,
+                         fmt::format("Warm throughput can only be set in On-Demand mode; stream {} "
+                                     "is in Provisioned mode.",
+                                     stream.name));
+    }
+    set_warm_throughput(stream, warm);
+    service.settle_later(stream, stream::StreamStatus::kUpdating);
+    return std::nullopt;
+  };
+  auto reply = co_await change_stream(service, call, name, std::move(edit));
+  if (reply.status != 200) co_return reply;
+  wire::DocumentWriter document(call.format);
+  document.open_map().text("StreamARN", service.arn_of(name)).text("StreamName", name);
+  document.key("WarmThroughput").open_map().number("TargetMiBps", warm.integer);
+  document.number("CurrentMiBps", warm.integer).close_map().close_map();
+  co_return reply_with(std::move(document));
+}
+
+}  // namespace spillway::kinesis

@@ -1,0 +1,133 @@
+"""What streams can be told by the newest boto3: retention, tags, mode, sizes, and statuses that take
+their time.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from region import Region, expect, wait_until  # noqa: E402
+
+ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
+ACCOUNT = "under account 000000000000"
+
+
+def summary(client, name="s"):
+    return client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+
+
+def check_retention(client):
+    def increase(hours):
+        return lambda: client.increase_stream_retention_period(StreamName="s", RetentionPeriodHours=hours)
+
+    def decrease(hours):
+        return lambda: client.decrease_stream_retention_period(StreamARN=ARN, RetentionPeriodHours=hours)
+    increase(48)()
+    assert summary(client)["RetentionPeriodHours"] == 48
+    expect("InvalidArgumentException", increase(47), "can not be shorter than existing")
+    expect("InvalidArgumentException", decrease(49), "can not be longer than existing")
+    expect("InvalidArgumentException", increase(8761), "is too long")
+    expect("InvalidArgumentException", decrease(23), "is too short")
+    decrease(24)()
+    assert summary(client)["RetentionPeriodHours"] == 24
+    expect("ResourceNotFoundException", lambda: client.increase_stream_retention_period(
+        StreamName="none", RetentionPeriodHours=48), f"Stream none {ACCOUNT} not found.")
+
+
+def check_tags(client):
+    client.add_tags_to_stream(StreamName="s", Tags={"a": "1", "b": "2", "c": ""})
+    client.tag_resource(ResourceARN=ARN, Tags={"b": "3", "ключ": "значение"})
+    client.remove_tags_from_stream(StreamName="s", TagKeys=["a", "was never there"])
+    client.untag_resource(ResourceARN=ARN, TagKeys=["c"])
+    expected = [{"Key": "b", "Value": "3"}, {"Key": "ключ", "Value": "значение"}]
+    assert client.list_tags_for_resource(ResourceARN=ARN)["Tags"] == expected
+    page = client.list_tags_for_stream(StreamName="s", Limit=1)
+    assert page["Tags"] == expected[:1] and page["HasMoreTags"], page
+    page = client.list_tags_for_stream(StreamName="s", ExclusiveStartTagKey="b")
+    assert page["Tags"] == expected[1:] and not page["HasMoreTags"], page
+    many = {f"k{i}": "v" for i in range(49)}
+    expect("InvalidArgumentException", lambda: client.add_tags_to_stream(StreamName="s", Tags=many),
+           "more than 50 tags")
+    expect("InvalidArgumentException", lambda: client.tag_resource(ResourceARN=ARN, Tags={"aws:x": "1"}),
+           "aws:")
+    expect("ResourceNotFoundException",
+           lambda: client.list_tags_for_resource(ResourceARN=ARN.replace("us-east-1", "us-west-2")))
+
+
+def check_modes_and_sizes(client):
+    expect("InvalidArgumentException", lambda: client.update_stream_warm_throughput(
+        StreamName="s", WarmThroughputMiBps=10), "On-Demand")
+    client.update_stream_mode(StreamARN=ARN, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    answer = client.update_stream_warm_throughput(StreamARN=ARN, WarmThroughputMiBps=10)
+    assert answer["WarmThroughput"] == {"TargetMiBps": 10, "CurrentMiBps": 10}, answer
+    assert summary(client)["WarmThroughput"]["CurrentMiBps"] == 10
+    limits = client.describe_limits()
+    assert limits["OnDemandStreamCount"] == 1 and limits["OpenShardCount"] == 0, limits
+    client.update_stream_mode(StreamARN=ARN, StreamModeDetails={"StreamMode": "PROVISIONED"})
+    assert "WarmThroughput" not in summary(client)
+
+    large = b"x" * (1 << 20)
+    expect("InvalidArgumentException",
+           lambda: client.put_record(StreamName="s", Data=large, PartitionKey="k"), "1024 KiB")
+    client.update_max_record_size(StreamARN=ARN, MaxRecordSizeInKiB=10240)
+    client.put_record(StreamName="s", Data=large, PartitionKey="k")
+    assert summary(client)["MaxRecordSizeInKiB"] == 10240
+    expect("InvalidArgumentException", lambda: client.update_max_record_size(MaxRecordSizeInKiB=2048),
+           "StreamARN must be provided")
+
+
+def check_settings_outlive_the_process(region):
+    region.kill()
+    region.start()
+    found = summary(region.client())
+    assert found["MaxRecordSizeInKiB"] == 10240, found
+    assert len(region.client().list_tags_for_stream(StreamName="s")["Tags"]) == 2
+
+
+def check_statuses(region):
+    client = region.client()
+
+    def status():
+        return summary(client, "t")["StreamStatus"]
+    client.create_stream(StreamName="t", ShardCount=1)
+    assert status() == "CREATING"
+    expect("ResourceNotFoundException",
+           lambda: client.put_record(StreamName="t", Data=b"", PartitionKey="k"))
+    expect("ResourceInUseException",
+           lambda: client.add_tags_to_stream(StreamName="t", Tags={"a": "b"}),
+           f"Stream t {ACCOUNT} not ACTIVE, instead in state CREATING")
+    client.get_waiter("stream_exists").wait(StreamName="t", WaiterConfig={"Delay": 1})
+    client.split_shard(StreamName="t", ShardToSplit="shardId-000000000000", NewStartingHashKey="9")
+    assert status() == "UPDATING"
+    client.put_record(StreamName="t", Data=b"", PartitionKey="k")
+    wait_until(lambda: status() == "ACTIVE")
+    client.delete_stream(StreamName="t")
+    assert status() == "DELETING"
+    expect("ResourceInUseException", lambda: client.delete_stream(StreamName="t"), "DELETING")
+    expect("ResourceInUseException", lambda: client.create_stream(StreamName="t", ShardCount=1))
+    client.get_waiter("stream_not_exists").wait(StreamName="t", WaiterConfig={"Delay": 1})
+    client.create_stream(StreamName="t", ShardCount=2)
+    client.get_waiter("stream_exists").wait(StreamName="t", WaiterConfig={"Delay": 1})
+    assert summary(client, "t")["OpenShardCount"] == 2
+
+
+def main():
+    with Region() as region:
+        client = region.client()
+        client.create_stream(StreamName="s", ShardCount=1)
+        check_retention(client)
+        check_tags(client)
+        check_modes_and_sizes(client)
+        check_settings_outlive_the_process(region)
+    settings = pathlib.Path(region.directory.parent) / f"{region.directory.name}.toml"
+    settings.write_text("[serve]\ntransition_ms = 1000\n", encoding="utf-8")
+    try:
+        with Region("--config", str(settings)) as region:
+            check_statuses(region)
+    finally:
+        settings.unlink()
+    print("settings: retention, tags, modes, sizes and statuses: right")
+
+
+if __name__ == "__main__":
+    main()
