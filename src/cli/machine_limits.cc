@@ -13,6 +13,7 @@
 #include "cli/loopback_limit.h"
 #include "io/clock.h"
 #include "io/posix_disk.h"
+#include "metrics/histogram.h"
 
 namespace spillway::cli {
 
@@ -67,27 +68,74 @@ double parse_rate(const std::string& body) {
   });
 }
 
-// Times a second that `size` bytes can be written and synced, walking through a zero-filled file.
+// A zero-filled file, written and synced from its beginning to its end and again, as a journal is.
+class SyncedFile {
+ public:
+  static Result<SyncedFile> make(const std::string& directory) {
+    SyncedFile made;
+    made.path_ = io::join_path(directory, "machine-limits.tmp");
+    if (auto removed = made.disk_->remove(made.path_);
+        !removed.ok() && removed.error().code != ErrorCode::kNotFound)
+      return std::move(removed).error();
+    SPILLWAY_ASSIGN(made.file_, made.disk_->open(made.path_, io::OpenMode::kCreate));
+    made.status_ = made.file_->fill_with_zeros(kSize);
+    if (made.status_.ok()) made.status_ = made.file_->sync_data();
+    return made;
+  }
+  void write(std::string_view bytes) {
+    if (offset_ + bytes.size() > kSize) offset_ = 0;
+    if (status_.ok()) status_ = file_->write_at(offset_, bytes);
+    if (status_.ok()) status_ = file_->sync_data();
+    offset_ += bytes.size();
+  }
+  // Whether everything went well.
+  Status remove() {
+    SPILLWAY_TRY(disk_->remove(path_));
+    return std::move(status_);
+  }
+
+ private:
+  static constexpr std::uint64_t kSize = std::uint64_t{64} << 20;
+
+  std::unique_ptr<io::PosixDisk> disk_ = std::make_unique<io::PosixDisk>();
+  std::string path_;
+  std::unique_ptr<io::File> file_;
+  std::uint64_t offset_ = 0;
+  Status status_;
+};
+
+// Times a second that `size` bytes can be written and synced.
 Result<double> sync_rate(const std::string& directory, std::size_t size) {
-  constexpr std::uint64_t kFileSize = std::uint64_t{64} << 20;
-  io::PosixDisk disk;
-  const std::string path = io::join_path(directory, "machine-limits.tmp");
-  if (auto removed = disk.remove(path);
-      !removed.ok() && removed.error().code != ErrorCode::kNotFound)
-    return std::move(removed).error();
-  SPILLWAY_ASSIGN(auto file, disk.open(path, io::OpenMode::kCreate));
-  Status status = file->fill_with_zeros(kFileSize);
-  if (status.ok()) status = file->sync_data();
+  SPILLWAY_ASSIGN(auto file, SyncedFile::make(directory));
   const std::string bytes = random_bytes(size);
-  std::uint64_t offset = 0;
-  const double rate = rate_of([&] {
-    if (status.ok()) status = file->write_at(offset, bytes);
-    if (status.ok()) status = file->sync_data();
-    offset = (offset + size) % kFileSize;
-  });
-  SPILLWAY_TRY(disk.remove(path));
-  SPILLWAY_TRY(std::move(status));
+  const double rate = rate_of([&] { file.write(bytes); });
+  SPILLWAY_TRY(file.remove());
   return rate;
+}
+
+Status measure_arrivals(const std::string& directory, MachineLimits& limits) {
+  constexpr auto kEach = std::chrono::microseconds(100);  // 10,000 a second
+  constexpr auto kTime = seconds(5);
+  constexpr std::size_t kRecord = 160;
+  constexpr std::size_t kSector = 512;
+  constexpr std::size_t kWriteMax = std::size_t{4} << 20;
+  SPILLWAY_ASSIGN(auto file, SyncedFile::make(directory));
+  const std::string bytes = random_bytes(kWriteMax);
+  io::SystemClock clock;
+  metrics::Histogram waits;
+  const MonoTime begin = clock.mono_now();
+  std::int64_t done = 0;
+  for (MonoTime now = begin; now - begin < kTime; now = clock.mono_now()) {
+    const std::int64_t due = (now - begin) / kEach;
+    if (due == done) continue;
+    const std::size_t size = static_cast<std::size_t>(due - done) * kRecord;
+    file.write(std::string_view(bytes).substr(0, (size + kSector - 1) / kSector * kSector));
+    const MonoTime synced = clock.mono_now();
+    for (; done < due; ++done) waits.record(synced - (begin + kEach * done));
+  }
+  limits.arrivals_p50_ms = static_cast<double>(waits.quantile(0.5).count()) / 1e6;
+  limits.arrivals_p99_ms = static_cast<double>(waits.quantile(0.99).count()) / 1e6;
+  return file.remove();
 }
 
 }  // namespace
@@ -118,6 +166,7 @@ Result<MachineLimits> measure_machine(const std::string& directory) {
   SPILLWAY_ASSIGN(limits.syncs_per_s, sync_rate(directory, 4096));
   SPILLWAY_ASSIGN(const double blocks_per_s, sync_rate(directory, kBlock));
   limits.synced_mb_per_s = blocks_per_s * block_size / 1e6;
+  SPILLWAY_TRY(measure_arrivals(directory, limits));
   SPILLWAY_ASSIGN(limits.loopback_requests_per_s, loopback_requests_per_s());
   return limits;
 }
@@ -127,11 +176,11 @@ std::string to_json(const MachineLimits& limits) {
       R"({{"sha256_gb_per_s":{:.3f},"memcpy_gb_per_s":{:.3f},"crc32c_gb_per_s":{:.3f},)"
       R"("base64_decode_gb_per_s":{:.3f},"base64_encode_gb_per_s":{:.3f},"simdjson_gb_per_s":{:.3f},)"
       R"("md5_keys_per_s":{:.0f},"syncs_per_s":{:.0f},"synced_mb_per_s":{:.1f},)"
-      R"("loopback_requests_per_s":{:.0f}}})",
+      R"("loopback_requests_per_s":{:.0f},"arrivals_p50_ms":{:.3f},"arrivals_p99_ms":{:.3f}}})",
       limits.sha256_gb_per_s, limits.memcpy_gb_per_s, limits.crc32c_gb_per_s,
       limits.base64_decode_gb_per_s, limits.base64_encode_gb_per_s, limits.simdjson_gb_per_s,
       limits.md5_keys_per_s, limits.syncs_per_s, limits.synced_mb_per_s,
-      limits.loopback_requests_per_s);
+      limits.loopback_requests_per_s, limits.arrivals_p50_ms, limits.arrivals_p99_ms);
 }
 
 }  // namespace spillway::cli
