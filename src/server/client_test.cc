@@ -1,0 +1,310 @@
+// The Kinesis client on real sockets, over both versions of HTTP. The answers come from a script in
+// place of the operations: a real region can't be made to fail, to be silent or to answer nonsense
+// at the right moment.
+#include <deque>
+
+#include "client/kinesis_client.h"
+#include "io/asio_loop.h"
+#include "io/event_log.h"
+#include "server/http_server.h"
+
+namespace spillway::server {
+namespace {
+
+using client::KinesisClient;
+using client::PutEntry;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+struct Scripted {
+  int status = 200;
+  std::string body;
+  bool silent = false;  // never answered
+};
+
+// Answers request after request from the script, and 500 behind its end.
+class Script final : public RequestHandler {
+ public:
+  std::unique_ptr<BodyReader> on_request(io::EventLoop&, std::string_view, wire::RequestHead head,
+                                         Responder responder) override {
+    const std::string target(head.find("x-amz-target")->substr(sizeof("Kinesis_20131202")));
+    return std::make_unique<Reader>(*this, target, std::move(responder));
+  }
+  wire::Response refuse(Refusal) override { return {.status = 503}; }
+
+  std::deque<Scripted> steps;
+  std::vector<std::string> asked;  // "Operation BODY"
+  std::vector<Responder> unanswered;
+  UniqueFunction<void()> on_silence;
+
+ private:
+  class Reader final : public BodyReader {
+   public:
+    Reader(Script& script, std::string operation, Responder responder)
+        : script_(script), asked_(std::move(operation) + " "), responder_(std::move(responder)) {}
+    void on_body(std::string_view bytes) override { asked_ += bytes; }
+    void on_end() override { script_.answer(std::move(asked_), std::move(responder_)); }
+
+   private:
+    Script& script_;
+    std::string asked_;
+    Responder responder_;
+  };
+
+  void answer(std::string request, Responder responder) {
+    asked.push_back(std::move(request));
+    Scripted step{.status = 500};
+    if (!steps.empty()) {
+      step = std::move(steps.front());
+      steps.pop_front();
+    }
+    if (step.silent) {
+      unanswered.push_back(std::move(responder));
+      if (on_silence) on_silence();
+      return;
+    }
+    wire::Response response;
+    response.status = step.status;
+    response.body.push_back(SharedBytes::copy_of(step.body));
+    responder.respond(std::move(response));
+  }
+};
+
+class ClientTest : public testing::TestWithParam<bool> {
+ protected:
+  ClientTest() : server_(loops_, options(), script_, metrics_, log_) {
+    EXPECT_TRUE(server_.listen().ok());
+  }
+  ~ClientTest() override {
+    client_.reset();
+    script_.unanswered.clear();
+    server_.drain(seconds(1), [this] { loop_.stop(); });
+    loop_.run();
+  }
+  static HttpServerOptions options() {
+    HttpServerOptions options;
+    options.address = "127.0.0.1:0";
+    return options;
+  }
+  void make_client(nanoseconds request_timeout = seconds(30)) {
+    client::ClientOptions options;
+    options.endpoint =
+        client::parse_endpoint(fmt::format("http://127.0.0.1:{}", server_.port())).value();
+    options.credentials = {"any", "any"};
+    options.http2 = GetParam();
+    options.request_timeout = request_timeout;
+    options.attempts_max = 3;
+    options.backoff_first = milliseconds(1);
+    client_.emplace(loop_, options, Random(1));
+  }
+  // Runs the loop until the call has ended.
+  template <typename T>
+  T wait(Task<T> call) {
+    std::optional<T> result;
+    loop_.post([&] {
+      start(std::move(call), UniqueFunction<void(T)>([&](T ended) {
+              result.emplace(std::move(ended));
+              loop_.stop();
+            }));
+    });
+    loop_.run();
+    return *std::move(result);
+  }
+  static Scripted put(std::initializer_list<const char*> numbers) {
+    std::string records;
+    for (const std::string_view number : numbers) {
+      if (!records.empty()) records += ',';
+      records +=
+          number.empty()
+              ? R"({"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"slow"})"
+              : fmt::format(R"({{"SequenceNumber":"{}","ShardId":"s"}})", number);
+    }
+    return {200, fmt::format(R"({{"FailedRecordCount":0,"Records":[{}]}})", records), false};
+  }
+  static std::vector<PutEntry> entries(std::initializer_list<const char*> keys) {
+    std::vector<PutEntry> all;
+    for (const char* key : keys) all.push_back({key, "data", std::nullopt});
+    return all;
+  }
+  // The numbers and errors of a put, in the order of its records.
+  static std::vector<std::string> outcomes_of(const client::PutRecordsResult& result) {
+    std::vector<std::string> all;
+    for (const auto& outcome : result.outcomes) {
+      all.push_back((outcome.ok() ? outcome.sequence_number : outcome.error_code) +
+                    (outcome.unknown ? " unknown" : ""));
+    }
+    return all;
+  }
+
+  io::AsioLoop loop_;
+  io::EventLoop* const loops_[1] = {&loop_};
+  Script script_;
+  metrics::Registry metrics_;
+  io::SilentLog log_;
+  HttpServer server_;
+  std::optional<KinesisClient> client_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Http, ClientTest, testing::Bool(),
+                         [](const auto& about) { return about.param ? "Version2" : "Version1"; });
+
+TEST_P(ClientTest, FailuresOfTheServerAndThrottlesAreTriedAgain) {
+  make_client();
+  script_.steps = {{500, R"({"__type":"InternalFailure"})", false},
+                   {400, R"({"__type":"LimitExceededException","message":"wait"})", false},
+                   {200, R"({"StreamNames":["a"],"HasMoreStreams":false})", false}};
+  EXPECT_THAT(wait(client_->list_streams()).value(), ElementsAre("a"));
+  EXPECT_EQ(script_.asked.size(), 3u);
+}
+
+TEST_P(ClientTest, TheLastErrorIsToldWhenNoTrySucceeds) {
+  make_client();
+  script_.steps = {{503, "busy", false}, {503, "busy", false}, {502, "<html>", false}};
+  const auto answer = wait(client_->list_streams());
+  ASSERT_FALSE(answer.ok());
+  EXPECT_EQ(answer.error().code, ErrorCode::kIo);
+  EXPECT_THAT(answer.error().message, StartsWith("ListStreams: HTTP 502 from http://127.0.0.1:"));
+  EXPECT_THAT(answer.error().message, HasSubstr("<html>"));
+}
+
+TEST_P(ClientTest, WhatCannotSucceedLaterIsToldAtOnce) {
+  const struct {
+    int status;
+    const char* type;
+    ErrorCode code;
+  } kCases[] = {
+      {400, "com.amazonaws.kinesis#ResourceNotFoundException", ErrorCode::kNotFound},
+      {400, "ResourceInUseException", ErrorCode::kExists},
+      {400, "ExpiredIteratorException", ErrorCode::kExpired},
+      {400, "AccessDeniedException", ErrorCode::kDenied},
+      {403, "SomethingNew", ErrorCode::kDenied},
+      {400, "UnknownOperationException", ErrorCode::kUnsupported},
+      {400, "ValidationException", ErrorCode::kInvalid},
+  };
+  make_client();
+  for (const auto& row : kCases) {
+    script_.steps = {{row.status, fmt::format(R"({{"__type":"{}","message":"why"}})", row.type)}};
+    const auto answer = wait(client_->list_streams());
+    ASSERT_FALSE(answer.ok()) << row.type;
+    EXPECT_EQ(answer.error().code, row.code) << row.type;
+    EXPECT_THAT(answer.error().message, HasSubstr(": why")) << row.type;
+  }
+  EXPECT_EQ(script_.asked.size(), std::size(kCases));
+}
+
+TEST_P(ClientTest, AnAnswerThatIsNotTheApisIsTold) {
+  make_client();
+  for (const char* body : {"", "hello", "[]", R"({"StreamNames":7})", R"({"StreamNames":["a")"}) {
+    script_.steps = {{200, body, false}};
+    const auto answer = wait(client_->list_streams());
+    ASSERT_FALSE(answer.ok()) << body;
+    EXPECT_EQ(answer.error().code, ErrorCode::kCorrupt) << body;
+  }
+  script_.steps = {put({"1"})};
+  EXPECT_EQ(wait(client_->put_records("s", entries({"a", "b"}))).error().code, ErrorCode::kCorrupt);
+}
+
+TEST_P(ClientTest, EveryPageOfAListIsAsked) {
+  make_client();
+  script_.steps = {{200, R"({"StreamNames":["a","b"],"HasMoreStreams":true})", false},
+                   {200, R"({"StreamNames":["c"],"HasMoreStreams":false})", false}};
+  EXPECT_THAT(wait(client_->list_streams()).value(), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(script_.asked,
+              ElementsAre("ListStreams {}", R"(ListStreams {"ExclusiveStartStreamName":"b"})"));
+}
+
+TEST_P(ClientTest, FailedRecordsAloneAreSentAgainInTheirOrder) {
+  make_client();
+  script_.steps = {put({"1", "", "2", ""}), put({"3", ""}), put({"4"})};
+  const auto result = wait(client_->put_records("s", entries({"a", "b", "c", "d"}))).value();
+  EXPECT_EQ(result.failed, 0u);
+  EXPECT_THAT(outcomes_of(result), ElementsAre("1", "3", "2", "4"));
+  ASSERT_EQ(script_.asked.size(), 3u);
+  const std::string& second = script_.asked[1];
+  EXPECT_LT(second.find(R"("PartitionKey":"b")"), second.find(R"("PartitionKey":"d")"));
+  EXPECT_EQ(second.find(R"("PartitionKey":"a")"), std::string::npos);
+  EXPECT_EQ(script_.asked[2].find(R"("PartitionKey":"b")"), std::string::npos);
+}
+
+TEST_P(ClientTest, RecordsThatGoOnFailingKeepTheirOwnErrors) {
+  make_client();
+  script_.steps = {put({"1", ""}), put({""}), put({""})};
+  const auto result = wait(client_->put_records("s", entries({"a", "b"}))).value();
+  EXPECT_EQ(result.failed, 1u);
+  EXPECT_THAT(outcomes_of(result), ElementsAre("1", "ProvisionedThroughputExceededException"));
+}
+
+TEST_P(ClientTest, ARecordWhoseTryHadNoAnswerMayBeStored) {
+  make_client(milliseconds(100));
+  script_.steps = {put({"1", "", ""}), {.silent = true}, put({"2", ""})};
+  const auto result = wait(client_->put_records("s", entries({"a", "b", "c"}))).value();
+  EXPECT_EQ(result.failed, 1u);
+  // The third is throttled in the end, but the silent try may have put it.
+  EXPECT_THAT(outcomes_of(result),
+              ElementsAre("1", "2", "ProvisionedThroughputExceededException unknown"));
+}
+
+TEST_P(ClientTest, AnErrorBehindALostAnswerSaysThatRecordsMayBeStored) {
+  make_client(milliseconds(100));
+  script_.steps = {{.silent = true}, {400, R"({"__type":"ValidationException"})", false}};
+  const auto result = wait(client_->put_records("s", entries({"a"})));
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ErrorCode::kIo);
+}
+
+TEST_P(ClientTest, CloseEndsCallsThatWaitForAnAnswer) {
+  make_client();
+  script_.steps = {{.silent = true}};
+  script_.on_silence = [this] { loop_.post([this] { client_->close(); }); };
+  EXPECT_EQ(wait(client_->list_streams()).error().code, ErrorCode::kClosed);
+  EXPECT_EQ(wait(client_->list_streams()).error().code, ErrorCode::kClosed);
+  EXPECT_EQ(script_.asked.size(), 1u);
+}
+
+TEST_P(ClientTest, AnEndpointWithoutAServerIsToldAfterTheTriesForIt) {
+  client::ClientOptions options;
+  options.endpoint = client::parse_endpoint("http://127.0.0.1:1").value();
+  options.credentials = {"any", "any"};
+  options.http2 = GetParam();
+  options.attempts_max_unconnected = 2;
+  options.backoff_first = milliseconds(1);
+  client_.emplace(loop_, options, Random(1));
+  const auto answer = wait(client_->list_streams());
+  ASSERT_FALSE(answer.ok());
+  EXPECT_EQ(answer.error().code, ErrorCode::kIo);
+  EXPECT_THAT(answer.error().message, HasSubstr("127.0.0.1:1"));
+  EXPECT_FALSE(client_->ever_connected());
+}
+
+TEST_P(ClientTest, RecordsComeBackAsTheyWerePut) {
+  make_client();
+  script_.steps = {{200,
+                    R"({"Records":[{"SequenceNumber":"7","PartitionKey":"kä\"","Data":"aGkA",)"
+                    R"("ApproximateArrivalTimestamp":1700000000.123}],"NextShardIterator":"n",)"
+                    R"("MillisBehindLatest":250})",
+                    false},
+                   {200,
+                    R"({"Records":[],"MillisBehindLatest":0,"ChildShards":[{"ShardId":"c",)"
+                    R"("ParentShards":["a","b"],"HashKeyRange":{"StartingHashKey":"0",)"
+                    R"("EndingHashKey":"9"}}]})",
+                    false}};
+  const auto first = wait(client_->get_records("i")).value();
+  ASSERT_EQ(first.records.size(), 1u);
+  EXPECT_EQ(first.records[0].sequence_number, "7");
+  EXPECT_EQ(first.records[0].partition_key, "kä\"");
+  EXPECT_EQ(first.records[0].data, std::string("hi\0", 3));
+  EXPECT_EQ(to_millis(first.records[0].arrival), 1'700'000'000'123);
+  EXPECT_EQ(first.next_iterator, "n");
+  EXPECT_EQ(first.behind, milliseconds(250));
+  const auto second = wait(client_->get_records("n", 5)).value();
+  EXPECT_THAT(second.records, IsEmpty());
+  EXPECT_FALSE(second.next_iterator);
+  ASSERT_EQ(second.children.size(), 1u);
+  EXPECT_THAT(second.children[0].parents, ElementsAre("a", "b"));
+  EXPECT_EQ(script_.asked.back(), R"(GetRecords {"ShardIterator":"n","Limit":5})");
+}
+
+}  // namespace
+}  // namespace spillway::server
