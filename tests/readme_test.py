@@ -1,12 +1,14 @@
-"""Runs the README's shell blocks as they stand, with Debian's awscli, and checks what they print.
+"""Runs the README's shell blocks as they stand, in one shell, and checks what they print.
 
 A block counts if a line `<!-- run by tests/readme_test.py -->` stands above it. Only the paths and the
-ports differ from what a reader pastes.
+ports differ from what a reader pastes; awscli and boto3 are Debian's, the SDK for Node is the one that
+tools/test installs.
 """
 
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,12 +31,13 @@ def run(script, directory):
     listen, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     script = script.replace("build/release/spillway", str(BINARY)).replace("127.0.0.1:4566", listen)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    os.symlink(ROOT / "tests/clients/node/node_modules", os.path.join(directory, "node_modules"))
     environment |= {"SPILLWAY_SERVE_LISTEN": listen, "SPILLWAY_SERVE_ADMIN": admin, "HOME": directory,
-                    "PATH": "/usr/bin:/bin"}  # Debian's awscli, not another one
-    # Aliases are what an interactive shell has; reading line by line from its input is, too.
-    shell = subprocess.Popen(["bash", "-O", "expand_aliases", "-s"], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=directory,
-                             env=environment, start_new_session=True)
+                    # Debian's awscli, not another one.
+                    "PATH": f"/usr/bin:/bin:{os.path.dirname(shutil.which('node'))}"}
+    shell = subprocess.Popen(["bash", "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, cwd=directory, env=environment,
+                             start_new_session=True)
     try:
         out, err = shell.communicate(script + "\nkill %1\nwait %1\necho \"ended with $?\"\n", 120)
     finally:
@@ -47,14 +50,14 @@ def run(script, directory):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="spillway-readme-") as directory:
-        for block in blocks((ROOT / "README.md").read_text("utf-8")):
-            out, err = run(block, directory)
-            try:
-                check(out)
-            except Exception:
-                print(f"{block}\nprinted:\n{out}\nand, as errors:\n{err}", file=sys.stderr)
-                raise
-            print(f"README.md: {len(block.splitlines())} pasted lines work")
+        script = "".join(blocks((ROOT / "README.md").read_text("utf-8")))
+        out, err = run(script, directory)
+        try:
+            check(out)
+        except Exception:
+            print(f"{script}\nprinted:\n{out}\nand, as errors:\n{err}", file=sys.stderr)
+            raise
+        print(f"README.md: {len(script.splitlines())} pasted lines work")
 
 
 def check(out):
@@ -67,6 +70,8 @@ def check(out):
     records = got["Records"]
     assert [(r["Data"], r["PartitionKey"], r["SequenceNumber"]) for r in records] == [
         ("aGVsbG8=", "host-1", put["SequenceNumber"])], records
+    assert "\n[b'hello', b'hello from boto3']\n" in out, "boto3 did not read what was put"
+    assert "\n[ 'hello', 'hello from boto3', 'hello from Node' ]\n" in out, "nor did Node"
 
 
 if __name__ == "__main__":
