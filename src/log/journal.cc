@@ -9,6 +9,11 @@ namespace spillway::log {
 namespace {
 
 constexpr std::string_view kSuffix = ".journal";
+constexpr std::string_view kSpareName = "spare";
+
+std::string spare_path(const JournalOptions& options) {
+  return io::join_path(options.directory, kSpareName);
+}
 
 std::string name_of(std::uint64_t epoch) { return fmt::format("{:016x}{}", epoch, kSuffix); }
 
@@ -167,6 +172,20 @@ Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory
   return content;
 }
 
+Status make_spare(io::Disk& disk, const JournalOptions& options) {
+  const std::string path = spare_path(options);
+  // One of an earlier run: how far it came is not known.
+  if (auto removed = disk.remove(path);
+      !removed.ok() && removed.error().code != ErrorCode::kNotFound)
+    return removed;
+  SPILLWAY_ASSIGN(auto file, disk.open(path, io::OpenMode::kCreate));
+  auto filled = file->fill_with_zeros(options.file_bytes);
+  if (filled.ok()) filled = file->sync_data();
+  // The error of the filling is the one to tell.
+  if (!filled.ok()) static_cast<void>(disk.remove(path).ok());
+  return filled;
+}
+
 Result<std::unique_ptr<Journal>> Journal::start(io::Disk& disk, const JournalOptions& options,
                                                 const JournalContent& content, std::uint64_t after,
                                                 std::uint64_t salt_seed) {
@@ -200,20 +219,29 @@ bool Journal::fits(std::uint64_t body_size) const {
   return offset_ + frame_space(body_size) <= options_.file_bytes;
 }
 
-// An empty file of full size at `path`, from a free one where there is one.
+bool Journal::wants_spare() const {
+  return offset_ > options_.file_bytes / 2 && free_.empty() && !has_spare_ &&
+         in_use_.size() < options_.files_max;
+}
+
+// An empty file of full size at `path`, from a free one or the spare where there is one.
 Result<std::unique_ptr<io::File>> Journal::make_file(const std::string& path,
                                                      std::uint32_t files_max) {
-  if (free_.empty()) {
-    if (in_use_.size() >= files_max) {
-      return Error{ErrorCode::kThrottled,
-                   "the journal is full: segments are not written as fast as records arrive"};
-    }
+  if (free_.empty() && in_use_.size() >= files_max) {
+    return Error{ErrorCode::kThrottled,
+                 "the journal is full: segments are not written as fast as records arrive"};
+  }
+  if (!free_.empty()) {
+    SPILLWAY_TRY(disk_.rename(path_of(free_.front()), path));
+    free_.pop_front();
+  } else if (has_spare_) {
+    SPILLWAY_TRY(disk_.rename(spare_path(options_), path));
+    has_spare_ = false;
+  } else {
     SPILLWAY_ASSIGN(auto file, disk_.open(path, io::OpenMode::kCreate));
     SPILLWAY_TRY(file->fill_with_zeros(options_.file_bytes));
     return file;
   }
-  SPILLWAY_TRY(disk_.rename(path_of(free_.front()), path));
-  free_.pop_front();
   SPILLWAY_ASSIGN(auto file, disk_.open(path, io::OpenMode::kReadWrite));
   SPILLWAY_ASSIGN(const std::uint64_t size, file->size());
   // A file from before a change of file_bytes, or one whose making was cut short.

@@ -2,7 +2,8 @@
 // describes them, in files that are filled one after the other and used again once what they hold
 // is in segments and a snapshot.
 //
-// Not thread-safe: the flusher alone appends. Blocks on the disk.
+// Not thread-safe: the flusher alone appends. Blocks on the disk. Making a file of full size takes
+// long against a sync (64 MiB of zeros), so another thread can make one ahead: make_spare().
 #pragma once
 
 #include <cstdint>
@@ -48,6 +49,10 @@ struct JournalContent {
 Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory,
                                     std::uint64_t after);
 
+// Makes the file that a Journal uses when it has been told of it by add_spare(), and until then
+// must not be called again. From any thread.
+Status make_spare(io::Disk& disk, const JournalOptions& options);
+
 class Journal {
  public:
   // Goes on behind `content`, which was read behind frame `after`, in a new file, of which there
@@ -60,8 +65,12 @@ class Journal {
 
   // Whether a frame with a body of `body_size` bytes goes into the current file.
   bool fits(std::uint64_t body_size) const;
-  // Moves on to an empty file, recycled or new. kThrottled: files_max exist and none is free;
-  // kNoSpace: there is no room for a new one. Both leave the journal as it was.
+  // Whether the current file is half full and next_file() would have to make one.
+  bool wants_spare() const;
+  // make_spare() has succeeded since the last call.
+  void add_spare() { has_spare_ = true; }
+  // Moves on to an empty file: recycled, the spare, or new. kThrottled: files_max exist and none is
+  // free; kNoSpace: there is no room for a new one. Both leave the journal as it was.
   Status next_file();
   // Writes and syncs one frame; it must fit. kNoSpace: nothing was synced, the call may be
   // repeated. After any other error nothing more may be appended, ever.
@@ -87,6 +96,7 @@ class Journal {
   std::uint64_t salt_ = 0;
   std::deque<std::uint64_t> in_use_;  // epochs, the current one last
   std::deque<std::uint64_t> free_;
+  bool has_spare_ = false;
   FrameBuilder builder_;
 };
 

@@ -72,6 +72,41 @@ TEST(Journal, ReadsWhatWasWrittenAcrossFiles) {
   }
 }
 
+TEST(Journal, TakesTheSpareBeforeItMakesAFile) {
+  CrashDisk disk;
+  const JournalOptions options{kDirectory, kFileBytes, 2};
+  const auto journal = Journal::start(disk, options, JournalContent{}, 0, 42).value();
+  EXPECT_FALSE(journal->wants_spare());
+  const std::string half(kFileBytes / 2, 'x');
+  const Entry first = batch_of(1, half);
+  ASSERT_TRUE(journal->append({&first, 1}).ok());
+  EXPECT_TRUE(journal->wants_spare());
+  disk.put("d/spare", "of a run that was cut short");
+  ASSERT_TRUE(make_spare(disk, options).ok());
+  journal->add_spare();
+  EXPECT_FALSE(journal->wants_spare());
+
+  const std::uint64_t changes = disk.changes();
+  ASSERT_TRUE(journal->next_file().ok());
+  EXPECT_EQ(disk.changes() - changes, 4u);  // a name, a header, and their syncs: no zeros
+  const Entry second = batch_of(2, half);
+  ASSERT_TRUE(journal->append({&second, 1}).ok());
+  EXPECT_FALSE(journal->wants_spare());  // as many files as may be
+  EXPECT_EQ(journal->next_file().error().code, ErrorCode::kThrottled);
+  EXPECT_EQ(disk.list(kDirectory)->size(), 2u);
+  EXPECT_EQ(read_journal(disk, kDirectory, 0)->frames.size(), 2u);
+}
+
+TEST(Journal, ASpareThatFindsNoSpaceLeavesNothing) {
+  CrashDisk disk;
+  const JournalOptions options{kDirectory, kFileBytes, 2};
+  for (const std::uint64_t calls : {0, 1, 2}) {
+    disk.fail_after(calls, ErrorCode::kNoSpace);
+    EXPECT_EQ(make_spare(disk, options).error().code, ErrorCode::kNoSpace);
+    EXPECT_FALSE(disk.open("d/spare", io::OpenMode::kRead).ok());
+  }
+}
+
 TEST(Journal, ATornLastFrameIsLeftOutWhereverItWasCut) {
   Written written(6);
   const std::string whole = written.disk.content(written.last_path);

@@ -132,6 +132,10 @@ std::vector<Pending> EmbeddedEngine::take_pending(std::uint64_t& bytes) {
   std::vector<Pending> taken;
   const std::lock_guard lock(mutex_);
   journal_->release_through(released_epoch_);
+  if (spare_ == Spare::kMade) {
+    journal_->add_spare();
+    spare_ = Spare::kNone;
+  }
   while (!pending_.empty() && (taken.empty() || bytes + pending_.front().bytes <= bytes_max)) {
     bytes += pending_.front().bytes;
     taken.push_back(std::move(pending_.front()));
@@ -168,6 +172,7 @@ void EmbeddedEngine::publish(std::vector<Pending>& taken, std::uint64_t frame) {
     }
     for (const auto& entry : pending.entries) table_.publish(entry.batch, frame);
   }
+  if (journal_->wants_spare()) want_spare();
   table_.evict(sealed_through_, options_.tail_bytes);
   tail_bytes_.set(static_cast<std::int64_t>(table_.tail_bytes()));
 }

@@ -27,6 +27,14 @@ struct Pending {
   UniqueFunction<void(const Error*)> finish;
 };
 
+// Of the journal file that the sealer makes ahead. Each state is left by one worker alone, so that
+// the two never use the file at once.
+enum class Spare {
+  kNone,    // the flusher asks for one
+  kWanted,  // the sealer makes it
+  kMade,    // the flusher takes it
+};
+
 // A filled journal file, with what a snapshot at its end holds.
 struct SealJob {
   std::uint64_t epoch = 0;
@@ -81,6 +89,9 @@ class EmbeddedEngine final : public stream::Engine {
 
   io::Step seal();
   Status seal_file(const SealJob& job);
+  log::JournalOptions journal_options() const;
+  void want_spare();
+  void make_spare();
   io::Step tidy();
   bool expiry_is_due();
   void count_segments();
@@ -115,6 +126,8 @@ class EmbeddedEngine final : public stream::Engine {
   std::deque<SealJob> seal_jobs_;
   std::uint64_t sealed_through_ = 0;
   std::uint64_t released_epoch_ = 0;
+  Spare spare_ = Spare::kNone;
+  std::uint64_t spare_asked_epoch_ = 0;  // once for each file: making one may fail for long
   std::deque<UniqueFunction<void()>> reads_;
   MonoTime expired_at_{};
   std::uint64_t expired_version_ = 0;

@@ -74,15 +74,18 @@ Status EmbeddedEngine::replay(const log::JournalContent& content) {
   return {};
 }
 
+log::JournalOptions EmbeddedEngine::journal_options() const {
+  return {directory("journal"), options_.journal_file_bytes, options_.journal_files};
+}
+
 // What was replayed goes into a segment as every filled file does: in the background, unless starts
 // that were cut short have left more files than the journal may have.
 Status EmbeddedEngine::start_journal(const log::JournalContent& content) {
   std::array<unsigned char, 8> salt{};
   seams_.entropy.fill(salt);
-  const log::JournalOptions options{directory("journal"), options_.journal_file_bytes,
-                                    options_.journal_files};
-  SPILLWAY_ASSIGN(journal_, log::Journal::start(seams_.disk, options, content, sealed_through_,
-                                                std::bit_cast<std::uint64_t>(salt)));
+  SPILLWAY_ASSIGN(journal_,
+                  log::Journal::start(seams_.disk, journal_options(), content, sealed_through_,
+                                      std::bit_cast<std::uint64_t>(salt)));
   if (content.frames.empty()) return {};
   SealJob job;
   job.epoch = content.last_epoch;

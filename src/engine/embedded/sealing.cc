@@ -13,11 +13,34 @@ void EmbeddedEngine::wake_flusher() {
   if (!stopping_) flusher_->wake();
 }
 
+void EmbeddedEngine::want_spare() {
+  if (spare_ != Spare::kNone || stopping_) return;
+  if (std::exchange(spare_asked_epoch_, journal_->current_epoch()) == journal_->current_epoch())
+    return;
+  spare_ = Spare::kWanted;
+  sealer_->wake();
+}
+
+void EmbeddedEngine::make_spare() {
+  const auto made = log::make_spare(seams_.disk, journal_options());
+  // The flusher makes one itself then, and tells what is wrong if that is wrong still.
+  if (!made.ok())
+    seams_.log.warning("no journal file made ahead", {{"reason", made.error().message}});
+  const std::lock_guard lock(mutex_);
+  spare_ = made.ok() ? Spare::kMade : Spare::kNone;
+}
+
 io::Step EmbeddedEngine::seal() {
   SealJob job;
+  bool spare_wanted = false;
   {
     const std::lock_guard lock(mutex_);
+    spare_wanted = spare_ == Spare::kWanted;
     if (!seal_jobs_.empty()) job = seal_jobs_.front();
+  }
+  if (spare_wanted) {
+    make_spare();
+    return io::Step::kAgain;
   }
   if (job.epoch == 0) return tidy();
   if (auto sealed = seal_file(job); !sealed.ok()) {
