@@ -1,5 +1,5 @@
 #include "kinesis/handlers.h"
-#include "kinesis/service.h"
+#include "kinesis/tags.h"
 #include "stream/reshard.h"
 #include "wire/kinesis_shapes.h"
 
@@ -32,9 +32,6 @@ stream::StreamInfo describe(const wire::Value& input, WallTime now) {
     stream.max_record_kib = static_cast<std::uint32_t>(size.integer);
   if (const auto& warm = input["WarmThroughputMiBps"]; warm.present && warm.integer > 0)
     stream.warm_throughput_mibps = static_cast<std::uint32_t>(warm.integer);
-  const auto& tags = input["Tags"].children;
-  for (std::size_t i = 0; i + 1 < tags.size(); i += 2)
-    stream.tags[std::string(tags[i].text)] = tags[i + 1].text;
   return stream;
 }
 
@@ -44,6 +41,8 @@ Task<Reply> create_stream(Service& service, Call& call) {
   auto input = read_input(call, wire::kinesis::kCreateStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto stream = describe(input.value, service.now());
+  if (auto refusal = merge_tags(input.value["Tags"], "stream " + stream.name, stream.tags))
+    co_return std::move(*refusal);
   const auto& wanted = input.value["ShardCount"];
   const bool on_demand = stream.mode == stream::StreamMode::kOnDemand;
   if (on_demand && wanted.present) {

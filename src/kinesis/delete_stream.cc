@@ -1,5 +1,5 @@
+#include "kinesis/consumer_name.h"
 #include "kinesis/handlers.h"
-#include "kinesis/service.h"
 #include "wire/kinesis_shapes.h"
 
 namespace spillway::kinesis {
@@ -11,6 +11,7 @@ Task<Reply> delete_stream(Service& service, Call& call) {
   auto named = name_in(service, input.value);
   if (named.refusal) co_return std::move(*named.refusal);
   const std::string name = named.name;
+  const bool enforced = input.value["EnforceConsumerDeletion"].integer != 0;
   std::optional<Reply> refusal;
   auto awaiter = on_loop<Result<stream::CatalogRef>>(call.loop, [&](auto done) {
     service.engine().update_catalog(
@@ -20,6 +21,12 @@ Task<Reply> delete_stream(Service& service, Call& call) {
             refusal = stream_not_found(service, name);
           } else if (stream->status == stream::StreamStatus::kDeleting) {
             refusal = not_active(service, *stream);
+          } else if (!enforced && consumer_count(service, *stream) > 0) {
+            refusal = error_reply(
+                ApiError::kResourceInUse,
+                fmt::format("Stream {} under account {} has registered consumers; deregister them "
+                            "or set EnforceConsumerDeletion.",
+                            name, service.options().account));
           }
           if (refusal) return Error{ErrorCode::kInvalid, ""};
           stream::CatalogChange change;

@@ -1,6 +1,6 @@
 // DescribeStream and DescribeStreamSummary.
+#include "kinesis/consumer_name.h"
 #include "kinesis/handlers.h"
-#include "kinesis/service.h"
 #include "stream/sequence_number.h"
 #include "wire/kinesis_shapes.h"
 
@@ -68,7 +68,8 @@ Task<Reply> describe_stream_summary(Service& service, Call& call) {
   document.open_map().key("StreamDescriptionSummary").open_map();
   write_common_members(document, service, stream);
   document.number("OpenShardCount", static_cast<std::int64_t>(stream.open_shard_count()));
-  document.number("ConsumerCount", 0).number("MaxRecordSizeInKiB", stream.max_record_kib);
+  document.number("ConsumerCount", consumer_count(service, stream));
+  document.number("MaxRecordSizeInKiB", stream.max_record_kib);
   if (stream.warm_throughput_mibps) {
     document.key("WarmThroughput").open_map();
     document.number("TargetMiBps", *stream.warm_throughput_mibps);

@@ -59,25 +59,31 @@ stream::StreamRef Service::existing(const stream::Catalog& catalog, std::string_
   return stream != nullptr && stream->gone_at(now()) ? nullptr : stream;
 }
 
-void Service::settle_later(stream::StreamInfo& stream, stream::StreamStatus status) {
+void Service::settle_later(stream::Lifecycle& changed, stream::StreamStatus status) {
   if (options_.transition == milliseconds(0)) return;
-  stream.status = status;
-  stream.settles_at = now() + options_.transition;
+  changed.status = status;
+  changed.settles_at = now() + options_.transition;
 }
 
 void Service::remove_deleted(UniqueFunction<void(Status)> done) {
-  const auto gone = [this](const stream::Catalog& catalog) {
-    std::vector<std::string> names;
-    for (const auto& [name, stream] : catalog.streams)
-      if (stream->gone_at(now())) names.push_back(name);
-    return names;
+  const auto removal = [now = now()](const stream::Catalog& catalog) {
+    stream::CatalogChange change;
+    for (const auto& [name, stream] : catalog.streams) {
+      const auto gone = [now](const auto& consumer) { return consumer.second.gone_at(now); };
+      if (stream->gone_at(now)) {
+        change.remove.push_back(name);
+      } else if (std::ranges::any_of(stream->consumers, gone)) {
+        change.put.push_back(*stream);
+        std::erase_if(change.put.back().consumers, gone);
+      }
+    }
+    return change;
   };
-  if (gone(*engine_.catalog()).empty()) return done({});
+  const auto change = removal(*engine_.catalog());
+  if (change.remove.empty() && change.put.empty()) return done({});
   engine_.update_catalog(
-      [gone](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
-        stream::CatalogChange change;
-        change.remove = gone(catalog);
-        return change;
+      [removal](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+        return removal(catalog);
       },
       [done = std::move(done)](Result<stream::CatalogRef> changed) mutable {
         done(changed.ok() ? Status() : Status(changed.error()));
@@ -180,7 +186,8 @@ Reply too_many_shards() {
                      fmt::format("A stream has at most {} shards here.", kShardsMax));
 }
 
-Task<Reply> change_stream(Service& service, Call& call, std::string name, StreamEdit edit) {
+Task<Reply> change_stream(Service& service, Call& call, std::string name, StreamEdit edit,
+                          Needs needs) {
   std::optional<Reply> refusal;
   auto awaiter = on_loop<Result<stream::CatalogRef>>(call.loop, [&](auto done) {
     service.engine().update_catalog(
@@ -189,11 +196,12 @@ Task<Reply> change_stream(Service& service, Call& call, std::string name, Stream
           stream::CatalogChange change;
           if (stream == nullptr) {
             refusal = stream_not_found(service, name);
-          } else if (stream->status_at(service.now()) != stream::StreamStatus::kActive) {
+          } else if (needs == Needs::kActive &&
+                     stream->status_at(service.now()) != stream::StreamStatus::kActive) {
             refusal = not_active(service, *stream);
           } else {
             change.put.push_back(*stream);
-            change.put.front().status = stream::StreamStatus::kActive;
+            change.put.front().status = stream->status_at(service.now());
             refusal = edit(catalog, change);
           }
           if (refusal) return Error{ErrorCode::kInvalid, ""};

@@ -37,10 +37,10 @@ class Service {
 
   // The stream of that name, unless its deletion is over; nullptr where there is none.
   stream::StreamRef existing(const stream::Catalog& catalog, std::string_view name);
-  // Gives the stream a status that ends by itself when its time is over.
-  void settle_later(stream::StreamInfo& stream, stream::StreamStatus status);
-  // Removes the streams whose deletion is over; call it now and then. `done` runs on any thread,
-  // possibly before this returns.
+  // Gives a stream or consumer a status that ends by itself when its time is over.
+  void settle_later(stream::Lifecycle& changed, stream::StreamStatus status);
+  // Removes the streams and consumers whose deletion is over; call it now and then. `done` runs on
+  // any thread, possibly before this returns.
   void remove_deleted(UniqueFunction<void(Status)> done);
 
  private:
@@ -93,12 +93,15 @@ Reply stream_not_found(Service& service, std::string_view name);
 Reply not_active(Service& service, const stream::StreamInfo& stream);
 Reply too_many_shards();
 
-// Changes an ACTIVE stream. `edit` gets the newest catalog and a change whose put.front() is a copy
+// In which status a stream must be to be changed; else ResourceInUseException.
+enum class Needs { kActive, kExisting };
+// Changes a stream. `edit` gets the newest catalog and a change whose put.front() is a copy
 // of the stream: it completes the change, or gives the answer of a refusal. Without one the answer
 // is empty, and comes when the change is durable.
 using StreamEdit =
     UniqueFunction<std::optional<Reply>(const stream::Catalog&, stream::CatalogChange&)>;
-Task<Reply> change_stream(Service& service, Call& call, std::string name, StreamEdit edit);
+Task<Reply> change_stream(Service& service, Call& call, std::string name, StreamEdit edit,
+                          Needs needs = Needs::kActive);
 // The same of the stream that the input names.
 Task<Reply> change_stream(Service& service, Call& call, const wire::Value& input, StreamEdit edit);
 

@@ -1,7 +1,9 @@
 // Tags: of streams by AddTagsToStream, RemoveTagsFromStream and ListTagsForStream, and of whatever
 // has an ARN by TagResource, UntagResource and ListTagsForResource.
+#include "kinesis/tags.h"
+
+#include "kinesis/consumer_name.h"
 #include "kinesis/handlers.h"
-#include "kinesis/service.h"
 #include "wire/kinesis_shapes.h"
 
 namespace spillway::kinesis {
@@ -10,51 +12,64 @@ namespace {
 
 constexpr std::size_t kTagsMax = 50;
 
-// The stream of a ResourceARN; or the answer to give instead.
-StreamName resource_in(Service& service, const wire::Value& input) {
+// What has tags; or the answer to give instead.
+struct Resource {
+  std::string stream;
+  std::optional<ConsumerName> consumer;  // of the stream; nullopt: the stream itself
+  std::optional<Reply> refusal;
+};
+
+Resource stream_in(Service& service, const wire::Value& input) {
+  auto named = name_in(service, input);
+  return {std::move(named.name), std::nullopt, std::move(named.refusal)};
+}
+
+Resource resource_in(Service& service, const wire::Value& input) {
   const std::string_view arn = input["ResourceARN"].text;
-  const std::string_view name = arn.substr(arn.rfind('/') + 1);
-  if (arn == service.arn_of(name)) return {std::string(name), std::nullopt};
-  return {"", error_reply(ApiError::kResourceNotFound,
-                          fmt::format("Resource {} not found: this endpoint serves account {} in "
-                                      "{}.",
-                                      arn, service.options().account, service.options().region))};
-}
-
-std::optional<Reply> add(Service& service, const wire::Value& tags, stream::StreamInfo& stream) {
-  for (std::size_t i = 0; i + 1 < tags.children.size(); i += 2) {
-    const std::string key(tags.children[i].text);
-    if (key.starts_with("aws:")) {
-      return error_reply(
-          ApiError::kInvalidArgument,
-          fmt::format("Tag {} is reserved: keys that begin with aws: are AWS's own.", key));
-    }
-    stream.tags[key] = tags.children[i + 1].text;
+  if (auto consumer = parse_consumer_arn(service, arn)) {
+    std::string stream = consumer->stream;
+    return {std::move(stream), std::move(consumer), std::nullopt};
   }
-  if (stream.tags.size() <= kTagsMax) return std::nullopt;
-  return error_reply(
-      ApiError::kInvalidArgument,
-      fmt::format("Failed to add tags to stream {} under account {} because a given stream cannot "
-                  "have more than {} tags associated with it.",
-                  stream.name, service.options().account, kTagsMax));
+  const std::string_view name = arn.substr(arn.rfind('/') + 1);
+  if (arn == service.arn_of(name)) return {std::string(name), std::nullopt, std::nullopt};
+  return {"", std::nullopt,
+          error_reply(ApiError::kResourceNotFound,
+                      fmt::format("Resource {} not found: this endpoint serves account {} in "
+                                  "{}.",
+                                  arn, service.options().account, service.options().region))};
 }
 
-Task<Reply> add_tags(Service& service, Call& call, StreamName named, const wire::Value& tags) {
-  if (named.refusal) co_return std::move(*named.refusal);
-  StreamEdit edit = [&](const stream::Catalog&, stream::CatalogChange& change) {
-    return add(service, tags, change.put.front());
-  };
-  co_return co_await change_stream(service, call, named.name, std::move(edit));
-}
+using Tags = std::map<std::string, std::string>;
 
-Task<Reply> remove_tags(Service& service, Call& call, StreamName named, const wire::Value& keys) {
-  if (named.refusal) co_return std::move(*named.refusal);
+// Changes the tags of what the request names.
+Task<Reply> change_tags(Service& service, Call& call, Resource resource,
+                        UniqueFunction<std::optional<Reply>(std::string_view, Tags&)> edit_tags) {
+  if (resource.refusal) co_return std::move(*resource.refusal);
   StreamEdit edit = [&](const stream::Catalog&,
                         stream::CatalogChange& change) -> std::optional<Reply> {
-    for (const auto& key : keys.children) change.put.front().tags.erase(std::string(key.text));
-    return std::nullopt;
+    auto& stream = change.put.front();
+    if (!resource.consumer) return edit_tags("stream " + stream.name, stream.tags);
+    if (find_consumer(service, stream, *resource.consumer) == nullptr)
+      return consumer_not_found(service, *resource.consumer);
+    const auto& name = resource.consumer->consumer;
+    return edit_tags("consumer " + name, stream.consumers[name].tags);
   };
-  co_return co_await change_stream(service, call, named.name, std::move(edit));
+  co_return co_await change_stream(service, call, resource.stream, std::move(edit));
+}
+
+Task<Reply> add_tags(Service& service, Call& call, Resource resource, const wire::Value& tags) {
+  co_return co_await change_tags(
+      service, call, std::move(resource),
+      [&tags](std::string_view owner, Tags& to) { return merge_tags(tags, owner, to); });
+}
+
+Task<Reply> remove_tags(Service& service, Call& call, Resource resource, const wire::Value& keys) {
+  co_return co_await change_tags(service, call, std::move(resource),
+                                 [&keys](std::string_view, Tags& from) {
+                                   for (const auto& key : keys.children)
+                                     from.erase(std::string(key.text));
+                                   return std::optional<Reply>();
+                                 });
 }
 
 void write_tag(wire::DocumentWriter& to, const std::string& key, const std::string& value) {
@@ -63,10 +78,27 @@ void write_tag(wire::DocumentWriter& to, const std::string& key, const std::stri
 
 }  // namespace
 
+std::optional<Reply> merge_tags(const wire::Value& tags, std::string_view owner, Tags& to) {
+  for (std::size_t i = 0; i + 1 < tags.children.size(); i += 2) {
+    const std::string key(tags.children[i].text);
+    if (key.starts_with("aws:")) {
+      return error_reply(
+          ApiError::kInvalidArgument,
+          fmt::format("Tag {} is reserved: keys that begin with aws: are AWS's own.", key));
+    }
+    to[key] = tags.children[i + 1].text;
+  }
+  if (to.size() <= kTagsMax) return std::nullopt;
+  return error_reply(ApiError::kInvalidArgument,
+                     fmt::format("Failed to add tags to {}: it cannot have more than {} tags "
+                                 "associated with it.",
+                                 owner, kTagsMax));
+}
+
 Task<Reply> add_tags_to_stream(Service& service, Call& call) {
   auto input = read_input(call, wire::kinesis::kAddTagsToStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
-  co_return co_await add_tags(service, call, name_in(service, input.value), input.value["Tags"]);
+  co_return co_await add_tags(service, call, stream_in(service, input.value), input.value["Tags"]);
 }
 
 Task<Reply> tag_resource(Service& service, Call& call) {
@@ -79,7 +111,7 @@ Task<Reply> tag_resource(Service& service, Call& call) {
 Task<Reply> remove_tags_from_stream(Service& service, Call& call) {
   auto input = read_input(call, wire::kinesis::kRemoveTagsFromStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
-  co_return co_await remove_tags(service, call, name_in(service, input.value),
+  co_return co_await remove_tags(service, call, stream_in(service, input.value),
                                  input.value["TagKeys"]);
 }
 
@@ -110,13 +142,19 @@ Task<Reply> list_tags_for_stream(Service& service, Call& call) {
 Task<Reply> list_tags_for_resource(Service& service, Call& call) {
   auto input = read_input(call, wire::kinesis::kListTagsForResourceInput);
   if (input.refusal) co_return std::move(*input.refusal);
-  auto named = resource_in(service, input.value);
-  if (named.refusal) co_return std::move(*named.refusal);
-  const auto stream = service.existing(*service.engine().catalog(), named.name);
-  if (stream == nullptr) co_return stream_not_found(service, named.name);
+  auto resource = resource_in(service, input.value);
+  if (resource.refusal) co_return std::move(*resource.refusal);
+  const auto stream = service.existing(*service.engine().catalog(), resource.stream);
+  if (stream == nullptr) co_return stream_not_found(service, resource.stream);
+  const Tags* tags = &stream->tags;
+  if (resource.consumer) {
+    const auto* consumer = find_consumer(service, *stream, *resource.consumer);
+    if (consumer == nullptr) co_return consumer_not_found(service, *resource.consumer);
+    tags = &consumer->tags;
+  }
   wire::DocumentWriter document(call.format);
   document.open_map().key("Tags").open_list();
-  for (const auto& [key, value] : stream->tags) write_tag(document, key, value);
+  for (const auto& [key, value] : *tags) write_tag(document, key, value);
   document.close_list().close_map();
   co_return reply_with(std::move(document));
 }

@@ -7,12 +7,14 @@ namespace spillway::stream {
 
 namespace {
 
-// Of both stored forms (docs/formats/catalog.md). Version 1 has no settles_at.
-constexpr std::uint8_t kVersion = 2;
+// Of both stored forms (docs/formats/catalog.md). Version 1 has no settles_at, version 2 no
+// consumers.
+constexpr std::uint8_t kVersion = 3;
 constexpr std::uint8_t kShardHasParent = 1;
 constexpr std::uint8_t kShardHasAdjacentParent = 2;
 constexpr std::uint8_t kShardEnded = 4;
 constexpr std::size_t kShardSizeMin = 8 + 4 + 8 + 16 + 16 + 1;
+constexpr std::size_t kConsumerSizeMin = 8 + 4 + 1 + 8 + 8 + 4;
 
 void append_hash_key(std::string& to, Uint128 key) {
   append_le(to, static_cast<std::uint64_t>(key));
@@ -59,6 +61,14 @@ ShardInfo read_shard(ByteReader& from) {
   return shard;
 }
 
+void append_tags(std::string& to, const std::map<std::string, std::string>& tags) {
+  append_le(to, static_cast<std::uint32_t>(tags.size()));
+  for (const auto& [key, value] : tags) {
+    append_prefixed(to, key);
+    append_prefixed(to, value);
+  }
+}
+
 void append_stream(std::string& to, const StreamInfo& stream) {
   append_le(to, stream.id);
   append_prefixed(to, stream.name);
@@ -70,13 +80,18 @@ void append_stream(std::string& to, const StreamInfo& stream) {
   append_le(to, stream.max_record_kib);
   // 0 stands for none: the API's least is 1.
   append_le(to, stream.warm_throughput_mibps.value_or(0));
-  append_le(to, static_cast<std::uint32_t>(stream.tags.size()));
-  for (const auto& [key, value] : stream.tags) {
-    append_prefixed(to, key);
-    append_prefixed(to, value);
-  }
+  append_tags(to, stream.tags);
   append_le(to, static_cast<std::uint32_t>(stream.shards.size()));
   for (const auto& shard : stream.shards) append_shard(to, shard);
+  append_le(to, static_cast<std::uint32_t>(stream.consumers.size()));
+  for (const auto& [name, consumer] : stream.consumers) {
+    append_le(to, consumer.id);
+    append_prefixed(to, name);
+    append_le(to, static_cast<std::uint8_t>(consumer.status));
+    append_le(to, to_millis(consumer.settles_at));
+    append_le(to, to_millis(consumer.created_at));
+    append_tags(to, consumer.tags);
+  }
 }
 
 // A count of things that take at least `size` bytes each: one that the rest can't hold is corrupt,
@@ -90,30 +105,49 @@ std::uint32_t read_count(ByteReader& from, std::size_t size) {
   return count;
 }
 
+// `T` up to `last`; another value is corrupt.
+template <typename T>
+T read_enum(ByteReader& from, T last) {
+  const auto value = from.integer<std::uint8_t>();
+  if (value > static_cast<std::uint8_t>(last)) from.take(from.rest().size() + 1);
+  return static_cast<T>(value);
+}
+
+std::map<std::string, std::string> read_tags(ByteReader& from) {
+  std::map<std::string, std::string> tags;
+  for (auto left = read_count(from, 8); left > 0; --left) {
+    std::string key(from.prefixed());
+    tags[std::move(key)] = from.prefixed();
+  }
+  return tags;
+}
+
 StreamInfo read_stream(ByteReader& from, std::uint8_t version) {
   StreamInfo stream;
   stream.id = from.integer<std::uint64_t>();
   stream.name = from.prefixed();
-  const auto status = from.integer<std::uint8_t>();
-  const auto mode = from.integer<std::uint8_t>();
-  if (status > static_cast<std::uint8_t>(StreamStatus::kDeleting) ||
-      mode > static_cast<std::uint8_t>(StreamMode::kOnDemand))
-    from.take(from.rest().size() + 1);
-  stream.status = static_cast<StreamStatus>(status);
-  stream.mode = static_cast<StreamMode>(mode);
+  stream.status = read_enum(from, StreamStatus::kDeleting);
+  stream.mode = read_enum(from, StreamMode::kOnDemand);
   if (version >= 2) stream.settles_at = from_millis(from.integer<std::int64_t>());
   stream.created_at = from_millis(from.integer<std::int64_t>());
   stream.retention_hours = from.integer<std::uint32_t>();
   stream.max_record_kib = from.integer<std::uint32_t>();
   if (const auto warm = from.integer<std::uint32_t>(); warm > 0)
     stream.warm_throughput_mibps = warm;
-  for (auto left = read_count(from, 8); left > 0; --left) {
-    std::string key(from.prefixed());
-    stream.tags[std::move(key)] = from.prefixed();
-  }
+  stream.tags = read_tags(from);
   const auto shards = read_count(from, kShardSizeMin);
   stream.shards.reserve(shards);
   for (std::uint32_t i = 0; i < shards; ++i) stream.shards.push_back(read_shard(from));
+  for (auto left = version >= 3 ? read_count(from, kConsumerSizeMin) : 0; left > 0; --left) {
+    ConsumerInfo consumer;
+    consumer.id = from.integer<std::uint64_t>();
+    std::string name(from.prefixed());
+    consumer.status = read_enum(from, StreamStatus::kDeleting);
+    consumer.settles_at = from_millis(from.integer<std::int64_t>());
+    consumer.created_at = from_millis(from.integer<std::int64_t>());
+    consumer.tags = read_tags(from);
+    stream.consumers[std::move(name)] = std::move(consumer);
+  }
   return stream;
 }
 
@@ -131,7 +165,7 @@ Result<std::uint8_t> read_version(ByteReader& from, std::string_view what) {
 
 }  // namespace
 
-StreamStatus StreamInfo::status_at(WallTime now) const {
+StreamStatus Lifecycle::status_at(WallTime now) const {
   const bool settles = status == StreamStatus::kCreating || status == StreamStatus::kUpdating;
   return settles && settles_at <= now ? StreamStatus::kActive : status;
 }

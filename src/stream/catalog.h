@@ -43,11 +43,30 @@ struct ShardInfo {
 enum class StreamStatus : std::uint8_t { kCreating = 0, kActive = 1, kUpdating = 2, kDeleting = 3 };
 enum class StreamMode : std::uint8_t { kProvisioned = 0, kOnDemand = 1 };
 
-struct StreamInfo {
+// Of streams and consumers: what was last done to them takes a while, and ends by itself.
+struct Lifecycle {
+  StreamStatus status = StreamStatus::kActive;  // as stored; status_at() tells what it is
+  WallTime settles_at{};  // when CREATING or UPDATING ends, or when what is DELETING is gone
+
+  StreamStatus status_at(WallTime now) const;
+  // It was deleted, and the time that this takes has passed: it waits to be removed.
+  bool gone_at(WallTime now) const {
+    return status == StreamStatus::kDeleting && settles_at <= now;
+  }
+  friend bool operator==(const Lifecycle&, const Lifecycle&) = default;
+};
+
+// A registered reader of a stream's shards by SubscribeToShard.
+struct ConsumerInfo : Lifecycle {
+  std::uint64_t id = 0;  // from the same numbers as those of streams
+  WallTime created_at{};
+  std::map<std::string, std::string> tags;
+  friend bool operator==(const ConsumerInfo&, const ConsumerInfo&) = default;
+};
+
+struct StreamInfo : Lifecycle {
   std::uint64_t id = 0;  // never used twice in a data directory
   std::string name;
-  StreamStatus status = StreamStatus::kActive;  // as stored; status_at() tells what it is
-  WallTime settles_at{};  // when CREATING or UPDATING ends, or when a stream DELETING is gone
   StreamMode mode = StreamMode::kProvisioned;
   WallTime created_at{};
   std::uint32_t retention_hours = 24;
@@ -55,13 +74,8 @@ struct StreamInfo {
   std::optional<std::uint32_t> warm_throughput_mibps;
   std::map<std::string, std::string> tags;
   std::vector<ShardInfo> shards;  // by index, ascending; closed ones until their data has expired
+  std::map<std::string, ConsumerInfo, std::less<>> consumers;  // by name
 
-  // CREATING and UPDATING end by themselves.
-  StreamStatus status_at(WallTime now) const;
-  // It was deleted, and the time that this takes has passed: it waits to be removed.
-  bool gone_at(WallTime now) const {
-    return status == StreamStatus::kDeleting && settles_at <= now;
-  }
   const ShardInfo* find_shard(std::uint32_t index) const;
   // The open shard whose range holds `key`; every key has one unless the stream is CREATING.
   const ShardInfo* open_shard_for(Uint128 key) const;

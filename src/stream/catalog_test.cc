@@ -34,21 +34,33 @@ StreamInfo random_stream(Random& random, std::string name) {
     stream.warm_throughput_mibps = 1 + static_cast<std::uint32_t>(random.below(9));
   for (auto tags = random.below(5); tags > 0; --tags)
     stream.tags[fmt::format("key{}", tags)] = std::string(random.below(9), 'v');
+  for (auto consumers = random.below(4); consumers > 0; --consumers) {
+    auto& consumer = stream.consumers[fmt::format("consumer{}", consumers)];
+    consumer.id = random.next();
+    consumer.status = static_cast<StreamStatus>(random.below(4));
+    consumer.settles_at = from_millis(random.between(0, 2'000'000'000'000));
+    consumer.created_at = from_millis(random.between(0, 2'000'000'000'000));
+    if (random.one_in(2)) consumer.tags["key"] = "value";
+  }
   const auto shards = static_cast<std::uint32_t>(random.below(20));
   for (std::uint32_t i = 0; i < shards; ++i) stream.shards.push_back(random_shard(random, i * 2));
   return stream;
 }
 
 // Written by hand from docs/formats/catalog.md: what older builds stored must stay readable.
-TEST(Catalog, ReadsVersion1) {
+class OldCatalog : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Version, OldCatalog, testing::Values(1, 2));
+
+TEST_P(OldCatalog, IsRead) {
   std::string bytes;
-  bytes.push_back(1);                  // version
-  append_le(bytes, std::uint64_t{2});  // ids taken
-  append_le(bytes, std::uint32_t{1});  // one stream
-  append_le(bytes, std::uint64_t{7});  // its id
-  append_prefixed(bytes, "old");       // name
-  bytes.push_back(1);                  // active
-  bytes.push_back(0);                  // provisioned
+  bytes.push_back(static_cast<char>(GetParam()));
+  append_le(bytes, std::uint64_t{2});                      // ids taken
+  append_le(bytes, std::uint32_t{1});                      // one stream
+  append_le(bytes, std::uint64_t{7});                      // its id
+  append_prefixed(bytes, "old");                           // name
+  bytes.push_back(1);                                      // active
+  bytes.push_back(0);                                      // provisioned
+  if (GetParam() == 2) append_le(bytes, std::int64_t{1});  // when its status ended
   append_le(bytes, std::int64_t{1'600'000'000'000});
   append_le(bytes, std::uint32_t{48});                             // hours
   append_le(bytes, std::uint32_t{1024});                           // KiB
@@ -124,7 +136,7 @@ TEST(Catalog, CutOrChangedAnywhereItIsRefusedOrStillWellFormed) {
 
 TEST(Catalog, NewerVersionsAreRefusedWithTheReason) {
   std::string bytes = encode(Catalog{});
-  bytes[0] = 3;
+  bytes[0] = 4;
   const auto decoded = decode_catalog(bytes);
   ASSERT_FALSE(decoded.ok());
   EXPECT_EQ(decoded.error().code, ErrorCode::kUnsupported);
