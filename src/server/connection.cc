@@ -33,6 +33,7 @@ Connection::Connection(LoopState& loop, std::unique_ptr<io::ByteStream> stream)
       last_input_(loop.loop.mono_now()) {}
 
 Connection::~Connection() {
+  stop_open_answers();
   for (auto& request : requests_) release_body(request);
   if (large_buffer_) loop_.buffers.give_back(std::move(large_buffer_));
 }
@@ -176,27 +177,38 @@ void Connection::on_end(RequestId id) {
   const auto request = find(id);
   const auto reader = std::move(request->reader);
   request->ended = true;
-  if (request->answered) {
-    requests_.erase(request);
-  } else if (reader) {
-    reader->on_end();
-  }
+  if (!request->answered && reader) return reader->on_end();
+  erase_if_done(request);
 }
 
 void Connection::on_abort(RequestId id) {
   const auto request = find(id);
   if (request == requests_.end()) return;  // answered, and gone
   const auto reader = std::move(request->reader);
+  if (request->open) {
+    request->open->wanted = false;
+    tell(request->open);
+  }
   release_body(*request);
   requests_.erase(request);
 }
 
 void Connection::respond(RequestId id, wire::Response response) {
+  begin_response(id, std::move(response), nullptr);
+}
+
+void Connection::begin_response(RequestId id, wire::Response response,
+                                std::shared_ptr<OpenBody> body) {
   const auto request = find(id);
-  if (closed_ || request == requests_.end() || request->answered) return;
+  if (closed_ || request == requests_.end() || request->answered) {
+    if (body) body->wanted = false;
+    return;
+  }
+  if (body && loop_.draining) body->wanted = false;
   request->answered = true;
+  request->open = std::move(body);
   release_body(*request);
-  if (request->ended) requests_.erase(request);
+  erase_if_done(request);
   if (!feeding_) date_ = loop_.date();
   last_input_ = loop_.loop.mono_now();
   session_->respond(id, std::move(response));
@@ -205,6 +217,39 @@ void Connection::respond(RequestId id, wire::Response response) {
   if (session_->active_requests() > 0) return pump_soon();
   const auto self = shared_from_this();
   pump();
+}
+
+void Connection::continue_body(RequestId id, SharedBytes bytes, bool last) {
+  const auto request = find(id);
+  if (closed_ || request == requests_.end() || !request->open) return;
+  if (last) {
+    request->open = nullptr;
+    erase_if_done(request);
+  }
+  session_->continue_body(id, std::move(bytes), last);
+  if (!feeding_) pump_soon();
+}
+
+std::size_t Connection::unsent_body(RequestId id) {
+  return closed_ ? 0 : session_->unsent_body(id);
+}
+
+void Connection::erase_if_done(std::vector<Request>::iterator request) {
+  if (request->ended && request->answered && !request->open) requests_.erase(request);
+}
+
+void Connection::tell(const std::shared_ptr<OpenBody>& body) {
+  loop_.loop.post([body] {
+    if (body->changed) body->changed();
+  });
+}
+
+void Connection::stop_open_answers() {
+  for (const auto& request : requests_) {
+    if (!request.open) continue;
+    request.open->wanted = false;
+    tell(request.open);
+  }
 }
 
 std::vector<Connection::Request>::iterator Connection::find(RequestId id) {
@@ -269,6 +314,11 @@ void Connection::write(std::span<const std::string_view> parts) {
     last_input_ = loop_.loop.mono_now();
     session_->sent(size);
     pump();
+    for (const auto& request : requests_) {
+      if (!request.open || session_->unsent_body(request.id) >= request.open->tell_below) continue;
+      request.open->tell_below = 0;
+      tell(request.open);
+    }
   });
 }
 
@@ -297,6 +347,7 @@ void Connection::linger() {
 
 void Connection::close() {
   if (std::exchange(closed_, true)) return;
+  stop_open_answers();
   stream_ = nullptr;
   loop_.remove(*this);
 }
@@ -307,6 +358,7 @@ void Connection::drain() {
     if (!lingering_) close();
     return;
   }
+  stop_open_answers();
   session_->drain();
   pump();
 }

@@ -64,6 +64,13 @@ class BufferPool {
   std::size_t lent_ = 0;
 };
 
+// What an open answer's connection and its BodyWriter share.
+struct OpenBody {
+  UniqueFunction<void()> changed;  // the writer's; nullptr: nobody listens
+  bool wanted = true;
+  std::size_t tell_below = 0;  // unsent bytes; 0: nobody waits for room
+};
+
 // Of one loop, and touched by its thread only.
 struct LoopState : std::enable_shared_from_this<LoopState> {
   LoopState(io::EventLoop& its_loop, std::shared_ptr<ServerShared> its_server);
@@ -104,6 +111,10 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   // Instead of start(): says that there are too many connections.
   void turn_away();
   void respond(wire::RequestId id, wire::Response response);
+  // An answer that goes on with continue_body(). Both are dropped where nobody waits for them.
+  void begin_response(wire::RequestId id, wire::Response response, std::shared_ptr<OpenBody> body);
+  void continue_body(wire::RequestId id, SharedBytes bytes, bool last);
+  std::size_t unsent_body(wire::RequestId id);
   void check_deadlines(MonoTime now);
   // Answers what is under way, then closes.
   void drain();
@@ -118,6 +129,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
     std::size_t body_bytes = 0;  // counted in ServerShared::body_memory
     bool ended = false;
     bool answered = false;
+    std::shared_ptr<OpenBody> open = nullptr;  // while the answer goes on
   };
 
   void on_head(wire::RequestId id, wire::RequestHead head) override;
@@ -143,6 +155,11 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   void time_out();
 
   std::vector<Request>::iterator find(wire::RequestId id);
+  // The request is done with when it has ended and its answer is whole.
+  void erase_if_done(std::vector<Request>::iterator request);
+  // Whoever writes the open answer learns, from the loop, that it isn't wanted or has room.
+  void tell(const std::shared_ptr<OpenBody>& body);
+  void stop_open_answers();
   void release_body(Request& request);
 
   LoopState& loop_;

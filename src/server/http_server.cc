@@ -38,6 +38,50 @@ void Responder::respond(wire::Response response) {
   loop->finish_drain_if_done();
 }
 
+std::unique_ptr<BodyWriter> Responder::begin(wire::Response response) {
+  SPILLWAY_ASSERT(loop_ != nullptr);
+  response.open = true;
+  auto body = std::make_shared<OpenBody>();
+  auto writer = std::make_unique<BodyWriter>(loop_, connection_, id_, body);  // counted before us
+  const auto loop = std::move(loop_);
+  if (const auto connection = connection_.lock()) {
+    connection->begin_response(id_, std::move(response), std::move(body));
+  } else {
+    body->wanted = false;
+  }
+  --loop->responders;
+  return writer;
+}
+
+BodyWriter::BodyWriter(std::shared_ptr<LoopState> loop, std::weak_ptr<Connection> connection,
+                       wire::RequestId id, std::shared_ptr<OpenBody> body)
+    : loop_(std::move(loop)), connection_(std::move(connection)), id_(id), body_(std::move(body)) {
+  ++loop_->responders;
+}
+
+BodyWriter::~BodyWriter() {
+  body_->changed = nullptr;
+  if (const auto connection = connection_.lock()) connection->continue_body(id_, {}, true);
+  --loop_->responders;
+  loop_->finish_drain_if_done();
+}
+
+void BodyWriter::write(SharedBytes bytes) {
+  if (const auto connection = connection_.lock())
+    connection->continue_body(id_, std::move(bytes), false);
+}
+
+bool BodyWriter::wanted() const { return body_->wanted && !connection_.expired(); }
+
+std::size_t BodyWriter::unsent() const {
+  const auto connection = connection_.lock();
+  return connection ? connection->unsent_body(id_) : 0;
+}
+
+void BodyWriter::tell_below(std::size_t unsent) { body_->tell_below = unsent; }
+
+void BodyWriter::on_change(UniqueFunction<void()> changed) { body_->changed = std::move(changed); }
+
 ServerShared::ServerShared(HttpServerOptions its_options, RequestHandler& its_handler,
                            metrics::Registry& registry, io::EventLog& its_log)
     : options(std::move(its_options)),

@@ -27,7 +27,36 @@ namespace spillway::server {
 
 class Connection;
 struct LoopState;
+struct OpenBody;
 struct ServerShared;
+
+// The rest of an answer that Responder::begin() began. Destroyed: the answer ends here. On the
+// connection's loop only.
+class BodyWriter {
+ public:
+  BodyWriter(std::shared_ptr<LoopState> loop, std::weak_ptr<Connection> connection,
+             wire::RequestId id, std::shared_ptr<OpenBody> body);
+  ~BodyWriter();
+  BodyWriter(const BodyWriter&) = delete;
+  BodyWriter& operator=(const BodyWriter&) = delete;
+
+  // Dropped where nobody takes it any more.
+  void write(SharedBytes bytes);
+  // False once the client is gone, or the server drains: the answer should come to its end.
+  bool wanted() const;
+  // Bytes that wait for the client to take what went before.
+  std::size_t unsent() const;
+  // Calls the function of on_change() when unsent() has fallen below that.
+  void tell_below(std::size_t unsent);
+  // What to call, from the loop, when wanted() has turned false, and at tell_below().
+  void on_change(UniqueFunction<void()> changed);
+
+ private:
+  const std::shared_ptr<LoopState> loop_;
+  const std::weak_ptr<Connection> connection_;
+  const wire::RequestId id_;
+  const std::shared_ptr<OpenBody> body_;
+};
 
 // Answers one request, once. One that is destroyed unused answers 500. An answer to a connection
 // that is gone, or to a request that the client gave up, is dropped. The server's drain waits until
@@ -41,6 +70,8 @@ class Responder {
   ~Responder();
 
   void respond(wire::Response response);
+  // The same with a body that goes on.
+  std::unique_ptr<BodyWriter> begin(wire::Response response);
 
  private:
   std::shared_ptr<LoopState> loop_;  // nullptr once answered or moved from

@@ -39,6 +39,9 @@ struct Response {
   std::vector<SharedBytes> body;
   // Close the connection (HTTP/2: GOAWAY) once it is sent.
   bool close = false;
+  // The body goes on with ServerSession::continue_body(): no Content-Length, which HTTP/1.1 makes
+  // up for with chunks, and HTTP/1.0 by closing the connection.
+  bool open = false;
 };
 
 // Names a request on its connection: the HTTP/2 stream id, or a running number over HTTP/1.1.
@@ -46,9 +49,9 @@ using RequestId = std::uint64_t;
 
 // What a session tells its owner, from within receive(), time_out() or pending_output(). For each
 // request: on_head, any number of on_body, on_end; or on_abort at any time after on_head, after
-// which nothing more comes for it and no response is wanted. The owner must not call the session
-// from inside these, except respond(), which may come before on_end: what is still to come of the
-// body is then told all the same.
+// which nothing more comes for it and no response, nor more of an open one, is wanted. The owner
+// must not call the session from inside these, except respond() and continue_body(). An answer may
+// come before on_end: what is still to come of the request's body is then told all the same.
 class RequestSink {
  public:
   virtual ~RequestSink() = default;
@@ -97,6 +100,11 @@ class ServerSession {
   // The answer to a request that was not aborted; once each. HTTP/1.1 sends answers in request
   // order, whatever the order of these calls.
   virtual void respond(RequestId id, Response response) = 0;
+  // More of the body of an answer that was given as open, and was not aborted; `last`: all of it.
+  virtual void continue_body(RequestId id, SharedBytes bytes, bool last) = 0;
+  // Bytes of an open answer that wait for the client to take what went before. Over HTTP/1.1 these
+  // are all that wait on the connection.
+  virtual std::size_t unsent_body(RequestId id) const = 0;
   // Up to 64 views of what to send next; empty if there is nothing. They stay valid, whatever else
   // is called, until sent(), which drops that many bytes from the front.
   virtual std::vector<std::string_view> pending_output() = 0;

@@ -211,6 +211,22 @@ class Http1Session final : public ServerSession {
     write_answers();
   }
 
+  void continue_body(RequestId id, SharedBytes bytes, bool last) override {
+    Pending* pending = find(id);
+    SPILLWAY_ASSERT(pending != nullptr && pending->response && pending->response->open);
+    if (!bytes.empty()) pending->response->body.push_back(std::move(bytes));
+    if (last) pending->response->open = false;
+    write_answers();
+  }
+
+  std::size_t unsent_body(RequestId id) const override {
+    const auto found = std::ranges::find(pending_, id, &Pending::id);
+    if (found == pending_.end() || !found->response) return 0;
+    std::size_t size = found->begun ? output_.size() : 0;
+    for (const auto& part : found->response->body) size += part.size();
+    return size;
+  }
+
   std::vector<std::string_view> pending_output() override { return output_.views(); }
   void sent(std::size_t bytes) override { output_.sent(bytes); }
 
@@ -237,6 +253,8 @@ class Http1Session final : public ServerSession {
     bool head_only;        // HEAD: the answer has no body
     bool continue_wanted;  // the client waits for 100 Continue
     std::optional<Response> response;
+    bool begun = false;  // the head of an open answer is queued
+    bool chunked = false;
   };
 
   bool in_message() const { return parser_.has_value(); }
@@ -372,25 +390,33 @@ class Http1Session final : public ServerSession {
         }
         break;
       }
-      ++written;
       // Of several that are under way when the connection is to close, the last one says so.
-      const bool last = written == pending_.size() && (last_message_ || !pending.keep_alive);
-      write(pending, last);
+      const bool last = written + 1 == pending_.size() && (last_message_ || !pending.keep_alive);
+      if (!std::exchange(pending.begun, true)) write_head(pending, last);
+      write_body(pending);
+      if (pending.response->open) break;
+      ++written;
     }
     pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(written));
   }
 
-  void write(const Pending& pending, bool last) {
+  void write_head(Pending& pending, bool last) {
     const Response& response = *pending.response;
     std::size_t size = 0;
     for (const auto& part : response.body) size += part.size();
+    pending.chunked = response.open && !pending.http10;
+    if (response.open && pending.http10) last = last_message_ = true;
     text_.clear();
     const auto out = std::back_inserter(text_);
     fmt::format_to(out, "HTTP/1.1 {} {}\r\n", response.status, reason_phrase(response.status));
     if (!date_.empty()) fmt::format_to(out, "Date: {}\r\n", date_);
     for (const auto& header : response.headers)
       fmt::format_to(out, "{}: {}\r\n", header.name, header.value);
-    if (has_body(response.status)) fmt::format_to(out, "Content-Length: {}\r\n", size);
+    if (pending.chunked) {
+      text_ += "Transfer-Encoding: chunked\r\n";
+    } else if (has_body(response.status) && !response.open) {
+      fmt::format_to(out, "Content-Length: {}\r\n", size);
+    }
     if (last) {
       text_ += "Connection: close\r\n";
       closed_ = true;
@@ -400,8 +426,19 @@ class Http1Session final : public ServerSession {
     text_ += "\r\n";
     output_.append(text_);
     if (text_.capacity() > kKeptCapacity) std::string().swap(text_);
-    if (pending.head_only || !has_body(response.status)) return;
-    for (const auto& part : response.body) output_.append(part);
+  }
+
+  // What there is of it.
+  void write_body(Pending& pending) {
+    Response& response = *pending.response;
+    const bool wanted = !pending.head_only && has_body(response.status);
+    for (const auto& part : std::exchange(response.body, {})) {
+      if (!wanted || part.empty()) continue;
+      if (pending.chunked) output_.append(fmt::format("{:x}\r\n", part.size()));
+      output_.append(part);
+      if (pending.chunked) output_.append("\r\n");
+    }
+    if (wanted && pending.chunked && !response.open) output_.append("0\r\n\r\n");
   }
 
   RequestSink& sink_;

@@ -6,8 +6,10 @@ namespace {
 
 using Answers = SessionRecorder::Answers;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -253,6 +255,51 @@ TEST(Http1, AnAnswerMayComeBeforeTheBodyEnds) {
   recorder.feed("cdGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_THAT(recorder.requests, ElementsAre("POST / abcd", "GET /next "));
   EXPECT_THAT(statuses_of(recorder.output), ElementsAre(200, 200));
+}
+
+TEST(Http1, AnOpenAnswerGoesOnInChunks) {
+  SessionRecorder recorder(make_http1_session, {}, Answers::kByHand);
+  recorder.feed("GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+  recorder.answer(2, "second");
+  recorder.begin_answer(1, "");
+  EXPECT_THAT(recorder.output, HasSubstr("Transfer-Encoding: chunked\r\n"));
+  EXPECT_THAT(recorder.output, Not(HasSubstr("Content-Length")));
+  EXPECT_THAT(recorder.output, EndsWith("\r\n\r\n")) << "an empty chunk would end the body";
+  recorder.output.clear();
+  recorder.go_on(1, "0123456789abcdef");
+  EXPECT_EQ(recorder.output, "10\r\n0123456789abcdef\r\n");
+  EXPECT_EQ(recorder.session->active_requests(), 2u);
+  recorder.go_on(1, "x", true);
+  EXPECT_THAT(recorder.output, HasSubstr("1\r\nx\r\n0\r\n\r\nHTTP/1.1 200 OK"));
+  EXPECT_THAT(recorder.output, EndsWith("second"));
+  EXPECT_EQ(recorder.session->active_requests(), 0u);
+  EXPECT_TRUE(recorder.session->wants_input());
+}
+
+TEST(Http1, AnOpenAnswerOfVersion10EndsWithTheConnection) {
+  SessionRecorder recorder(make_http1_session, {}, Answers::kByHand);
+  recorder.feed("GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  recorder.begin_answer(1, "first ");
+  recorder.go_on(1, "second");
+  EXPECT_THAT(recorder.output, EndsWith("\r\n\r\nfirst second"));
+  EXPECT_THAT(recorder.output, Not(HasSubstr("chunked")));
+  EXPECT_THAT(recorder.output, HasSubstr("Connection: close"));
+  EXPECT_FALSE(recorder.session->finished());
+  recorder.go_on(1, "", true);
+  EXPECT_TRUE(recorder.session->finished());
+}
+
+TEST(Http1, TellsHowMuchOfAnOpenAnswerWaits) {
+  SessionRecorder recorder(make_http1_session, {}, Answers::kByHand);
+  recorder.feed("GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+  recorder.begin_answer(2, "behind");
+  EXPECT_EQ(recorder.session->unsent_body(2), 6u);
+  recorder.begin_answer(1, "");
+  EXPECT_EQ(recorder.session->unsent_body(1), 0u);
+  recorder.session->continue_body(1, SharedBytes::copy_of(std::string(5000, 'x')), false);
+  EXPECT_GE(recorder.session->unsent_body(1), 5000u);
+  recorder.take_output();
+  EXPECT_EQ(recorder.session->unsent_body(1), 0u);
 }
 
 TEST(Http1, AnswersToHeadHaveNoBody) {

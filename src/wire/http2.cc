@@ -50,6 +50,8 @@ struct Stream {
   std::size_t part = 0;
   std::size_t offset = 0;
   std::size_t unsent = 0;
+  bool continues = false;  // more of it is to come
+  bool deferred = false;   // nghttp2 waits for that
 
   bool open() const { return told && !answered && !aborted; }
 };
@@ -140,6 +142,26 @@ class Http2Session final : public ServerSession {
     ++answered_streams_;
     --active_;
     answer(found->first, found->second, std::move(response));
+  }
+
+  void continue_body(RequestId id, SharedBytes bytes, bool last) override {
+    const auto found = streams_.find(static_cast<std::int32_t>(id));
+    SPILLWAY_ASSERT(found != streams_.end() && found->second.continues);
+    Stream& stream = found->second;
+    if (last) stream.continues = false;
+    if (!stream.head_only && !bytes.empty()) {
+      stream.unsent += bytes.size();
+      unsent_answers_ += bytes.size();
+      stream.body.push_back(std::move(bytes));
+    }
+    // Fails only for a stream that is closing.
+    if (std::exchange(stream.deferred, false))
+      nghttp2_session_resume_data(session_, static_cast<std::int32_t>(id));
+  }
+
+  std::size_t unsent_body(RequestId id) const override {
+    const auto found = streams_.find(static_cast<std::int32_t>(id));
+    return found == streams_.end() ? 0 : found->second.unsent;
   }
 
   std::vector<std::string_view> pending_output() override {
@@ -310,7 +332,7 @@ class Http2Session final : public ServerSession {
     stream.aborted = true;
     if (!stream.ended) --open_bodies_;
     if (open) --active_;
-    if (open || !stream.ended) sink_.on_abort(static_cast<RequestId>(id));
+    if (open || !stream.ended || stream.continues) sink_.on_abort(static_cast<RequestId>(id));
   }
 
   void on_frame_sent(const nghttp2_frame& frame) {
@@ -353,7 +375,8 @@ class Http2Session final : public ServerSession {
     add(":status", status);
     if (!date_.empty()) add("date", date_);
     for (const auto& header : response.headers) add(header.name, header.value);
-    if (!bodiless) add("content-length", length);
+    stream.continues = response.open && !bodiless;
+    if (!bodiless && !stream.continues) add("content-length", length);
     if (bodiless || stream.head_only) stream.unsent = 0;
     unsent_answers_ += stream.unsent;
     stream.body = std::move(response.body);
@@ -361,15 +384,19 @@ class Http2Session final : public ServerSession {
     provider.read_callback = [](nghttp2_session*, std::int32_t stream_id, std::uint8_t*,
                                 std::size_t room, std::uint32_t* flags, nghttp2_data_source*,
                                 void* user) -> ssize_t {
-      const Stream* sending = self(user).find(stream_id);
+      Stream* sending = self(user).find(stream_id);
       if (sending == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+      if (sending->unsent == 0 && sending->continues) {
+        sending->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+      }
       *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-      if (sending->unsent <= room) *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (sending->unsent <= room && !sending->continues) *flags |= NGHTTP2_DATA_FLAG_EOF;
       return static_cast<ssize_t>(std::min(sending->unsent, room));
     };
     // Fails only for a stream that is closing: its on_stream_close is on the way.
     nghttp2_submit_response(session_, id, fields.data(), fields.size(),
-                            stream.unsent == 0 ? nullptr : &provider);
+                            stream.unsent == 0 && !stream.continues ? nullptr : &provider);
     if (response.close) drain();
   }
 
@@ -393,6 +420,10 @@ class Http2Session final : public ServerSession {
         ++stream->part;
         stream->offset = 0;
       }
+    }
+    if (stream->part == stream->body.size()) {
+      stream->body.clear();
+      stream->part = 0;
     }
     return 0;
   }

@@ -527,6 +527,48 @@ TEST(Http2, ARequestThatTheClientResetsIsAborted) {
   EXPECT_EQ(recorder.session->receiving(), Receiving::kNothing);
 }
 
+TEST(Http2, AnOpenAnswerGoesOnAsFarAsTheWindowReaches) {
+  SessionRecorder recorder(make_http2_session, {}, Answers::kByHand);
+  recorder.feed(begin() + request(1, "GET", "/feed") + request(3, "GET", "/other"));
+  recorder.begin_answer(1, "");
+  recorder.go_on(1, "one ");
+  recorder.answer(3, "other");
+  recorder.go_on(1, "two ");
+  auto heard = heard_in(recorder.output);
+  EXPECT_EQ(heard.answers[1].body, "one two ");
+  EXPECT_FALSE(heard.answers[1].ended);
+  EXPECT_TRUE(heard.answers[3].ended);
+  recorder.go_on(1, std::string(100'000, 'x'));
+  const std::size_t held = 100'000 + 13 - kDefaultWindow;  // 13 bytes went before
+  EXPECT_EQ(recorder.session->unsent_body(1), held);
+  recorder.feed(frame(kWindowUpdate, 0, 1, number(1'000'000)) +
+                frame(kWindowUpdate, 0, 0, number(1'000'000)));
+  EXPECT_EQ(recorder.session->unsent_body(1), 0u);
+  recorder.go_on(1, "end", true);
+  heard = heard_in(recorder.output);
+  EXPECT_EQ(heard.answers[1].body.size(), 100'000u + 8 + 3);
+  EXPECT_TRUE(heard.answers[1].ended);
+  EXPECT_THAT(recorder.requests, ElementsAre("GET /feed ", "GET /other "));
+}
+
+TEST(Http2, AnOpenAnswerCanEndWithoutMore) {
+  SessionRecorder recorder(make_http2_session, {}, Answers::kByHand);
+  recorder.feed(begin() + request(1, "GET", "/feed"));
+  recorder.begin_answer(1, "all");
+  recorder.go_on(1, "", true);
+  const auto heard = heard_in(recorder.output);
+  EXPECT_EQ(heard.answers.at(1).body, "all");
+  EXPECT_TRUE(heard.answers.at(1).ended);
+}
+
+TEST(Http2, AnOpenAnswerThatTheClientResetsIsAborted) {
+  SessionRecorder recorder(make_http2_session, {}, Answers::kByHand);
+  recorder.feed(begin() + request(1, "GET", "/feed"));
+  recorder.begin_answer(1, "one");
+  recorder.feed(frame(kReset, 0, 1, number(NGHTTP2_CANCEL)));
+  EXPECT_THAT(recorder.requests, ElementsAre("GET /feed ", "aborted GET /feed "));
+}
+
 TEST(Http2, AnEarlyAnswerStopsTheBody) {
   SessionRecorder recorder(make_http2_session, {}, Answers::kAtHead);
   recorder.feed(begin() + frame(kHeaders, kEndHeaders, 1, head_of("POST", "/1")));

@@ -58,6 +58,19 @@ class SessionRecorder final : public RequestSink {
     session->respond(id, std::move(response));
     if (!feeding_) take_output();
   }
+  // Answers with a body that goes on.
+  void begin_answer(RequestId id, std::string_view body) {
+    SPILLWAY_ASSERT(open.erase(id) == 1);
+    Response response;
+    response.open = true;
+    response.body.push_back(SharedBytes::copy_of(body));
+    session->respond(id, std::move(response));
+    take_output();
+  }
+  void go_on(RequestId id, std::string_view body, bool last = false) {
+    session->continue_body(id, SharedBytes::copy_of(body), last);
+    take_output();
+  }
 
   // "METHOD target body" of every request that ended, in that order; "aborted METHOD target body"
   // of those that won't.
