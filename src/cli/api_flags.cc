@@ -25,7 +25,7 @@ std::string environment(const char* name, const char* otherwise) {
 
 void ApiFlags::add(CLI::App& app) {
   endpoint = environment("SPILLWAY_ENDPOINT", kDefaultEndpoint);
-  region = environment("AWS_REGION", "us-east-1");
+  region = environment("AWS_REGION", environment("AWS_DEFAULT_REGION", "us-east-1").c_str());
   app.add_option("--endpoint", endpoint, "Any Kinesis endpoint")->capture_default_str();
   app.add_option("--region", region, "Of the signatures")->capture_default_str();
   app.add_flag("--http2", http2, "HTTP/2 by prior knowledge");
@@ -50,6 +50,8 @@ Error explain(const client::ClientOptions& options, const client::KinesisClient&
         options.endpoint.url, error.message);
   } else if (error.code == ErrorCode::kNotFound) {
     error.message = fmt::format("there is no stream {} at {}", stream, options.endpoint.url);
+  } else if (error.code == ErrorCode::kDenied && options.credentials.access_key == kAnyKey) {
+    error.message += "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
   }
   error.message = printable(error.message);
   return error;

@@ -1,12 +1,16 @@
 // spillway COMMAND: finds the command in the list, lets it declare its options, parses, runs.
+#include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include "base/nearest_name.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "io/process.h"
 
 namespace spillway::cli {
 namespace {
@@ -21,6 +25,13 @@ int run(int argc, char** argv) {
   for (const auto& command : commands()) {
     auto* sub = app.add_subcommand(std::string(command.name), std::string(command.summary));
     declared.emplace_back(sub, command.declare(*sub));
+  }
+  std::vector<std::string_view> names;
+  for (const auto& command : commands()) names.push_back(command.name);
+  if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end()) {
+    std::fprintf(stderr, "spillway: there is no command \"%s\"; did you mean \"%s\"?\n", argv[1],
+                 std::string(nearest_name(argv[1], names)).c_str());
+    return kExitUsage;
   }
   try {
     app.parse(argc, argv);
@@ -37,6 +48,7 @@ int run(int argc, char** argv) {
 }  // namespace spillway::cli
 
 int main(int argc, char** argv) {
+  spillway::io::occupy_standard_descriptors();
   // A peer or a reader of our output that went away is an error of the write, not our end.
   std::signal(SIGPIPE, SIG_IGN);
   return spillway::cli::run(argc, argv);

@@ -50,11 +50,13 @@ CommandRun declare_tail(CLI::App& app) {
   app.add_option("--from", options->from,
                  "trim, latest, a time (2020-11-25T14:00:00Z), how long ago (-10m), or a sequence "
                  "number; latest, with --until-tip trim");
-  app.add_option("--limit", tail.limit, "End after so many records")->check(CLI::PositiveNumber);
+  app.add_option("--limit", tail.limit, "End after so many records")
+      ->check(CLI::Range(1, 1'000'000'000));
   app.add_flag("--until-tip", tail.until_tip, "End when all was printed that is stored now");
   app.add_flag("--json", tail.format.json, "One JSON object for each record");
-  app.add_flag("!--no-deaggregate", tail.format.deaggregate,
-               "Leave records of the Kinesis Producer Library as they are");
+  app.add_flag_callback(
+      "--no-deaggregate", [&tail] { tail.format.deaggregate = false; },
+      "Leave records of the Kinesis Producer Library as they are");
   app.add_flag("--wait", tail.wait, "Wait for a stream that doesn't exist");
   options->api.add(app);
   return [options] { return run_tail(*options); };

@@ -34,7 +34,8 @@ Result<nanoseconds> parse_duration(const std::string& text) {
   while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
   const std::string unit = text.substr(digits);
   const int factor = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
-  if (digits == 0 || digits > 6 || factor == 0)
+  const bool valid = digits > 0 && digits <= 6 && factor > 0 && std::stoll(text) > 0;
+  if (!valid)
     return Error{ErrorCode::kInvalid, "--for " + text + ": write a time as in 20s, 5m or 1h"};
   return nanoseconds(seconds(std::stoll(text.substr(0, digits)) * factor));
 }

@@ -32,9 +32,10 @@ std::vector<std::string> UpChild::take_lines() {
   return lines;
 }
 
-std::string UpChild::report() {
+std::string UpChild::report(bool with_output) {
   SPILLWAY_ASSERT(started() && !running());
   std::string text = name_ + ": " + process_->poll()->description();
+  if (!with_output) return text;
   for (const auto& line : last_) text += "\n  " + line;
   return text;
 }

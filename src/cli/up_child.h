@@ -26,7 +26,7 @@ class UpChild {
   // Takes what it has written since the last call, whole lines only (at its end also the rest).
   std::vector<std::string> take_lines();
   // How it ended, with its last lines: "serve: exit code 1\n  spillway: …". Not while it runs.
-  std::string report();
+  std::string report(bool with_output);
   // Whether it has ended as it should.
   bool ended_well();
   const std::string& name() const { return name_; }

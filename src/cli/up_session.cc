@@ -148,7 +148,7 @@ void UpSession::look_while_running() {
   for (UpChild* child : {&serve_, &broker_}) {
     if (!child->started() || child->running()) continue;
     take_output(*child);
-    fail(child->report());
+    fail(child->report(screen_ != nullptr));
     return begin_stop();
   }
   if (phase_ == Phase::kStarting && serves_) {
@@ -245,7 +245,8 @@ void UpSession::look_while_stopping() {
       if (broker_.running()) return kill_late(broker_);
       take_output(broker_);
       // One that died before was reported then.
-      if (broker_.started() && !broker_.ended_well() && failures_.empty()) fail(broker_.report());
+      if (broker_.started() && !broker_.ended_well() && failures_.empty())
+        fail(broker_.report(screen_ != nullptr));
       enter(Phase::kReadingRest, kReadRestWithin);
       if (reader_) reader_->read_to_tip([this] { at_tip_ = true; });
       return;
@@ -260,7 +261,7 @@ void UpSession::look_while_stopping() {
     case Phase::kStoppingServe:
       if (serve_.running()) return kill_late(serve_);
       take_output(serve_);
-      if (!serve_.ended_well() && failures_.empty()) fail(serve_.report());
+      if (!serve_.ended_well() && failures_.empty()) fail(serve_.report(screen_ != nullptr));
       return loop_.stop();
     case Phase::kStarting:
     case Phase::kFlowing:
@@ -299,7 +300,8 @@ void UpSession::show() {
     screen_->draw(render(state_, io::terminal_size().value_or(io::TerminalSize{})));
   } else {
     std::printf("%s\n", plain_line(state_).c_str());
-    std::fflush(stdout);
+    // Nobody watches any more: the reader of a pipe has gone.
+    if (std::fflush(stdout) != 0) begin_stop();
   }
 }
 
@@ -318,9 +320,11 @@ void UpSession::judge() {
 }
 
 void UpSession::print_end() {
-  const std::vector<std::string> none;
-  std::printf("%s\n", summary(state_, seen_ ? seen_->checker().problems() : none).c_str());
-  std::fflush(stdout);
+  if (serves_) {
+    const std::vector<std::string> none;
+    std::printf("%s\n", summary(state_, seen_ ? seen_->checker().problems() : none).c_str());
+    std::fflush(stdout);
+  }
   for (const auto& failure : failures_) std::fprintf(stderr, "spillway: %s\n", failure.c_str());
   std::fflush(stderr);
 }

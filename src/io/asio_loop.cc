@@ -285,8 +285,7 @@ Result<std::vector<tcp::endpoint>> look_up(const HostPort& where) {
   wanted.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int code = ::getaddrinfo(where.host.c_str(), nullptr, &wanted, &found); code != 0) {
-    return Error{code == EAI_NONAME ? ErrorCode::kNotFound : ErrorCode::kIo,
-                 fmt::format("look up {}: {}", where.host, ::gai_strerror(code))};
+    return Error{ErrorCode::kIo, fmt::format("look up {}: {}", where.host, ::gai_strerror(code))};
   }
   std::vector<tcp::endpoint> endpoints;
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
@@ -299,7 +298,7 @@ Result<std::vector<tcp::endpoint>> look_up(const HostPort& where) {
   }
   ::freeaddrinfo(found);
   if (endpoints.empty())
-    return Error{ErrorCode::kNotFound, fmt::format("look up {}: no address", where.host)};
+    return Error{ErrorCode::kIo, fmt::format("look up {}: no address", where.host)};
   return endpoints;
 }
 

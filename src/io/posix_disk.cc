@@ -50,10 +50,14 @@ class Descriptor {
   int fd_;
 };
 
+// What is stored is its owner's: records, and the key that seals tokens.
+constexpr mode_t kFileMode = 0600;
+constexpr mode_t kDirectoryMode = 0700;
+
 Result<Descriptor> open_descriptor(const std::string& path, int flags) {
   int fd;
   do {
-    fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+    fd = ::open(path.c_str(), flags | O_CLOEXEC, kFileMode);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return failure("open", path, errno);
   return Descriptor(fd);
@@ -188,10 +192,10 @@ Result<std::vector<std::string>> PosixDisk::list(const std::string& directory) {
 }
 
 Status PosixDisk::make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) == 0) return {};
+  if (::mkdir(path.c_str(), kDirectoryMode) == 0) return {};
   if (errno == ENOENT && !parent_directory(path).empty() && parent_directory(path) != path) {
     SPILLWAY_TRY(make_directory(parent_directory(path)));
-    if (::mkdir(path.c_str(), 0755) == 0) return {};
+    if (::mkdir(path.c_str(), kDirectoryMode) == 0) return {};
   }
   const int number = errno;
   struct stat status;

@@ -150,6 +150,14 @@ Result<std::unique_ptr<ChildProcess>> spawn(const std::vector<std::string>& argu
   return std::unique_ptr<ChildProcess>(std::make_unique<PosixChild>(child, std::move(output.read)));
 }
 
+void occupy_standard_descriptors() {
+  int descriptor = 0;
+  do {
+    descriptor = ::open("/dev/null", O_RDWR);
+  } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+  if (descriptor >= 0) ::close(descriptor);
+}
+
 Result<std::string> program_path() {
   char path[PATH_MAX];
   const auto size = ::readlink("/proc/self/exe", path, sizeof path);

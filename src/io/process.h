@@ -43,6 +43,10 @@ class ChildProcess {
 // can't be run.
 Result<std::unique_ptr<ChildProcess>> spawn(const std::vector<std::string>& arguments);
 
+// Opens /dev/null in the place of closed standard descriptors: the next file opened would get their
+// number, and what is printed would go into it. First thing in main().
+void occupy_standard_descriptors();
+
 // The path of this program.
 Result<std::string> program_path();
 

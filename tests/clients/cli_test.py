@@ -99,6 +99,34 @@ def nothing_there():
     for command in (["put"], ["tail"], ["tail", "s", "--from", "yesterday"], ["tail", "s", "--limit", "0"],
                     ["put", "s", "x", "--raw"], ["streams", "create"]):
         cli.run(*command, code=2)
+    assert 'no command "serv"; did you mean "serve"?' in cli.run("serv", code=2)[1]
+    err = cli.run("put", "s", "x", "--endpoint", "http://nohost.invalid", code=1)[1]
+    assert "look up nohost.invalid" in err and "no stream" not in err, err
+
+
+def closed_descriptors():
+    """What a program opens must not take the place of its closed standard streams."""
+    with Region() as region:
+        region.stop()
+        # Started as some daemonizers do: nothing of 0, 1 and 2 is open.
+        region.process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *region.command()])
+        client = region.client(retries={"total_max_attempts": 10})
+        wait_until(lambda: answers(client))
+        client.create_stream(StreamName="s", ShardCount=1)
+        client.put_record(StreamName="s", PartitionKey="k", Data=b"kept")
+        region.kill()
+        region.start()
+        assert [r["Data"] for r in read_all(region.client(), "s")["shardId-000000000000"]] == [b"kept"]
+        put = subprocess.run(["sh", "-c", 'exec "$0" "$@" <&-', str(BINARY), "put", "s", "--endpoint",
+                              region.endpoint], capture_output=True, timeout=60, check=False)
+        assert put.returncode == 0, put
+
+
+def answers(client):
+    try:
+        return client.list_streams() is not None
+    except Exception:
+        return False
 
 
 def streams(cli):
@@ -339,6 +367,7 @@ def lost_then_refused():
 
 def main():
     nothing_there()
+    closed_descriptors()
     lost_then_refused()
     with Region() as region:
         cli, client = Cli(region.endpoint), region.client()
