@@ -36,6 +36,14 @@ std::optional<ConsumerName> parse_consumer_arn(Service& service, std::string_vie
   return name;
 }
 
+ConsumerNameInput consumer_of_arn(Service& service, std::string_view arn) {
+  if (auto name = parse_consumer_arn(service, arn)) return {std::move(*name), std::nullopt};
+  return {{},
+          error_reply(ApiError::kResourceNotFound,
+                      fmt::format("Consumer {} not found: this endpoint serves account {} in {}.",
+                                  arn, service.options().account, service.options().region))};
+}
+
 ConsumerNameInput consumer_in(Service& service, const wire::Value& input) {
   const auto arn = input["ConsumerARN"].string();
   const auto name = input["ConsumerName"].string();
@@ -55,20 +63,15 @@ ConsumerNameInput consumer_in(Service& service, const wire::Value& input) {
     found.name.consumer = *name;
     return found;
   }
-  auto parsed = parse_consumer_arn(service, *arn);
-  if (!parsed) {
-    return {{},
-            error_reply(ApiError::kResourceNotFound,
-                        fmt::format("Consumer {} not found: this endpoint serves account {} in {}.",
-                                    *arn, service.options().account, service.options().region))};
-  }
-  if ((has_stream && parsed->stream != found.name.stream) || (name && *name != parsed->consumer)) {
+  auto parsed = consumer_of_arn(service, *arn);
+  if (parsed.refusal) return parsed;
+  if ((has_stream && parsed.name.stream != found.name.stream) ||
+      (name && *name != parsed.name.consumer)) {
     return {{},
             error_reply(ApiError::kInvalidArgument,
                         "ConsumerARN, StreamARN and ConsumerName name different consumers.")};
   }
-  found.name = std::move(*parsed);
-  return found;
+  return parsed;
 }
 
 const stream::ConsumerInfo* find_consumer(Service& service, const stream::StreamInfo& stream,

@@ -22,11 +22,13 @@ std::string arn_of(Service& service, std::string_view stream, std::string_view n
 // Of this region and account, whether there is such a consumer or not.
 std::optional<ConsumerName> parse_consumer_arn(Service& service, std::string_view arn);
 
-// ConsumerARN, or StreamARN and ConsumerName; or the answer to give instead.
+// The name; or the answer to give instead.
 struct ConsumerNameInput {
   ConsumerName name;
   std::optional<Reply> refusal;
 };
+ConsumerNameInput consumer_of_arn(Service& service, std::string_view arn);
+// By ConsumerARN, or StreamARN and ConsumerName.
 ConsumerNameInput consumer_in(Service& service, const wire::Value& input);
 
 // The consumer, unless its deletion is over; nullptr where there is none, or another one.

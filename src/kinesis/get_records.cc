@@ -1,9 +1,7 @@
 #include <fmt/chrono.h>
 
-#include "base/base64.h"
 #include "kinesis/handlers.h"
-#include "kinesis/service.h"
-#include "stream/record_batch.h"
+#include "kinesis/record_selection.h"
 #include "stream/sequence_number.h"
 #include "wire/kinesis_shapes.h"
 
@@ -13,84 +11,6 @@ namespace {
 
 constexpr std::size_t kBytesMax = std::size_t{10} << 20;  // of data and keys
 constexpr std::uint32_t kRecordsMax = 10'000;
-
-// A record that is answered, and where it stands.
-struct Answered {
-  stream::RecordView record;
-  stream::Position position;
-  WallTime arrival;
-};
-
-struct Selection {
-  std::vector<Answered> records;
-  stream::Position next;
-  bool corrupt = false;
-  bool cut = false;  // a bound was reached before the batches ended
-};
-
-Selection select(const stream::ReadResult& read, stream::Position from, std::uint32_t records_max) {
-  Selection selection;
-  selection.next = read.next;
-  std::size_t bytes = 0;
-  for (const auto& batch : read.batches) {
-    stream::RecordBatchReader reader(batch.payload);
-    for (std::uint32_t i = 0; i < batch.count; ++i) {
-      const auto record = reader.next();
-      if (!record) {
-        selection.corrupt = true;
-        return selection;
-      }
-      const stream::Position position = batch.first.plus(i);
-      if (position < from) continue;
-      bytes += record->data.size() + record->partition_key.size();
-      if (selection.records.size() == records_max ||
-          (bytes > kBytesMax && !selection.records.empty())) {
-        selection.next = position;
-        selection.cut = true;
-        return selection;
-      }
-      selection.records.push_back({*record, position, batch.arrival});
-    }
-  }
-  return selection;
-}
-
-// Enough for all of it: growing would copy megabytes.
-std::size_t document_size(wire::Format format, const Selection& selection) {
-  constexpr std::size_t kFixed = 200;  // names, sequence number and time of a record
-  std::size_t size = 2048;             // the iterator
-  for (const auto& answered : selection.records) {
-    const std::size_t data = answered.record.data.size();
-    size += kFixed + answered.record.partition_key.size() +
-            (format == wire::Format::kJson ? base64_encoded_size(data) : data);
-  }
-  return size;
-}
-
-void write_record(wire::DocumentWriter& to, const stream::ShardInfo& shard,
-                  const Answered& answered) {
-  to.open_map().key("SequenceNumber");
-  stream::write_digits(stream::sequence_number_of(shard, answered.position, answered.arrival),
-                       to.plain_text(stream::kSequenceNumberDigits));
-  to.time("ApproximateArrivalTimestamp", answered.arrival);
-  to.key("Data").blob(answered.record.data);
-  to.text("PartitionKey", answered.record.partition_key).close_map();
-}
-
-void write_child_shards(wire::DocumentWriter& to, const stream::StreamInfo& stream,
-                        const stream::ShardInfo& parent) {
-  to.key("ChildShards").open_list();
-  for (const auto& shard : stream.shards) {
-    if (shard.parent != parent.index && shard.adjacent_parent != parent.index) continue;
-    to.open_map().text("ShardId", stream::shard_name(shard.index));
-    to.key("ParentShards").open_list().text(stream::shard_name(*shard.parent));
-    if (shard.adjacent_parent) to.text(stream::shard_name(*shard.adjacent_parent));
-    to.close_list();
-    write_hash_key_range(to, shard);
-    to.close_map();
-  }
-  to.close_list();
-}
 
 // "Wed Mar 04 01:02:40 UTC 2020", as Java prints a Date.
 std::string java_date(WallTime time) {
@@ -137,21 +57,20 @@ Task<Reply> get_records(Service& service, Call& call) {
                            fmt::format("Shard - {}/{}/{}", service.options().account, stream->name,
                                        stream::shard_name(shard->index)));
   }
-  const Selection selection = select(*read, iterator->position, records_max);
+  const Selection selection = select(*read, iterator->position, records_max, kBytesMax);
   if (selection.corrupt)
     co_return error_reply(ApiError::kInternalFailure, "a stored batch is damaged");
 
   const WallTime now = service.now();
-  std::int64_t behind_ms = 0;
-  if (selection.next < read->tip && !selection.records.empty())
-    behind_ms =
-        std::max<std::int64_t>(0, to_millis(now) - to_millis(selection.records.back().arrival));
+  const std::int64_t behind_ms = millis_behind(selection, *read, now);
   wire::DocumentWriter document(call.format, document_size(call.format, selection));
-  document.open_map().key("Records").open_list();
-  for (const auto& answered : selection.records) write_record(document, *shard, answered);
-  document.close_list();
+  document.open_map();
+  write_records(document, *shard, selection);
   if (read->ended && !selection.cut) {
-    write_child_shards(document, *stream, *shard);
+    // The children are in a catalog that is newer than the end.
+    const auto newest = service.existing(*service.engine().catalog(), iterator->stream_name);
+    if (newest == nullptr) co_return stream_not_found(service, iterator->stream_name);
+    write_child_shards(document, *newest, *shard);
   } else {
     iterator->position = selection.next;
     iterator->created_at = now;

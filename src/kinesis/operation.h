@@ -2,6 +2,7 @@
 // (put_records.cc); operations.cc is the list of them all.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "base/shared_bytes.h"
 #include "base/task.h"
+#include "base/unique_function.h"
 #include "io/event_loop.h"
 #include "wire/document_writer.h"
 
@@ -30,12 +32,31 @@ struct Call {
 
 inline constexpr std::size_t kBodyPadding = 64;  // SIMDJSON_PADDING, checked where JSON is parsed
 
+// Where the messages of an answer go that takes its time. On the call's loop. Destroyed: the answer
+// ends there.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // Dropped where nobody takes it any more.
+  virtual void send(const SharedBytes& bytes) = 0;
+  // False once the client is gone, or the server drains: the answer should come to its end.
+  virtual bool wanted() const = 0;
+  // Bytes that wait for the client to take what went before.
+  virtual std::size_t unsent() const = 0;
+  // Calls the function of on_change() when unsent() has fallen below that.
+  virtual void tell_below(std::size_t unsent) = 0;
+  // What to call when wanted() has turned false, and at tell_below().
+  virtual void on_change(UniqueFunction<void()> changed) = 0;
+};
+
 struct Reply {
   int status = 200;
   std::string error_type;     // "ResourceNotFoundException"; empty where status is 200
   std::string error_message;  // likewise
   std::vector<SharedBytes>
       body;  // in the call's format; empty for errors and where nothing is told
+  // Where it is set, the answer is an event stream that begins with `body` and goes on here.
+  UniqueFunction<void(std::unique_ptr<EventSink>)> events = nullptr;
 };
 
 using Handler = Task<Reply> (*)(Service&, Call&);

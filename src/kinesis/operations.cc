@@ -38,7 +38,7 @@ constexpr Operation kOperations[] = {
     {"SplitShard", split_shard},
     {"StartStreamEncryption", nullptr},
     {"StopStreamEncryption", nullptr},
-    {"SubscribeToShard", nullptr},
+    {"SubscribeToShard", subscribe_to_shard},
     {"TagResource", tag_resource},
     {"UntagResource", untag_resource},
     {"UpdateAccountSettings", nullptr},

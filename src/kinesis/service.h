@@ -7,6 +7,7 @@
 
 #include "io/clock.h"
 #include "kinesis/operation.h"
+#include "kinesis/subscriptions.h"
 #include "stream/engine.h"
 #include "stream/token.h"
 #include "wire/shapes.h"
@@ -18,6 +19,8 @@ struct ServiceOptions {
   std::string account = "000000000000";
   // How long creating, updating and deleting a stream take, as they do at AWS; 0: no time at all.
   milliseconds transition{0};
+  // How long a SubscribeToShard lasts.
+  milliseconds subscription_life{seconds(300)};
 };
 
 inline constexpr std::int64_t kShardsMax = 100'000;  // of a stream
@@ -27,12 +30,17 @@ class Service {
  public:
   Service(ServiceOptions options, stream::Engine& engine, io::Clock& clock, io::Entropy& entropy,
           const stream::TokenKey& token_key)
-      : options_(std::move(options)), engine_(engine), clock_(clock), sealer_(token_key, entropy) {}
+      : options_(std::move(options)),
+        engine_(engine),
+        clock_(clock),
+        sealer_(token_key, entropy),
+        subscriptions_(engine) {}
 
   const ServiceOptions& options() const { return options_; }
   stream::Engine& engine() { return engine_; }
   WallTime now() { return clock_.wall_now(); }
   const stream::TokenSealer& sealer() const { return sealer_; }
+  Subscriptions& subscriptions() { return subscriptions_; }
   std::string arn_of(std::string_view stream) const;
 
   // The stream of that name, unless its deletion is over; nullptr where there is none.
@@ -48,6 +56,7 @@ class Service {
   stream::Engine& engine_;
   io::Clock& clock_;
   const stream::TokenSealer sealer_;
+  Subscriptions subscriptions_;
 };
 
 // The API's errors that this build gives: each is mapped once, to its name and status.

@@ -110,7 +110,8 @@ Status run_region(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(const auto token_key,
                   stream::load_or_create_token_key(disk, serve.data, entropy));
   const ProcessMetrics process_metrics(metrics, disk, clock, serve.data);
-  kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms)},
+  kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms),
+                            seconds(serve.subscription_seconds)},
                            *engine, clock, entropy, token_key);
 
   const auto threads =
@@ -132,8 +133,10 @@ Status run_region(const Config& config, const ConfigSource& source) {
   admin_options.name = "admin";
   admin_options.address = serve.admin;
   HttpServer admin(loops.loops().first(1), admin_options, routes, metrics, *log);
-  SPILLWAY_TRY(api.listen());
-  SPILLWAY_TRY(admin.listen());
+  if (auto listening = api.listen(); !listening.ok())
+    return context("serve.listen", std::move(listening).error());
+  if (auto listening = admin.listen(); !listening.ok())
+    return context("serve.admin", std::move(listening).error());
   loops.start();
   const auto serving = [&] {
     std::printf("spillway serves Kinesis in %s on http://%s (metrics: http://%s/metrics)\n",

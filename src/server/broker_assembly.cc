@@ -111,7 +111,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   admin_options.address = options.admin;
   io::EventLoop* const loops[] = {&loop};
   HttpServer admin(loops, admin_options, routes, metrics, *log);
-  SPILLWAY_TRY(admin.listen());
+  if (auto listening = admin.listen(); !listening.ok())
+    return context("broker.admin", std::move(listening).error());
 
   Status saved;
   bool stopping = false;

@@ -4,11 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
-#include <numeric>
 #include <optional>
 
 #include "base/assert.h"
+#include "base/nearest_name.h"
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -38,10 +37,12 @@ const ConfigKey kKeys[] = {
   {.name = "serve.account", .field = +[](Config& c) -> std::string& { return c.serve.account; },
    .meaning = "The 12-digit account id in ARNs."},
   {.name = "serve.limits", .field = +[](Config& c) -> std::string& { return c.serve.limits; },
-   .meaning = "`aws` enforces Kinesis's per-shard rates and quotas; `none` leaves only the machine's own limits.",
+   .meaning = "`none` leaves only the machine's own limits; `aws`, Kinesis's rates and quotas, is not there yet and refused.",
    .choices = "none|aws"},
   {.name = "serve.transition_ms", .field = +[](Config& c) -> std::int64_t& { return c.serve.transition_ms; },
    .meaning = "How long a stream stays CREATING, UPDATING or DELETING, as at AWS; 0 is no time at all.", .min = 0, .max = 600'000},
+  {.name = "serve.subscription_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.subscription_seconds; },
+   .meaning = "How long a SubscribeToShard lasts before the client has to subscribe again; 300 at AWS.", .min = 1, .max = 86400},
   {.name = "serve.threads", .field = +[](Config& c) -> std::int64_t& { return c.serve.threads; },
    .meaning = "Threads that serve connections; 0 is one per core.", .min = 0, .max = 1024},
   {.name = "serve.drain_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.drain_seconds; },
@@ -94,33 +95,13 @@ const ConfigKey kKeys[] = {
 };
 // clang-format on
 
-// Levenshtein's distance, for "did you mean".
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
 constexpr std::string_view kAccessKeyNames[] = {"serve.keys", "serve.keys.access_key",
                                                 "serve.keys.secret_key"};
 
 std::string_view nearest(std::string_view unknown) {
-  std::string_view best;
-  std::size_t best_distance = std::numeric_limits<std::size_t>::max();
-  const auto consider = [&](std::string_view name) {
-    if (const auto d = distance(unknown, name); d < best_distance) best_distance = d, best = name;
-  };
-  for (const auto& key : kKeys) consider(key.name);
-  for (const auto name : kAccessKeyNames) consider(name);
-  return best;
+  std::vector<std::string_view> names(std::begin(kAccessKeyNames), std::end(kAccessKeyNames));
+  for (const auto& key : kKeys) names.push_back(key.name);
+  return nearest_name(unknown, names);
 }
 
 const ConfigKey* find_key(std::string_view name) {
@@ -302,18 +283,50 @@ class FileReader {
   std::string_view file_;
 };
 
+// A name that stands in ARNs and credential scopes.
+Status check_region(std::string_view key, const std::string& region) {
+  const bool fits = region.size() <= 64 && std::ranges::all_of(region, [](char c) {
+                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-';
+                    });
+  if (fits && !region.empty()) return {};
+  return Error{ErrorCode::kInvalid,
+               fmt::format("{} is \"{}\"; write 1 to 64 of the characters a-z, 0-9 and -, as in "
+                           "us-east-1",
+                           key, region)};
+}
+
+Status check_address(std::string_view key, const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  std::uint32_t port = 0;
+  if (colon != std::string::npos && colon > 0) {
+    const char* const end = address.data() + address.size();
+    const auto [at, error] = std::from_chars(address.data() + colon + 1, end, port);
+    if (error == std::errc{} && at == end && port <= 65'535) return {};
+  }
+  return Error{ErrorCode::kInvalid,
+               fmt::format("{} is \"{}\"; write HOST:PORT, as in 127.0.0.1:4566", key, address)};
+}
+
 Status check_whole(const Config& config) {
   const auto& account = config.serve.account;
   if (account.size() != 12 ||
       !std::all_of(account.begin(), account.end(), [](char c) { return c >= '0' && c <= '9'; }))
     return Error{ErrorCode::kInvalid,
                  fmt::format("serve.account is \"{}\"; it must be 12 digits", account)};
-  for (const auto& [name, value] : {std::pair{"serve.data", &config.serve.data},
-                                    std::pair{"serve.region", &config.serve.region},
-                                    std::pair{"broker.data", &config.broker.data},
-                                    std::pair{"broker.stream", &config.broker.stream}})
+  for (const auto& [name, value] :
+       {std::pair{"serve.data", &config.serve.data}, std::pair{"broker.data", &config.broker.data},
+        std::pair{"broker.stream", &config.broker.stream}})
     if (value->empty())
       return Error{ErrorCode::kInvalid, fmt::format("{} must not be empty", name)};
+  SPILLWAY_TRY(check_region("serve.region", config.serve.region));
+  SPILLWAY_TRY(check_region("broker.region", config.broker.region));
+  SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
+  SPILLWAY_TRY(check_address("serve.admin", config.serve.admin));
+  SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
+  if (config.serve.listen == config.serve.admin && !config.serve.listen.ends_with(":0")) {
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("serve.listen and serve.admin are both {}", config.serve.listen)};
+  }
   return {};
 }
 
@@ -356,12 +369,12 @@ Result<std::vector<ConfigOverride>> overrides_from(
           return variable.starts_with(variable_of(k.name.substr(0, k.name.find('.') + 1)));
         });
     if (!of_a_table) continue;
-    const auto* best = std::min_element(
-        std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& a, const ConfigKey& b) {
-          return distance(variable_of(a.name), variable) < distance(variable_of(b.name), variable);
-        });
-    return Error{ErrorCode::kInvalid, fmt::format("unknown variable {}; did you mean {}?", variable,
-                                                  variable_of(best->name))};
+    std::vector<std::string> variables;
+    for (const auto& known : kKeys) variables.push_back(variable_of(known.name));
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("unknown variable {}; did you mean {}?", variable,
+                             nearest_name(variable, std::vector<std::string_view>(
+                                                        variables.begin(), variables.end())))};
   }
   return overrides;
 }

@@ -34,6 +34,7 @@ struct ServeConfig {
   std::string account = "000000000000";
   std::string limits = "none";  // or "aws"
   std::int64_t transition_ms = 0;
+  std::int64_t subscription_seconds = 300;
   std::int64_t threads = 0;  // 0: one per core
   std::int64_t drain_seconds = 10;
   std::int64_t connections_max = 10'000;

@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kTargetPrefix = "Kinesis_20131202.";
 // Smithy's rpc-v2-cbor names the operation in the path.
 constexpr std::string_view kRpcPath = "/service/Kinesis_20131202/operation/";
+constexpr std::string_view kEventStream = "application/vnd.amazon.eventstream";
 constexpr std::size_t kBodyReserveMax = std::size_t{16} << 20;
 
 std::string_view content_type_of(wire::Format format) {
@@ -25,13 +26,15 @@ std::string_view content_type_of(wire::Format format) {
   return "";
 }
 
-wire::Response to_response(kinesis::Reply reply, wire::Format format,
+// Takes over all of the reply but its events.
+wire::Response to_response(kinesis::Reply& reply, wire::Format format,
                            const std::string& request_id) {
   wire::Response response;
   response.status = reply.status;
-  response.headers = {{"x-amzn-RequestId", request_id},
-                      {"x-amz-id-2", request_id},
-                      {"Content-Type", std::string(content_type_of(format))}};
+  response.headers = {
+      {"x-amzn-RequestId", request_id},
+      {"x-amz-id-2", request_id},
+      {"Content-Type", std::string(reply.events ? kEventStream : content_type_of(format))}};
   if (format == wire::Format::kRpcCbor)
     response.headers.push_back({"smithy-protocol", "rpc-v2-cbor"});
   if (reply.error_type.empty()) {
@@ -42,6 +45,22 @@ wire::Response to_response(kinesis::Reply reply, wire::Format format,
   }
   return response;
 }
+
+// A subscription's events, as the rest of an answer.
+class EventBody final : public kinesis::EventSink {
+ public:
+  explicit EventBody(std::unique_ptr<BodyWriter> writer) : writer_(std::move(writer)) {}
+  void send(const SharedBytes& bytes) override { writer_->write(bytes); }
+  bool wanted() const override { return writer_->wanted(); }
+  std::size_t unsent() const override { return writer_->unsent(); }
+  void tell_below(std::size_t unsent) override { writer_->tell_below(unsent); }
+  void on_change(UniqueFunction<void()> changed) override {
+    writer_->on_change(std::move(changed));
+  }
+
+ private:
+  const std::unique_ptr<BodyWriter> writer_;
+};
 
 // AWS answers what isn't its protocol at all in XML.
 wire::Response xml_response(int status, std::string_view code, std::string_view message,
@@ -117,14 +136,17 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     auto& service = self->dispatch_.service_;
     start(handler(service, call),
           UniqueFunction<void(kinesis::Reply)>([self = std::move(self)](kinesis::Reply reply) {
-            self->answer(to_response(std::move(reply), self->call_.format, self->call_.request_id));
+            auto response = to_response(reply, self->call_.format, self->call_.request_id);
+            if (!reply.events) return self->answer(std::move(response));
+            self->count(response);
+            reply.events(std::make_unique<EventBody>(self->responder_.begin(std::move(response))));
           }));
   }
   using Handler = kinesis::Handler;
 
   wire::Response refused(std::string_view type, std::string_view message, int status = 400) const {
-    return to_response({status, std::string(type), std::string(message), {}}, call_.format,
-                       call_.request_id);
+    kinesis::Reply reply{status, std::string(type), std::string(message), {}};
+    return to_response(reply, call_.format, call_.request_id);
   }
 
   // What the request is for, and how it is written; or the answer to one that doesn't say.
@@ -182,12 +204,16 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   }
 
   void answer(wire::Response response) {
+    count(response);
+    responder_.respond(std::move(response));
+  }
+
+  void count(const wire::Response& response) {
     if (operation_ != nullptr) {
       auto& metrics = *dispatch_.operation_metrics_.at(std::string(operation_->name));
       metrics.seconds.record(call_.loop->mono_now() - began_);
       if (response.status != 200) metrics.errors.add();
     }
-    responder_.respond(std::move(response));
   }
 
   Dispatch& dispatch_;
@@ -240,8 +266,8 @@ std::unique_ptr<BodyReader> Dispatch::on_request(io::EventLoop& loop, std::strin
 }
 
 wire::Response Dispatch::refuse(Refusal) {
-  return to_response({503, "ServiceUnavailable", "Too many requests are under way; try again", {}},
-                     wire::Format::kJson, make_request_id(entropy_));
+  kinesis::Reply reply{503, "ServiceUnavailable", "Too many requests are under way; try again", {}};
+  return to_response(reply, wire::Format::kJson, make_request_id(entropy_));
 }
 
 }  // namespace spillway::server

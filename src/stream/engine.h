@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -66,6 +67,16 @@ struct ShardTip {
   bool closed = false;
 };
 
+// Hears of what becomes visible.
+class EngineListener {
+ public:
+  virtual ~EngineListener() = default;
+  // These shards (each once) have new records. On a thread of the engine's, which waits: be short.
+  virtual void on_records(std::span<const ShardId> shards) = 0;
+  // There is a new catalog: shards may have ended, streams may be gone. Likewise.
+  virtual void on_catalog() = 0;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -98,6 +109,10 @@ class Engine {
   // durable.
   virtual void update_catalog(UniqueFunction<Result<CatalogChange>(const Catalog&)> decide,
                               UniqueFunction<void(Result<CatalogRef>)> done) = 0;
+
+  // Who hears of what becomes visible from now on; nullptr: nobody. When it returns, whoever heard
+  // before is not being called, and won't be.
+  virtual void set_listener(EngineListener* listener) = 0;
 
   // Whether appends can succeed now; the error says what has to be done.
   virtual Status writable() = 0;

@@ -12,6 +12,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from region import Region, read_all, wait_until  # noqa: E402
@@ -204,6 +206,14 @@ class Mount:
         self.path.rmdir()
 
 
+def readiness(region):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{region.admin}/health/ready", timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
 def check_full_disk():
     with Mount(120) as disk:
         if not disk.mounted:
@@ -232,16 +242,21 @@ def check_full_disk():
             assert error["ErrorCode"] in ("ProvisionedThroughputExceededException",
                                           "InternalFailure"), error
             assert "space" in error["ErrorMessage"], error
+            health = readiness(region)
+            assert health[0] == 503 and "space" in health[1], health
             full = len(stored(client))
             assert full == 5 + count and stored(client)[:5] == acknowledged
             assert region.process.poll() is None
             ballast.unlink()
+            wait_until(lambda: readiness(region)[0] == 200)  # before anybody has put again
 
             def writes_go_on():
                 answer = client.put_records(StreamName="s", Records=[
                     {"Data": b"after", "PartitionKey": "k"}])
                 return answer["FailedRecordCount"] == 0
             wait_until(writes_go_on)
+            log = (region.directory / "log").read_text()
+            assert log.count("no space for records") == 1 and "space for records again" in log, log
             now = stored(client)
             assert len(now) == full + 1 and now[-1][1] == b"after", (len(now), full)
             region.kill()

@@ -146,8 +146,13 @@ std::vector<Pending> EmbeddedEngine::take_pending(std::uint64_t& bytes) {
 
 // Answers everything that was not written with `error`, and takes back the positions it was given.
 void EmbeddedEngine::fail_pending(std::vector<Pending> taken, Error error, bool final) {
+  bool first_without_space = false;
   {
     const std::lock_guard lock(mutex_);
+    if (error.code == ErrorCode::kNoSpace) {
+      found_no_space_.add();
+      first_without_space = !std::exchange(append_no_space_, error);
+    }
     for (auto& pending : pending_) taken.push_back(std::move(pending));
     pending_.clear();
     pending_bytes_ = 0;
@@ -158,11 +163,13 @@ void EmbeddedEngine::fail_pending(std::vector<Pending> taken, Error error, bool 
     if (final) error = *write_error_;
   }
   if (final) seams_.log.error("writes stopped", {{"reason", error.message}});
+  if (first_without_space) seams_.log.error("no space for records", {{"reason", error.message}});
   for (auto& pending : taken) pending.finish(&error);
 }
 
 void EmbeddedEngine::publish(std::vector<Pending>& taken, std::uint64_t frame) {
   const std::lock_guard lock(mutex_);
+  if (std::exchange(append_no_space_, std::nullopt)) seams_.log.info("space for records again");
   for (const auto& pending : taken) {
     pending_bytes_ -= pending.bytes;
     if (pending.catalog != nullptr) {
@@ -175,6 +182,25 @@ void EmbeddedEngine::publish(std::vector<Pending>& taken, std::uint64_t frame) {
   if (journal_->wants_spare()) want_spare();
   table_.evict(sealed_through_, options_.tail_bytes);
   tail_bytes_.set(static_cast<std::int64_t>(table_.tail_bytes()));
+}
+
+void EmbeddedEngine::tell_listener(const std::vector<Pending>& taken) {
+  const std::lock_guard lock(listener_mutex_);
+  if (listener_ == nullptr) return;
+  std::vector<stream::ShardId> shards;
+  bool catalog = false;
+  for (const auto& pending : taken) {
+    if (pending.catalog != nullptr) {
+      catalog = true;
+      continue;
+    }
+    for (const auto& entry : pending.entries) shards.push_back(entry.batch.shard);
+  }
+  std::ranges::sort(shards);
+  const auto repeated = std::ranges::unique(shards);
+  shards.erase(repeated.begin(), repeated.end());
+  if (!shards.empty()) listener_->on_records(shards);
+  if (catalog) listener_->on_catalog();
 }
 
 io::Step EmbeddedEngine::flush() {
@@ -223,6 +249,7 @@ io::Step EmbeddedEngine::flush() {
   flush_entries_.clear();
   publish(taken, frame);
   for (auto& pending : taken) pending.finish(nullptr);
+  tell_listener(taken);
   return io::Step::kAgain;
 }
 

@@ -14,6 +14,8 @@ EmbeddedEngine::EmbeddedEngine(const EmbeddedOptions& options, const EmbeddedSea
                                            "Bytes of entries written and synced")),
       throttled_(seams.metrics.counter("spillway_engine_throttled_total",
                                        "Appends refused because the queue was full")),
+      found_no_space_(seams.metrics.counter("spillway_journal_no_space_total",
+                                            "Flushes that found no space; their appends failed")),
       tail_bytes_(seams.metrics.gauge("spillway_tail_bytes", "Memory of recent batches")),
       segment_count_(seams.metrics.gauge("spillway_segments", "Segment files")) {}
 
@@ -30,11 +32,22 @@ stream::CatalogRef EmbeddedEngine::catalog() {
   return catalog_;
 }
 
+void EmbeddedEngine::set_listener(stream::EngineListener* listener) {
+  const std::lock_guard lock(listener_mutex_);
+  listener_ = listener;
+}
+
 Status EmbeddedEngine::writable() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (write_error_) return *write_error_;
   if (no_space_) return *no_space_;
-  return {};
+  if (!append_no_space_) return {};
+  const Error last = *append_no_space_;
+  lock.unlock();
+  // While this says no, nobody may try: whether there is room again is looked up.
+  const auto free = seams_.disk.free_space(options_.directory);
+  if (free.ok() && *free > 2 * options_.journal_file_bytes) return {};
+  return last;
 }
 
 void EmbeddedEngine::stop() {

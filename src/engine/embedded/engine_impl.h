@@ -63,6 +63,7 @@ class EmbeddedEngine final : public stream::Engine {
   stream::CatalogRef catalog() override;
   void update_catalog(UniqueFunction<Result<stream::CatalogChange>(const stream::Catalog&)> decide,
                       UniqueFunction<void(Result<stream::CatalogRef>)> done) override;
+  void set_listener(stream::EngineListener* listener) override;
   Status writable() override;
   void stop() override;
 
@@ -80,6 +81,7 @@ class EmbeddedEngine final : public stream::Engine {
   std::vector<Pending> take_pending(std::uint64_t& bytes);
   void fail_pending(std::vector<Pending> taken, Error error, bool final);
   void publish(std::vector<Pending>& taken, std::uint64_t frame);
+  void tell_listener(const std::vector<Pending>& taken);
   Result<stream::Appended> sequence(const stream::AppendItem& item, std::int64_t now_ms,
                                     Pending& pending);
   void fill_in(stream::CatalogChange& change, std::int64_t now_ms);
@@ -114,6 +116,9 @@ class EmbeddedEngine final : public stream::Engine {
   std::vector<log::Entry> flush_entries_;  // likewise
   std::unique_ptr<log::SegmentSet> segments_;
 
+  std::mutex listener_mutex_;  // held while it is called
+  stream::EngineListener* listener_ = nullptr;
+
   std::mutex mutex_;  // all below; never held across a call of the disk or a callback
   ShardTable table_;
   stream::CatalogRef catalog_ = std::make_shared<stream::Catalog>();
@@ -121,8 +126,9 @@ class EmbeddedEngine final : public stream::Engine {
   std::uint64_t generation_ = 0;
   std::deque<Pending> pending_;
   std::uint64_t pending_bytes_ = 0;
-  std::optional<Error> write_error_;  // final
-  std::optional<Error> no_space_;     // of the sealer; goes away
+  std::optional<Error> write_error_;      // final
+  std::optional<Error> no_space_;         // of the sealer; goes away
+  std::optional<Error> append_no_space_;  // of the flusher's last try; likewise
   std::deque<SealJob> seal_jobs_;
   std::uint64_t sealed_through_ = 0;
   std::uint64_t released_epoch_ = 0;
@@ -137,6 +143,7 @@ class EmbeddedEngine final : public stream::Engine {
   metrics::Counter& frames_;
   metrics::Counter& journal_bytes_;
   metrics::Counter& throttled_;
+  metrics::Counter& found_no_space_;
   metrics::Gauge& tail_bytes_;
   metrics::Gauge& segment_count_;
 

@@ -15,8 +15,11 @@ import {
   ListShardsCommand,
   PutRecordCommand,
   PutRecordsCommand,
+  RegisterStreamConsumerCommand,
   ResourceInUseException,
   ResourceNotFoundException,
+  SplitShardCommand,
+  SubscribeToShardCommand,
   ValidationException,
   paginateListStreams,
   waitUntilStreamExists,
@@ -109,6 +112,50 @@ async function streamsAndRecords(client, stream) {
   assert.equal(new Set(answers.map((a) => `${a.ShardId} ${a.SequenceNumber}`)).size, 50);
 }
 
+// A consumer's events: what is stored, then what is put meanwhile, then the end of a split shard.
+async function subscription(client, stream) {
+  await client.send(new CreateStreamCommand({ StreamName: stream, ShardCount: 1 }));
+  const put = (data) =>
+    client.send(
+      new PutRecordCommand({ StreamName: stream, PartitionKey: "k", Data: Buffer.from(data) }),
+    );
+  await put("stored");
+  const { Consumer: consumer } = await client.send(
+    new RegisterStreamConsumerCommand({
+      StreamARN: `arn:aws:kinesis:us-east-1:000000000000:stream/${stream}`,
+      ConsumerName: "reader",
+    }),
+  );
+  const { EventStream: events } = await client.send(
+    new SubscribeToShardCommand({
+      ConsumerARN: consumer.ConsumerARN,
+      ShardId: "shardId-000000000000",
+      StartingPosition: { Type: "TRIM_HORIZON" },
+    }),
+  );
+  const got = [];
+  let children = [];
+  for await (const { SubscribeToShardEvent: event } of events) {
+    got.push(...event.Records.map((record) => Buffer.from(record.Data).toString()));
+    children = event.ChildShards ?? [];
+    if (event.Records.length === 0) continue;
+    if (got.length === 1) {
+      await put("new");
+    } else {
+      const half = `${2n ** 127n}`;
+      await client.send(
+        new SplitShardCommand({
+          StreamName: stream,
+          ShardToSplit: "shardId-000000000000",
+          NewStartingHashKey: half,
+        }),
+      );
+    }
+  }
+  assert.deepEqual(got, ["stored", "new"]);
+  assert.equal(children.length, 2);
+}
+
 async function errors(client, stream, requestHandler) {
   const record = { PartitionKey: "k", Data: new Uint8Array() };
   const refused = async (command, type, name, message, by = client) => {
@@ -179,7 +226,8 @@ for (const [name, [requestHandler, expected]] of Object.entries(transports)) {
   const client = new KinesisClient({ ...settings, ...(requestHandler && { requestHandler }) });
   assert.ok(client.config.requestHandler instanceof expected, `${name} is not what it says`);
   await streamsAndRecords(client, name);
+  await subscription(client, `${name}-subscription`);
   await errors(client, name, client.config.requestHandler);
   client.destroy();
-  console.log(`Node SDK over ${name}: 602 records in and out, pages, 50 calls at once, error classes: right`);
+  console.log(`Node SDK over ${name}: 602 records in and out, pages, 50 calls at once, a subscription, error classes: right`);
 }

@@ -1,0 +1,67 @@
+#include "kinesis/consumer_name.h"
+#include "kinesis/handlers.h"
+#include "kinesis/start_position.h"
+#include "kinesis/subscription.h"
+#include "kinesis/subscriptions.h"
+#include "stream/sequence_number.h"
+#include "wire/kinesis_shapes.h"
+
+namespace spillway::kinesis {
+
+namespace {
+
+Reply not_active(Service& service, const ConsumerName& name, const stream::ConsumerInfo& consumer) {
+  return error_reply(
+      ApiError::kResourceInUse,
+      fmt::format("Consumer {} with creation timestamp {} under stream: {} , account {} is not in "
+                  "ACTIVE status.",
+                  name.consumer, to_millis(consumer.created_at) / 1000, name.stream,
+                  service.options().account));
+}
+
+}  // namespace
+
+Task<Reply> subscribe_to_shard(Service& service, Call& call) {
+  auto input = read_input(call, wire::kinesis::kSubscribeToShardInput);
+  if (input.refusal) co_return std::move(*input.refusal);
+  auto named = consumer_of_arn(service, input.value["ConsumerARN"].text);
+  if (named.refusal) co_return std::move(*named.refusal);
+  const ConsumerName name = named.name;
+  const auto stream = service.existing(*service.engine().catalog(), name.stream);
+  if (stream == nullptr) co_return stream_not_found(service, name.stream);
+  const auto* consumer = find_consumer(service, *stream, name);
+  if (consumer == nullptr) co_return consumer_not_found(service, name);
+  if (consumer->status_at(service.now()) != stream::StreamStatus::kActive)
+    co_return not_active(service, name, *consumer);
+  const std::string_view shard_id = input.value["ShardId"].text;
+  const auto index = stream::parse_shard_name(shard_id);
+  const auto* shard = index ? stream->find_shard(*index) : nullptr;
+  if (shard == nullptr || expired(*stream, *shard, service.now()))
+    co_return shard_not_found(service, shard_id, stream->name);
+  const auto tip = service.engine().tip(shard->id);
+  if (!tip.ok()) co_return shard_not_found(service, shard_id, stream->name);
+
+  const auto& starting = input.value["StartingPosition"];
+  StartingPoint point{starting["Type"].text, starting["SequenceNumber"].string(), std::nullopt};
+  if (starting["Timestamp"].present) point.time = from_millis(starting["Timestamp"].integer);
+  auto start = co_await find_start(service, call, *shard, *tip, point);
+  if (start.refusal) co_return std::move(*start.refusal);
+
+  const auto subscription = std::make_shared<Subscription>(
+      service, *call.loop,
+      SubscriptionTarget{stream, shard, consumer->id, name.consumer, call.format}, start.position);
+  if (!service.subscriptions().begin(subscription, call.loop->mono_now())) {
+    co_return error_reply(
+        ApiError::kResourceInUse,
+        fmt::format("Another active subscription exists for this consumer: {}:{}:{}:{}",
+                    service.options().account, stream->name, shard_id, name.consumer));
+  }
+  Reply reply;
+  reply.body = subscription->initial_response();
+  reply.events = [subscription](std::unique_ptr<EventSink> sink) {
+    subscription->begin(std::move(sink));
+  };
+  co_return reply;
+}
+
+}  // namespace spillway::kinesis

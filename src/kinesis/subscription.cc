@@ -1,0 +1,226 @@
+#include "kinesis/subscription.h"
+
+#include <utility>
+
+#include "kinesis/consumer_name.h"
+#include "kinesis/subscriptions.h"
+#include "stream/sequence_number.h"
+#include "wire/event_stream.h"
+
+namespace spillway::kinesis {
+
+namespace {
+
+constexpr std::size_t kEventBytesMax = std::size_t{1} << 20;  // of data and keys
+constexpr std::uint32_t kEventRecordsMax = 10'000;
+constexpr std::size_t kUnsentMax = std::size_t{2} << 20;
+constexpr auto kEmptyEventEvery = seconds(4);  // the API promises 5
+constexpr auto kSlowMax = seconds(30);
+constexpr auto kRetryAfter = milliseconds(100);  // where the disk has too much to do
+
+std::string_view content_type_of(wire::Format format) {
+  switch (format) {
+    case wire::Format::kJson:
+      return "application/x-amz-json-1.1";
+    case wire::Format::kCbor:
+      return "application/x-amz-cbor-1.1";
+    case wire::Format::kRpcCbor:
+      return "application/cbor";
+  }
+  return "";
+}
+
+}  // namespace
+
+Subscription::Subscription(Service& service, io::EventLoop& loop, SubscriptionTarget target,
+                           stream::Position from)
+    : service_(service),
+      loop_(loop),
+      target_(std::move(target)),
+      shard_id_(target_.shard->id),
+      position_(from) {}
+
+std::vector<SharedBytes> Subscription::initial_response() const {
+  wire::DocumentWriter document(target_.format);
+  document.open_map().close_map();
+  const wire::EventHeader headers[] = {{":event-type", "initial-response"},
+                                       {":content-type", content_type_of(target_.format)},
+                                       {":message-type", "event"}};
+  auto parts = wire::encode_event(headers, std::move(document).finish());
+  return {std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end())};
+}
+
+void Subscription::begin(std::unique_ptr<EventSink> sink) {
+  sink_ = std::move(sink);
+  began_ = last_sent_ = loop_.mono_now();
+  timer_ = loop_.make_timer();
+  sink_->on_change([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->pump();
+  });
+  start_timer();
+  pump();
+}
+
+void Subscription::wake() {
+  if (woken_.exchange(true)) return;
+  loop_.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->pump();
+  });
+}
+
+void Subscription::take_over() {
+  taken_over_ = true;
+  // Nobody else holds it any more, and it must end on its loop.
+  loop_.post([self = shared_from_this()] { self->pump(); });
+}
+
+void Subscription::pump() {
+  if (!sink_) return;
+  if (!sink_->wanted()) return end();
+  if (taken_over_) {
+    return fail("ResourceInUseException",
+                fmt::format("Another subscription of consumer {} to shard {} took the place of "
+                            "this one.",
+                            target_.consumer, stream::shard_name(target_.shard->index)));
+  }
+  if (!refresh()) return;
+  if (reading_) return;
+  if (sink_->unsent() > kUnsentMax) {
+    if (full_since_ == MonoTime{}) full_since_ = loop_.mono_now();
+    return sink_->tell_below(kUnsentMax / 2);
+  }
+  full_since_ = {};
+  if (at_tip_ && !woken_) return;
+  woken_ = false;
+  reading_ = true;
+  const stream::ReadRequest request{shard_id_, position_, kEventRecordsMax, kEventBytesMax};
+  service_.engine().read(request, [self = shared_from_this()](Result<stream::ReadResult> read) {
+    self->loop_.post([self, read = std::move(read)]() mutable { self->on_read(std::move(read)); });
+  });
+}
+
+void Subscription::on_read(Result<stream::ReadResult> read) {
+  reading_ = false;
+  if (!sink_) return;
+  if (!read.ok()) {
+    if (read.error().code == ErrorCode::kThrottled)
+      return timer_->start(kRetryAfter, [this] { on_timer(); });
+    if (read.error().code != ErrorCode::kNotFound)
+      return fail("InternalFailureException", read.error().message);
+    at_tip_ = true;  // the stream is gone, which the catalog says too
+    return pump();
+  }
+  const Selection selection = select(*read, position_, kEventRecordsMax, kEventBytesMax);
+  if (selection.corrupt) return fail("InternalFailureException", "a stored batch is damaged");
+  const bool ended = read->ended && !selection.cut;
+  position_ = selection.next;
+  at_tip_ = position_ == read->tip;
+  // The children are in a catalog that is newer than the end.
+  if (ended && !refresh()) return;
+  if (ended || !selection.records.empty()) send_records(selection, *read, ended);
+  if (ended) return end();
+  pump();
+}
+
+void Subscription::start_timer() {
+  const auto now = loop_.mono_now();
+  auto due = std::min(last_sent_ + kEmptyEventEvery, began_ + service_.options().subscription_life);
+  if (full_since_ != MonoTime{}) due = std::min(due, full_since_ + kSlowMax);
+  timer_->start(std::max<nanoseconds>(due - now, milliseconds(1)), [this] { on_timer(); });
+}
+
+void Subscription::on_timer() {
+  const auto self = shared_from_this();
+  pump();
+  if (!sink_) return;
+  const auto now = loop_.mono_now();
+  if (now - began_ >= service_.options().subscription_life) return end();
+  if (full_since_ != MonoTime{} && now - full_since_ >= kSlowMax) {
+    return fail("InternalFailureException",
+                "The reader does not take what it is sent; subscribe again.");
+  }
+  if (now - last_sent_ >= kEmptyEventEvery && full_since_ == MonoTime{}) send_empty();
+  // While the client takes nothing, there is nothing to send either.
+  if (full_since_ != MonoTime{}) last_sent_ = now;
+  start_timer();
+}
+
+bool Subscription::refresh() {
+  const auto catalog = service_.engine().catalog();
+  if (std::exchange(catalog_version_, catalog->version) == catalog->version) return true;
+  const auto stream = service_.existing(*catalog, target_.stream->name);
+  if (stream == nullptr || stream->id != target_.stream->id) {
+    fail("ResourceNotFoundException",
+         fmt::format("Stream {} under account {} not found.", target_.stream->name,
+                     service_.options().account));
+    return false;
+  }
+  const auto* consumer =
+      find_consumer(service_, *stream, {stream->name, target_.consumer, std::nullopt});
+  const auto* shard = stream->find_shard(target_.shard->index);
+  if (consumer == nullptr || consumer->id != target_.consumer_id ||
+      consumer->status == stream::StreamStatus::kDeleting || shard == nullptr) {
+    fail("ResourceNotFoundException",
+         fmt::format("Consumer {} under stream {}, account {} not found.", target_.consumer,
+                     stream->name, service_.options().account));
+    return false;
+  }
+  target_.stream = stream;
+  target_.shard = shard;
+  return true;
+}
+
+// Advances without records too, by the time: clients resume AFTER_SEQUENCE_NUMBER with it.
+std::string Subscription::continuation() const {
+  if (position_ == stream::Position{}) return to_string(stream::start_of(*target_.shard));
+  return to_string(stream::sequence_number_of(*target_.shard, stream::Position{position_.value - 1},
+                                              service_.now()));
+}
+
+void Subscription::send_records(const Selection& selection, const stream::ReadResult& read,
+                                bool ended) {
+  wire::DocumentWriter document(target_.format, document_size(target_.format, selection));
+  document.open_map();
+  write_records(document, *target_.shard, selection);
+  document.number("MillisBehindLatest", millis_behind(selection, read, service_.now()));
+  if (ended) {
+    write_child_shards(document, *target_.stream, *target_.shard);
+  } else {
+    document.text("ContinuationSequenceNumber", continuation());
+  }
+  document.close_map();
+  send("event", "SubscribeToShardEvent", std::move(document).finish());
+}
+
+void Subscription::send_empty() {
+  wire::DocumentWriter document(target_.format);
+  document.open_map().key("Records").open_list().close_list();
+  document.number("MillisBehindLatest", 0).text("ContinuationSequenceNumber", continuation());
+  document.close_map();
+  send("event", "SubscribeToShardEvent", std::move(document).finish());
+}
+
+void Subscription::send(std::string_view message_type, std::string_view name, SharedBytes payload) {
+  const wire::EventHeader headers[] = {
+      {message_type == "exception" ? ":exception-type" : ":event-type", name},
+      {":content-type", content_type_of(target_.format)},
+      {":message-type", message_type}};
+  for (const auto& part : wire::encode_event(headers, std::move(payload))) sink_->send(part);
+  last_sent_ = loop_.mono_now();
+}
+
+void Subscription::fail(std::string_view exception, std::string_view message) {
+  wire::DocumentWriter document(target_.format);
+  document.open_map().text("message", message).close_map();
+  send("exception", exception, std::move(document).finish());
+  end();
+}
+
+void Subscription::end() {
+  service_.subscriptions().end(*this);
+  timer_ = nullptr;
+  // Not from within a callback of its own.
+  loop_.post([sink = std::move(sink_)]() mutable { sink = nullptr; });
+}
+
+}  // namespace spillway::kinesis

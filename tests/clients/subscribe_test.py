@@ -1,0 +1,233 @@
+"""SubscribeToShard by the newest boto3: where it begins, what it sends, and every way in which it ends."""
+
+import contextlib
+import pathlib
+import queue
+import socket
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from botocore.exceptions import EventStreamError  # noqa: E402
+from region import Region, expect, wait_until  # noqa: E402
+
+STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/{}"
+SHARD = "shardId-00000000000{}"
+
+
+class Reader:
+    """A subscription, read by a thread; its events come by next()."""
+
+    def __init__(self, client, consumer, start, shard=0):
+        self.answer = client.subscribe_to_shard(ConsumerARN=consumer, ShardId=SHARD.format(shard),
+                                                StartingPosition=start)
+        self.events = queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        try:
+            for event in self.answer["EventStream"]:
+                self.events.put(event["SubscribeToShardEvent"])
+            self.events.put("end")
+        except Exception as error:  # whatever it is, the test looks at it
+            self.events.put(error)
+
+    def next(self):
+        return self.events.get(timeout=20)
+
+    def records(self, count):
+        """The data of the next so many records, and the event with the last."""
+        data = []
+        while len(data) < count:
+            event = self.next()
+            data += [record["Data"].decode() for record in event["Records"]]
+        assert len(data) == count, data
+        return data, event
+
+    def close(self):
+        self.answer["EventStream"].close()
+
+
+def setup(client, stream, shards=1):
+    client.create_stream(StreamName=stream, ShardCount=shards)
+    return consumer(client, stream, "reader")
+
+
+def consumer(client, stream, name):
+    return client.register_stream_consumer(StreamARN=STREAM.format(stream),
+                                           ConsumerName=name)["Consumer"]["ConsumerARN"]
+
+
+def put(client, stream, *data):
+    return [client.put_record(StreamName=stream, PartitionKey="k", Data=d)["SequenceNumber"] for d in data]
+
+
+def check_starts(client):
+    consumer_arn = setup(client, "starts")
+    numbers = put(client, "starts", "a", "b", "c")
+    shard = SHARD.format(0)
+    middle = client.get_records(ShardIterator=client.get_shard_iterator(
+        StreamName="starts", ShardId=shard, ShardIteratorType="AT_SEQUENCE_NUMBER",
+        StartingSequenceNumber=numbers[1])["ShardIterator"])["Records"][0]
+    starts = [({"Type": "TRIM_HORIZON"}, ["a", "b", "c"]),
+              ({"Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": numbers[1]}, ["b", "c"]),
+              ({"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": numbers[1]}, ["c"]),
+              ({"Type": "AT_TIMESTAMP", "Timestamp": middle["ApproximateArrivalTimestamp"].timestamp() - 60},
+               ["a", "b", "c"]),
+              ({"Type": "LATEST"}, [])]
+    readers = []
+    for index, (start, expected) in enumerate(starts):
+        reader = Reader(client, consumer(client, "starts", f"start-{index}"), start)
+        got, event = reader.records(len(expected)) if expected else ([], None)
+        assert got == expected, (start, got)
+        if event:
+            assert event["MillisBehindLatest"] == 0 and "ChildShards" not in event, event
+            assert event["Records"][-1]["SequenceNumber"] == numbers[-1], event
+        readers.append(reader)
+    put(client, "starts", "new")
+    for reader in readers:
+        assert reader.records(1)[0] == ["new"]
+        reader.close()
+    for wrong, error in (({"Type": "AT_SEQUENCE_NUMBER"}, "required"),
+                         ({"Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": "1"}, "did not come from"),
+                         ({"Type": "AT_TIMESTAMP"}, "required"),
+                         ({"Type": "AT_TIMESTAMP", "Timestamp": time.time() + 1000}, "cannot be greater")):
+        expect("InvalidArgumentException", lambda start=wrong: client.subscribe_to_shard(
+            ConsumerARN=consumer_arn, ShardId=shard, StartingPosition=start), error)
+    for arn, name in ((consumer_arn + "1", shard), (consumer_arn, SHARD.format(7))):
+        expect("ResourceNotFoundException", lambda arn=arn, name=name: client.subscribe_to_shard(
+            ConsumerARN=arn, ShardId=name, StartingPosition={"Type": "LATEST"}))
+
+
+def check_silence(client):
+    """Empty events come at least every 5 seconds, and what they say can be gone on with."""
+    reader = Reader(client, setup(client, "silent"), {"Type": "LATEST"})
+    numbers = []
+    for _ in range(2):
+        event = reader.next()
+        assert event["Records"] == [] and event["MillisBehindLatest"] == 0, event
+        numbers.append(int(event["ContinuationSequenceNumber"]))
+    put(client, "silent", "x")
+    assert reader.records(1)[0] == ["x"]
+    after_data = int(reader.next()["ContinuationSequenceNumber"])
+    assert numbers[0] <= numbers[1] < after_data, numbers
+    reader.close()
+    for name, number, expected in (("from-empty", numbers[1], ["x", "y"]), ("from-data", after_data, ["y"])):
+        again = Reader(client, consumer(client, "silent", name),
+                       {"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": str(number)})
+        if expected[0] == "x":
+            assert again.records(1)[0] == ["x"]
+            put(client, "silent", "y")
+        assert again.records(1)[0] == ["y"]
+        again.close()
+
+
+def check_many_records(client):
+    """More than fits into one event, in order and once."""
+    arn = setup(client, "many")
+    data = [f"{number:06d}" + "x" * 20_000 for number in range(500)]
+    for begin in range(0, len(data), 100):
+        answer = client.put_records(StreamName="many", Records=[
+            {"Data": d, "PartitionKey": "k"} for d in data[begin:begin + 100]])
+        assert answer["FailedRecordCount"] == 0
+    reader = Reader(client, arn, {"Type": "TRIM_HORIZON"})
+    assert reader.records(len(data))[0] == data
+    reader.close()
+
+
+def check_shard_end(client):
+    arn = setup(client, "split")
+    put(client, "split", "before")
+    reader = Reader(client, arn, {"Type": "TRIM_HORIZON"})
+    assert reader.records(1)[0] == ["before"]
+    client.split_shard(StreamName="split", ShardToSplit=SHARD.format(0), NewStartingHashKey=str(2 ** 127))
+    event = reader.next()
+    assert event["Records"] == [] and "ContinuationSequenceNumber" not in event, event
+    assert [child["ShardId"] for child in event["ChildShards"]] == [SHARD.format(1), SHARD.format(2)]
+    assert all(child["ParentShards"] == [SHARD.format(0)] for child in event["ChildShards"]), event
+    assert reader.next() == "end"
+    # One that begins when all is over gets the records and the end.
+    late = Reader(client, consumer(client, "split", "late"), {"Type": "TRIM_HORIZON"})
+    event = late.records(1)[1]
+    assert len(event.get("ChildShards") or late.next()["ChildShards"]) == 2
+    assert late.next() == "end"
+
+
+def check_take_over(client):
+    arn = setup(client, "taken")
+    first = Reader(client, arn, {"Type": "LATEST"})
+    expect("ResourceInUseException", lambda: Reader(client, arn, {"Type": "LATEST"}),
+           f"Another active subscription exists for this consumer: 000000000000:taken:{SHARD.format(0)}:reader")
+    other = Reader(client, consumer(client, "taken", "other"), {"Type": "LATEST"})
+    second = []
+
+    def subscribe_again():
+        with contextlib.suppress(client.exceptions.ResourceInUseException):
+            second.append(Reader(client, arn, {"Type": "LATEST"}))
+        return second
+    wait_until(subscribe_again)  # once 5 seconds have passed
+    event = first.next()
+    while not isinstance(event, Exception):
+        event = first.next()
+    assert isinstance(event, EventStreamError) and "ResourceInUseException" in str(event), event
+    put(client, "taken", "x")
+    assert second[0].records(1)[0] == ["x"] and other.records(1)[0] == ["x"]
+    second[0].close()
+    other.close()
+
+
+def check_gone(client):
+    arn = setup(client, "gone")
+    reader = Reader(client, arn, {"Type": "LATEST"})
+    other = Reader(client, consumer(client, "gone", "other"), {"Type": "LATEST"})
+    client.deregister_stream_consumer(ConsumerARN=arn)
+    assert "ResourceNotFoundException" in str(reader.next())
+    client.delete_stream(StreamName="gone", EnforceConsumerDeletion=True)
+    assert "ResourceNotFoundException" in str(other.next())
+
+
+def check_restart(region):
+    """A drain ends subscriptions, and the next process goes on with their consumers."""
+    client = region.client()
+    arn = setup(client, "restart")
+    reader = Reader(client, arn, {"Type": "LATEST"})
+    assert region.stop() == 0
+    assert reader.next() == "end"
+    region.start()
+    put(client, "restart", "x")
+    reader = Reader(client, arn, {"Type": "TRIM_HORIZON"})
+    assert reader.records(1)[0] == ["x"]
+    region.kill()
+    event = reader.next()
+    assert isinstance(event, Exception) or event == "end", event
+    region.start()
+
+
+def check_life():
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as settings:
+        settings.write("[serve]\nsubscription_seconds = 1\n")
+        settings.flush()
+        with Region("--config", settings.name) as region:
+            client = region.client()
+            reader = Reader(client, setup(client, "short"), {"Type": "LATEST"})
+            assert reader.next() == "end"
+
+
+def main():
+    with Region() as region:
+        client = region.client(read_timeout=20)
+        check_starts(client)
+        check_silence(client)
+        check_many_records(client)
+        check_shard_end(client)
+        check_take_over(client)
+        check_gone(client)
+        check_restart(region)
+    check_life()
+    print("SubscribeToShard: begins, goes on and ends as at AWS")
+
+
+if __name__ == "__main__":
+    main()
