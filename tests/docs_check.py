@@ -75,6 +75,22 @@ def unowned(pages, sources):
                 yield f"{path}: {page} does not exist"
 
 
+def untold_tokens(page, sources):
+    """Kinds of tokens that the page about them leaves out."""
+    for path, text in sources.items():
+        for kind in re.findall(r'k\w*Kind = "([\w-]+-\d+)"', text):
+            if f"`{kind}`" not in page:
+                yield f"docs/formats/tokens.md does not have {kind} ({path})"
+
+
+def wrong_versions(pages):
+    """Rows of docs/formats/README.md whose version isn't that of the page."""
+    for name, version in re.findall(r"\]\(([\w-]+\.md)\) \|[^|]*\| (\d+) \|",
+                                    pages.get("docs/formats/README.md", "")):
+        if f"Version {version}" not in pages.get(f"docs/formats/{name}", ""):
+            yield f"docs/formats/README.md says version {version} of {name}, which doesn't"
+
+
 def undocumented(config, page):
     keys = set(re.findall(r'\.name = "([\w.]+)"', config))
     documented = set(re.findall(r"^\| `([\w.]+)` \|", page, re.MULTILINE))
@@ -87,9 +103,12 @@ def undocumented(config, page):
 def self_test():
     sources = {"src/log/a.h": "// docs/formats/gone.md"}
     pages = {"README.md": "[a](docs/a.md#nothing) [b](docs/none.md)", "docs/a.md": "# Head\n`src/none.cc`",
-             "docs/alone.md": "", "docs/formats/b.md": "`src/log/a.h`"}
+             "docs/alone.md": "", "docs/formats/b.md": "`src/log/a.h` Version 2",
+             "docs/formats/README.md": "| [b](b.md) | there | 1 |"}
     found = [*broken(pages, lambda path: path in pages or path == "src/log/a.h"),
              *unowned(pages, sources),
+             *untold_tokens("`kept-1`", {"src/x.cc": 'kOne = "kept-1" kTokenKind = "new-1"'}),
+             *wrong_versions(pages),
              *undocumented('{.name = "a.one"}', "| `a.two` | x |")]
     for expected in ("README.md: the link to docs/none.md leads nowhere",
                      "README.md: docs/a.md has no heading for #nothing",
@@ -97,6 +116,8 @@ def self_test():
                      "docs/alone.md: no link leads here from README.md",
                      "docs/formats/b.md: none of the files that it names (src/log/a.h) names it",
                      "src/log/a.h: docs/formats/gone.md does not exist",
+                     "docs/formats/tokens.md does not have new-1 (src/x.cc)",
+                     "docs/formats/README.md says version 1 of b.md, which doesn't",
                      "docs/configuration.md does not have a.one",
                      "docs/configuration.md has a.two, which does not exist"):
         if expected not in found:
@@ -113,6 +134,7 @@ def main():
     sources = {str(path.relative_to(ROOT)): path.read_text("utf-8")
                for path in sorted((ROOT / "src").rglob("*")) if path.suffix in (".cc", ".h")}
     found = [*broken(pages, lambda path: (ROOT / path).exists()), *unowned(pages, sources),
+             *untold_tokens(pages["docs/formats/tokens.md"], sources), *wrong_versions(pages),
              *undocumented(sources["src/server/config.cc"], pages["docs/configuration.md"])]
     for line in found:
         print(line, file=sys.stderr)

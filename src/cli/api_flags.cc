@@ -16,12 +16,12 @@ namespace {
 constexpr const char* kDefaultEndpoint = "http://127.0.0.1:4566";
 constexpr const char* kAnyKey = "spillway";  // of 3 characters at least
 
+}  // namespace
+
 std::string environment(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value == nullptr || *value == '\0' ? otherwise : value;
 }
-
-}  // namespace
 
 void ApiFlags::add(CLI::App& app) {
   endpoint = environment("SPILLWAY_ENDPOINT", kDefaultEndpoint);

@@ -24,6 +24,9 @@ struct ApiFlags {
   Result<client::ClientOptions> options() const;
 };
 
+// A variable's value; `otherwise` where it is unset or empty.
+std::string environment(const char* name, const char* otherwise);
+
 // `error` of a call to `stream`, as a person is told it.
 Error explain(const client::ClientOptions& options, const client::KinesisClient& client,
               const std::string& stream, Error error);

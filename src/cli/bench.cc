@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/api_flags.h"
 #include "cli/command.h"
 #include "cli/machine_limits.h"
 #include "client/load.h"
@@ -21,11 +22,6 @@ struct BenchOptions {
   bool from_tip = false;
   client::LoadOptions load;
 };
-
-std::string environment(const char* name, const char* otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : value;
-}
 
 // "20s", "5m" or plain seconds.
 Result<seconds> parse_seconds(const std::string& text) {

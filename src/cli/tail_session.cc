@@ -16,6 +16,7 @@
 namespace spillway::cli {
 namespace {
 
+constexpr auto kGiveUpAfter = seconds(30);  // with --until-tip
 constexpr nanoseconds kLookInterval = milliseconds(200);
 constexpr std::size_t kWriteBytes = 64 << 10;
 constexpr int kExitSignal = 128;  // and the signal's number, as shells have it
@@ -111,13 +112,19 @@ void TailSession::look() {
 void TailSession::tell_status() {
   const Status& status = reader_->status();
   if (status.ok()) {
-    if (std::exchange(retrying_, false)) tell("it answers again; reading on");
+    if (std::exchange(retrying_since_, std::nullopt)) tell("it answers again; reading on");
     return;
   }
   const auto& error = status.error();
   switch (error.code) {
     case ErrorCode::kIo:
-      if (std::exchange(retrying_, true)) return;
+      if (retrying_since_) {
+        // A script waits for the end.
+        if (options_.until_tip && loop_.mono_now() - *retrying_since_ > kGiveUpAfter)
+          end(fail(explain(options_.client, client_, options_.format.stream, error)));
+        return;
+      }
+      retrying_since_ = loop_.mono_now();
       return tell(fmt::format("{}; trying again", printable(error.message)));
     case ErrorCode::kThrottled:  // others read, too; no news
     case ErrorCode::kExists:

@@ -59,8 +59,8 @@ class TailSession final : public client::ReaderEvents {
   std::unique_ptr<io::Timer> look_timer_;
   TailMerge merge_;
   std::uint64_t printed_ = 0;
-  std::string out_;        // not written yet
-  bool retrying_ = false;  // and said so
+  std::string out_;                         // not written yet
+  std::optional<MonoTime> retrying_since_;  // and said so
   std::optional<int> exit_code_;
 };
 

@@ -80,11 +80,11 @@ Task<void> StreamReader::discover() {
       // kExists: it is being made.
       const bool missing = code == ErrorCode::kNotFound || code == ErrorCode::kExists;
       if (missing && first_list_) from_horizon_ = true;
-      status_ = std::move(listed).error();
+      failed("", std::move(listed).error());
       co_await pause(missing ? options_.poll_interval : options_.retry_delay);
       continue;
     }
-    status_ = {};
+    succeeded("");
     if (first_list_ && !from_horizon_) skip(*listed);
     std::set<std::string> there;
     for (const auto& shard : *listed) there.insert(shard.id);
@@ -144,6 +144,16 @@ IteratorStart StreamReader::start_of(const Shard& shard) const {
   return {};
 }
 
+void StreamReader::failed(const std::string& who, Error error) {
+  if (!status_.ok() && who != failing_) return;
+  failing_ = who;
+  status_ = std::move(error);
+}
+
+void StreamReader::succeeded(const std::string& who) {
+  if (!status_.ok() && who == failing_) status_ = {};
+}
+
 Task<Result<std::string>> StreamReader::iterator_of(ShardState& shard) {
   IteratorStart start = shard.start;
   if (!shard.last_sequence_number.empty()) {
@@ -167,7 +177,7 @@ Task<void> StreamReader::read_shard(ShardState& shard) {
       if (fresh.ok()) {
         iterator = *std::move(fresh);
       } else {
-        status_ = std::move(fresh).error();
+        failed(shard.id, std::move(fresh).error());
         co_await pause(options_.retry_delay);
       }
       continue;
@@ -182,11 +192,11 @@ Task<void> StreamReader::read_shard(ShardState& shard) {
       // is replaced by one behind the last record.
       if (code != ErrorCode::kIo && code != ErrorCode::kThrottled) iterator.clear();
       if (code == ErrorCode::kExpired) continue;
-      status_ = std::move(answer).error();
+      failed(shard.id, std::move(answer).error());
       co_await pause(options_.retry_delay);
       continue;
     }
-    status_ = {};
+    succeeded(shard.id);
     const bool nothing = answer->records.empty() && answer->behind == milliseconds(0);
     iterator = take(shard, round, began, *std::move(answer));
     if (iterator.empty()) {

@@ -130,7 +130,12 @@ class StreamReader {
   bool from_horizon_ = false;  // the stream was not there at first
   bool discovered_ = false;    // all shards that can be read are being read
   bool stopping_ = false;
+  // `who` is a shard's id; empty: the listing of shards. A success clears what the same one met.
+  void failed(const std::string& who, Error error);
+  void succeeded(const std::string& who);
+
   Status status_;
+  std::string failing_;      // who met it
   std::uint64_t round_ = 1;  // each read_to_tip() begins one, which only later looks belong to
   UniqueFunction<void()> tip_done_;
   UniqueFunction<void()> stop_done_;

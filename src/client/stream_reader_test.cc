@@ -67,6 +67,8 @@ class FakeStream final : public StreamCalls {
     --at_once[iterator.substr(0, iterator.find(':'))];
     ++looks;
     if (!error.ok()) co_return error.error();
+    if (iterator.substr(0, iterator.find(':')) == failing_shard)
+      co_return Error{ErrorCode::kIo, "damaged"};
     if (expire_next) {
       expire_next = false;
       co_return Error{ErrorCode::kExpired, "expired"};
@@ -85,6 +87,7 @@ class FakeStream final : public StreamCalls {
 
   std::map<std::string, ShardData> shards;
   Status error;
+  std::string failing_shard;
   bool expire_next = false;
   int iterators = 0;
   std::vector<std::string> times;  // that iterators were asked for
@@ -188,6 +191,21 @@ TEST_F(StreamReaderTest, GoesOnBehindWhatItReadAfterErrors) {
   loop_.run(seconds(2));
   EXPECT_TRUE(reader_->status().ok());
   EXPECT_THAT(read_, ElementsAre("a 1", "a 2", "a 3", "a 4", "a 5"));
+}
+
+TEST_F(StreamReaderTest, AShardThatFailsIsToldWhileOthersAreRead) {
+  stream_->add("a");
+  stream_->add("b");
+  stream_->failing_shard = "a";
+  reader_->start();
+  loop_.run(seconds(1));
+  for (int i = 0; i < 100; ++i) {
+    loop_.run(milliseconds(37));
+    EXPECT_FALSE(reader_->status().ok()) << "b's success is not a's";
+  }
+  stream_->failing_shard.clear();
+  loop_.run(seconds(2));
+  EXPECT_TRUE(reader_->status().ok());
 }
 
 TEST_F(StreamReaderTest, ParentsAreReadToTheirEndBeforeTheirChildren) {

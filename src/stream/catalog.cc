@@ -210,7 +210,6 @@ CatalogRef apply(const Catalog& catalog, const CatalogChange& change) {
   return changed;
 }
 
-// u8 version; u64 ids_used; u32 count, streams; u32 count, names; u32 count, u64 shard ids.
 std::string encode(const CatalogChange& change) {
   std::string bytes;
   append_le(bytes, kVersion);
@@ -240,7 +239,6 @@ Result<CatalogChange> decode_catalog_change(std::string_view bytes) {
   return change;
 }
 
-// u8 version; u64 catalog version; u64 next_id; u32 count, streams in the order of their names.
 std::string encode(const Catalog& catalog) {
   std::string bytes;
   append_le(bytes, kVersion);

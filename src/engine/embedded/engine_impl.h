@@ -95,7 +95,7 @@ class EmbeddedEngine final : public stream::Engine {
   void want_spare();
   void make_spare();
   io::Step tidy();
-  bool expiry_is_due();
+  bool take_expiry_turn();
   void count_segments();
   // nullopt where the shard is gone.
   std::optional<std::int64_t> retention_ms(stream::ShardId id);

@@ -103,7 +103,7 @@ std::optional<std::int64_t> EmbeddedEngine::retention_ms(stream::ShardId id) {
 io::Step EmbeddedEngine::tidy() {
   const auto retention_of = [this](std::uint64_t shard) { return retention_ms(shard); };
   const std::int64_t now_ms = to_millis(seams_.clock.wall_now());
-  if (expiry_is_due()) {
+  if (take_expiry_turn()) {
     if (auto removed = segments_->remove_expired(retention_of, now_ms); !removed.ok())
       seams_.log.warning("expired segments stay", {{"reason", removed.error().message}});
     count_segments();
@@ -117,7 +117,7 @@ io::Step EmbeddedEngine::tidy() {
   return io::Step::kWait;
 }
 
-bool EmbeddedEngine::expiry_is_due() {
+bool EmbeddedEngine::take_expiry_turn() {
   const MonoTime now = seams_.clock.mono_now();
   const std::lock_guard lock(mutex_);
   const bool catalog_changed =
