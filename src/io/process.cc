@@ -16,6 +16,8 @@
 namespace spillway::io {
 namespace {
 
+constexpr std::size_t kHostNameBytesMax = 4096;
+
 class Descriptor {
  public:
   Descriptor() = default;
@@ -156,6 +158,12 @@ void occupy_standard_descriptors() {
     descriptor = ::open("/dev/null", O_RDWR);
   } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
   if (descriptor >= 0) ::close(descriptor);
+}
+
+Result<std::string> host_name(Disk& disk) {
+  SPILLWAY_ASSIGN(auto name, read_file(disk, "/proc/sys/kernel/hostname", kHostNameBytesMax));
+  while (name.ends_with('\n')) name.pop_back();
+  return name;
 }
 
 Result<std::string> program_path() {

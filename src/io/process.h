@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "io/disk.h"
 
 namespace spillway::io {
 
@@ -46,6 +47,9 @@ Result<std::unique_ptr<ChildProcess>> spawn(const std::vector<std::string>& argu
 // Opens /dev/null in the place of closed standard descriptors: the next file opened would get their
 // number, and what is printed would go into it. First thing in main().
 void occupy_standard_descriptors();
+
+// This machine's name, as the system has it.
+Result<std::string> host_name(Disk& disk);
 
 // The path of this program.
 Result<std::string> program_path();

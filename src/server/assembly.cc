@@ -10,6 +10,7 @@
 #include "server/admin.h"
 #include "server/dispatch.h"
 #include "server/process_metrics.h"
+#include "server/tls_files.h"
 
 namespace spillway::server {
 
@@ -109,6 +110,7 @@ Status run_region(const Config& config, const ConfigSource& source) {
                                                {disk, clock, workers, entropy, *log, metrics}));
   SPILLWAY_ASSIGN(const auto token_key,
                   stream::load_or_create_token_key(disk, serve.data, entropy));
+  SPILLWAY_ASSIGN(const RegionTls tls, load_tls(disk, serve, clock.wall_now()));
   const ProcessMetrics process_metrics(metrics, disk, clock, serve.data);
   kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms),
                             seconds(serve.subscription_seconds)},
@@ -122,6 +124,7 @@ Status run_region(const Config& config, const ConfigSource& source) {
   api_options.address = serve.listen;
   api_options.connections = static_cast<std::size_t>(serve.connections_max);
   api_options.idle_timeout = seconds(serve.idle_seconds);
+  api_options.tls = tls.context;
   HttpServer api(loops.loops(), api_options, dispatch, metrics, *log);
   Routes routes;
   add_admin_routes(routes, {metrics, [&] { return engine->writable(); },
@@ -141,6 +144,10 @@ Status run_region(const Config& config, const ConfigSource& source) {
   const auto serving = [&] {
     std::printf("spillway serves Kinesis in %s on http://%s (metrics: http://%s/metrics)\n",
                 serve.region.c_str(), serve.listen.c_str(), serve.admin.c_str());
+    if (!tls.authority_file.empty()) {
+      std::printf("and on https://%s, for clients that trust %s\n", serve.listen.c_str(),
+                  tls.authority_file.c_str());
+    }
     std::fflush(stdout);
   };
   const auto reloading = [&] {

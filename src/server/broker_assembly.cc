@@ -8,6 +8,7 @@
 #include "io/asio_loop.h"
 #include "io/entropy.h"
 #include "io/posix_disk.h"
+#include "io/process.h"
 #include "server/admin.h"
 #include "server/http_server.h"
 #include "server/process_metrics.h"
@@ -17,15 +18,6 @@ namespace spillway::server {
 namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr std::size_t kHostNameBytesMax = 4096;
-
-// As the system has it, where none is configured.
-Result<std::string> host_name(io::Disk& disk, const BrokerConfig& config) {
-  if (!config.host.empty()) return config.host;
-  SPILLWAY_ASSIGN(auto name, io::read_file(disk, "/proc/sys/kernel/hostname", kHostNameBytesMax));
-  while (name.ends_with('\n')) name.pop_back();
-  return name;
-}
 
 Random seeded(io::Entropy& entropy) {
   unsigned char bytes[8];
@@ -94,7 +86,10 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   io::SystemEntropy entropy;
   io::ThreadWorkers workers;
   metrics::Registry metrics;
-  SPILLWAY_ASSIGN(const auto host, host_name(disk, options));
+  std::string host = options.host;
+  if (host.empty()) {
+    SPILLWAY_ASSIGN(host, io::host_name(disk));
+  }
   SPILLWAY_ASSIGN(auto to, target_options(options));
 
   io::AsioLoop loop;

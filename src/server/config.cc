@@ -43,6 +43,10 @@ const ConfigKey kKeys[] = {
    .meaning = "How long a stream stays CREATING, UPDATING or DELETING, as at AWS; 0 is no time at all.", .min = 0, .max = 600'000},
   {.name = "serve.subscription_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.subscription_seconds; },
    .meaning = "How long a SubscribeToShard lasts before the client has to subscribe again; 300 at AWS.", .min = 1, .max = 86400},
+  {.name = "serve.tls_certificate", .field = +[](Config& c) -> std::string& { return c.serve.tls_certificate; },
+   .meaning = "A file in PEM with the certificate for https, and those that it was issued by; empty takes one that is made at the first start, of which clients trust `DATA/tls/ca.pem`."},
+  {.name = "serve.tls_key", .field = +[](Config& c) -> std::string& { return c.serve.tls_key; },
+   .meaning = "A file in PEM with the certificate's key, without a password."},
   {.name = "serve.threads", .field = +[](Config& c) -> std::int64_t& { return c.serve.threads; },
    .meaning = "Threads that serve connections; 0 is one per core.", .min = 0, .max = 1024},
   {.name = "serve.drain_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.drain_seconds; },
@@ -323,6 +327,10 @@ Status check_whole(const Config& config) {
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
   SPILLWAY_TRY(check_address("serve.admin", config.serve.admin));
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
+  if (config.serve.tls_certificate.empty() != config.serve.tls_key.empty()) {
+    return Error{ErrorCode::kInvalid,
+                 "serve.tls_certificate and serve.tls_key go together: one of them is empty"};
+  }
   if (config.serve.listen == config.serve.admin && !config.serve.listen.ends_with(":0")) {
     return Error{ErrorCode::kInvalid,
                  fmt::format("serve.listen and serve.admin are both {}", config.serve.listen)};

@@ -35,6 +35,8 @@ struct ServeConfig {
   std::string limits = "none";  // or "aws"
   std::int64_t transition_ms = 0;
   std::int64_t subscription_seconds = 300;
+  std::string tls_certificate;  // files in PEM; empty: one of the data directory's own
+  std::string tls_key;
   std::int64_t threads = 0;  // 0: one per core
   std::int64_t drain_seconds = 10;
   std::int64_t connections_max = 10'000;

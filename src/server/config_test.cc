@@ -97,6 +97,7 @@ constexpr BadFile kBadFiles[] = {
     {"[serve]\nlisten = \"127.0.0.1:99999\"",
      "serve.listen is \"127.0.0.1:99999\"; write HOST:PORT"},
     {"[broker]\nadmin = \"host:\"", "broker.admin is \"host:\"; write HOST:PORT"},
+    {"[serve]\ntls_key = \"k.pem\"", "serve.tls_certificate and serve.tls_key go together"},
     {"[serve]\nlisten = \"h:1\"\nadmin = \"h:1\"", "serve.listen and serve.admin are both h:1"},
     {"[serve]\nkeys = 3", "s.toml:2: serve.keys must be written as [[serve.keys]] tables"},
     {"[[serve.keys]]\naccess_key = \"A/B\"\nsecret_key = \"12345678\"", "3 to 128 letters"},

@@ -61,7 +61,14 @@ void Connection::read_more() {
 void Connection::on_read(Result<std::size_t> got) {
   const auto self = shared_from_this();
   reading_ = false;
-  if (!got.ok()) return close();  // the client is gone, and with it who waits for answers
+  if (!got.ok()) {
+    if (tls_ && !session_) {
+      server_.malformed.add();
+      server_.log.write(io::LogLevel::kDebug, "TLS refused",
+                        {{"peer", peer_}, {"why", got.error().message}});
+    }
+    return close();  // the client is gone, and with it who waits for answers
+  }
   if (*got == 0) return end_of_input();
   server_.received_bytes.add(*got);
   if (lingering_) return read_more();
@@ -92,6 +99,10 @@ void Connection::begin(wire::Protocol protocol, std::string_view bytes) {
   date_ = loop_.date();
   switch (protocol) {
     case wire::Protocol::kTls:
+      if (server_.options.tls && !std::exchange(tls_, true)) {
+        stream_ = io::accept_tls(server_.options.tls, loop_.loop, std::move(stream_), bytes);
+        return;
+      }
       server_.malformed.add();
       if (!server_.tls_was_told.exchange(true)) {
         server_.log.warning("https to a plain port: use http://",

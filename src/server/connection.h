@@ -168,6 +168,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   const std::string peer_;
   std::unique_ptr<wire::ServerSession> session_;  // nullptr while detecting or turning away
   bool http2_ = false;
+  bool tls_ = false;
   std::string date_;  // what the session puts into answers
 
   char small_buffer_[kSmallBuffer];

@@ -20,6 +20,7 @@
 #include "base/unique_function.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
+#include "io/tls.h"
 #include "metrics/registry.h"
 #include "wire/http.h"
 
@@ -118,6 +119,9 @@ struct HttpServerOptions {
   nanoseconds idle_timeout = seconds(120);   // between requests
   nanoseconds write_timeout = seconds(30);   // for the client to take 256 KiB, or an answer's rest
   wire::HttpLimits limits;
+  // For clients that begin with TLS, on the same port; nullptr: there is none, and they are told
+  // so.
+  std::shared_ptr<io::TlsContext> tls;
 };
 
 class HttpServer {
