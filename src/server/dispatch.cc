@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/digest.h"
+#include "server/caller_identity.h"
 
 namespace spillway::server {
 
@@ -131,8 +132,12 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   static void begin(std::shared_ptr<ApiCall> self) {
     self->began_ = self->call_.loop->mono_now();
     if (auto refusal = self->check()) return self->answer(std::move(*refusal));
-    Handler handler = self->operation_->handler;
     auto& call = self->call_;
+    if (self->asks_for_caller_) {
+      return self->answer(caller_identity(call.body, self->dispatch_.service_.options().account,
+                                          call.access_key, call.request_id));
+    }
+    Handler handler = self->operation_->handler;
     auto& service = self->dispatch_.service_;
     start(handler(service, call),
           UniqueFunction<void(kinesis::Reply)>([self = std::move(self)](kinesis::Reply reply) {
@@ -165,6 +170,9 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
       if (target == nullptr || !target->starts_with(kTargetPrefix))
         return refused("UnknownOperationException", "X-Amz-Target names no operation of Kinesis");
       call_.operation = target->substr(kTargetPrefix.size());
+    } else if (content_type != nullptr && is_media_type(*content_type, kFormContentType)) {
+      asks_for_caller_ = true;
+      return std::nullopt;
     } else {
       return xml_response(404, "UnknownOperationException",
                           "The content type must be application/x-amz-json-1.1 or "
@@ -185,11 +193,15 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
                           call_.request_id);
     }
     if (auto refusal = find_operation()) return refusal;
-    const auto verdict =
-        dispatch_.verifiers_.at(call_.loop)->verify(head_, hash_.finish(), call_.loop->wall_now());
-    if (const auto* error = std::get_if<auth::AuthError>(&verdict))
-      return refused(to_string(error->type), error->message);
+    auto& verifiers = *dispatch_.verifiers_.at(call_.loop);
+    auto& verifier = asks_for_caller_ ? verifiers.caller_identity : verifiers.kinesis;
+    const auto verdict = verifier.verify(head_, hash_.finish(), call_.loop->wall_now());
+    if (const auto* error = std::get_if<auth::AuthError>(&verdict)) {
+      if (!asks_for_caller_) return refused(to_string(error->type), error->message);
+      return caller_identity_error(403, to_string(error->type), error->message, call_.request_id);
+    }
     call_.access_key = std::get<std::string>(verdict);
+    if (asks_for_caller_) return std::nullopt;
     if (const auto* agent = head_.find("user-agent")) call_.user_agent = *agent;
     if (operation_->handler == nullptr) {
       return refused("UnknownOperationException",
@@ -221,6 +233,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   Responder responder_;
   kinesis::Call call_;
   const kinesis::Operation* operation_ = nullptr;
+  bool asks_for_caller_ = false;  // GetCallerIdentity, which is none of Kinesis's operations
   Sha256 hash_;
   MonoTime began_{};
 };
@@ -244,8 +257,11 @@ Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loop
                    kinesis::Service& service, std::shared_ptr<const auth::KeyTable> keys,
                    io::Entropy& entropy, metrics::Registry& metrics)
     : options_(std::move(options)), service_(service), entropy_(entropy), metrics_(metrics) {
-  for (auto* loop : loops)
-    verifiers_[loop] = std::make_unique<auth::Verifier>(options_.region, "kinesis", keys);
+  for (auto* loop : loops) {
+    verifiers_[loop] = std::make_unique<Verifiers>(
+        Verifiers{auth::Verifier(options_.region, "kinesis", keys),
+                  auth::Verifier(options_.region, std::string(kCallerIdentityService), keys)});
+  }
   for (const auto& operation : kinesis::operations()) {
     operation_metrics_[std::string(operation.name)] =
         std::make_unique<OperationMetrics>(metrics_, operation.name);
@@ -255,8 +271,12 @@ Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loop
 Dispatch::~Dispatch() = default;
 
 void Dispatch::set_keys(const std::shared_ptr<const auth::KeyTable>& keys) {
-  for (const auto& [loop, verifier] : verifiers_)
-    loop->post([&verifier = *verifier, keys] { verifier.set_keys(keys); });
+  for (const auto& [loop, verifiers] : verifiers_) {
+    loop->post([&verifiers = *verifiers, keys] {
+      verifiers.kinesis.set_keys(keys);
+      verifiers.caller_identity.set_keys(keys);
+    });
+  }
 }
 
 std::unique_ptr<BodyReader> Dispatch::on_request(io::EventLoop& loop, std::string_view,

@@ -44,7 +44,11 @@ class Dispatch final : public RequestHandler {
   kinesis::Service& service_;
   io::Entropy& entropy_;
   metrics::Registry& metrics_;
-  std::map<io::EventLoop*, std::unique_ptr<auth::Verifier>> verifiers_;
+  struct Verifiers {
+    auth::Verifier kinesis;
+    auth::Verifier caller_identity;
+  };
+  std::map<io::EventLoop*, std::unique_ptr<Verifiers>> verifiers_;
   std::map<std::string, std::unique_ptr<OperationMetrics>, std::less<>> operation_metrics_;
   std::atomic<std::size_t> calls_{0};
 };

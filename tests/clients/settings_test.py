@@ -5,6 +5,8 @@ their time.
 import pathlib
 import sys
 
+import boto3
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from region import Region, expect, wait_until  # noqa: E402
 
@@ -76,6 +78,18 @@ def check_modes_and_sizes(client):
            "StreamARN must be provided")
 
 
+def check_caller(region):
+    """AWS's STS on the same port, as far as the Kinesis Producer Library needs it."""
+    def sts(secret_key):
+        return boto3.client("sts", endpoint_url=region.endpoint, region_name="us-east-1",
+                            aws_access_key_id="AKIDCALLER", aws_secret_access_key=secret_key)
+    caller = sts("secret-of-caller").get_caller_identity()
+    assert caller["Account"] == "000000000000" and caller["UserId"] == "AKIDCALLER", caller
+    assert caller["Arn"] == "arn:aws:iam::000000000000:user/AKIDCALLER", caller
+    expect("InvalidSignatureException", sts("another-secret").get_caller_identity, "does not match")
+    expect("InvalidAction", sts("secret-of-caller").get_session_token, "only GetCallerIdentity")
+
+
 def check_settings_outlive_the_process(region):
     region.kill()
     region.start()
@@ -124,6 +138,13 @@ def main():
     try:
         with Region("--config", str(settings)) as region:
             check_statuses(region)
+    finally:
+        settings.unlink()
+    settings = pathlib.Path(region.directory.parent) / f"{region.directory.name}.toml"
+    settings.write_text('[[serve.keys]]\naccess_key = "AKIDCALLER"\nsecret_key = "secret-of-caller"\n')
+    try:
+        with Region("--config", str(settings)) as region:
+            check_caller(region)
     finally:
         settings.unlink()
     print("settings: retention, tags, modes, sizes and statuses: right")
