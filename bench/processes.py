@@ -1,5 +1,7 @@
 """The processes that a benchmark starts: Spillway's server, and the peers it is compared with."""
 
+import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -78,29 +80,33 @@ class Process:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+ACCESS_KEY, SECRET_KEY = "AKIDBENCH", "secret-of-the-bench"
+
+
 class Spillway(Process):
+    """With an access key, so that every signature is verified."""
+
     def __init__(self, name="spillway"):
         super().__init__(name)
         self.port, self.admin = free_port(), free_port()
+        self.settings = self.directory / "spillway.toml"
+        self.settings.write_text(f'[[serve.keys]]\naccess_key = "{ACCESS_KEY}"\nsecret_key = "{SECRET_KEY}"\n',
+                                 encoding="utf-8")
         self.start()
 
     def start(self):
         """Seconds until it accepts."""
-        return self.launch([BINARY, "serve", "--data", self.directory / "data",
+        return self.launch([BINARY, "serve", "--data", self.directory / "data", "--config", self.settings,
                             "--listen", f"127.0.0.1:{self.port}",
                             "--admin", f"127.0.0.1:{self.admin}"], self.port)
 
     def call(self, operation, body):
-        """An API call signed with any key, as a server without configured keys accepts it."""
-        scope = time.strftime("%Y%m%d/us-east-1/kinesis/aws4_request", time.gmtime())
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/", json.dumps(body).encode(), {
-                "Content-Type": "application/x-amz-json-1.1",
-                "X-Amz-Target": "Kinesis_20131202." + operation,
-                "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
-                "Authorization": f"AWS4-HMAC-SHA256 Credential=bench/{scope}, "
-                                 f"SignedHeaders=host;x-amz-date;x-amz-target, Signature={'0' * 64}",
-            })
+        data = json.dumps(body).encode()
+        headers = {"Content-Type": "application/x-amz-json-1.1", "Host": f"127.0.0.1:{self.port}",
+                   "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+                   "X-Amz-Target": "Kinesis_20131202." + operation}
+        headers["Authorization"] = authorization(headers, data)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/", data, headers)
         with urllib.request.urlopen(request) as answer:
             return json.loads(answer.read() or b"{}")
 
@@ -113,10 +119,33 @@ class Spillway(Process):
         for option, value in options.items():
             flag = "--" + option.replace("_", "-")
             command += [flag] if value is True else [flag, value]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
+                              env=self.environment())
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
-        return json.loads(done.stdout)
+        result = json.loads(done.stdout)
+        if result["errors"] > 0 or result["failed_records"] > 0 or result["records"] == 0:
+            raise RuntimeError(f"{' '.join(map(str, command))}: {result}")
+        return result
+
+    @staticmethod
+    def environment():
+        return os.environ | {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+
+
+def authorization(headers, body):
+    """Signature Version 4 of a POST to /, over all headers."""
+    date = headers["X-Amz-Date"]
+    scope = f"{date[:8]}/us-east-1/kinesis/aws4_request"
+    names = ";".join(sorted(name.lower() for name in headers))
+    lines = "".join(f"{name.lower()}:{headers[name]}\n" for name in sorted(headers, key=str.lower))
+    canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    to_sign = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = b"AWS4" + SECRET_KEY.encode()
+    for part in [*scope.split("/"), to_sign]:
+        key = hmac.digest(key, part.encode(), "sha256")
+    return (f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={names}, "
+            f"Signature={key.hex()}")
 
 
 class Redis(Process):

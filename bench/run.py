@@ -152,6 +152,8 @@ class Bench:
                 "put-to-read", "bench", connections=64, record_bytes=128,
                 requests_per_second=10_000, duration=f"{self.seconds}s") | {
                     "bare_" + key: value for key, value in self.machine_limits().items()})
+            if result["records"] < 0.95 * 10_000 * self.seconds:
+                raise SystemExit(f"put to readable: only {result['records']} records came back")
             self.row("put to readable, 10,000 records/s, 4 readers that look every 2 ms",
                      f"p99 {result['p99_ms']:.2f} ms", "5 ms",
                      f"p99 {result['bare_arrivals_p99_ms']:.2f} ms (bare writes and syncs)",
@@ -199,13 +201,16 @@ class Bench:
                        "--stream", "bench", "--connections", "64", "--record-bytes", "128",
                        "--duration", f"{seconds}s", "--json"]
             samples, begin = [], time.monotonic()
-            with subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL) as load:
+            with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True,
+                                  env=server.environment()) as load:
                 while load.poll() is None:
                     samples.append((time.monotonic() - begin, server.status("VmRSS") / 1024))
                     time.sleep(1)
+                result = json.load(load.stdout)
+            if load.returncode != 0 or result["errors"] + result["failed_records"] > 0 or len(samples) < 0.9 * seconds:
+                raise SystemExit(f"the load of the memory row failed: {result}")
             late = samples[int(len(samples) * 0.4):]
-            slope = statistics.linear_regression([t for t, _ in late], [m for _, m in late]).slope * 60 \
-                if hasattr(statistics, "linear_regression") else 0
+            slope = statistics.linear_regression([t for t, _ in late], [m for _, m in late]).slope * 60
             self.row(f"memory over {seconds} s of PutRecord at full load", f"{slope:+.2f} MB/min",
                      "< 1 MB/min", note=f"{late[-1][1]:.0f} MB resident at the end")
             self.plot("memory-over-time", "Resident memory at full load", "seconds", "MB",
@@ -258,10 +263,12 @@ def describe_machine():
 def write_page(table):
     begin, end = "<!-- bench: begin -->", "<!-- bench: end -->"
     text = PAGE.read_text(encoding="utf-8")
+    plots = "".join(f"\n![{path.stem.replace('-', ' ')}](performance/{path.name})\n"
+                    for path in sorted(PAGE.with_suffix("").glob("*.svg")))
     before, rest = text.split(begin)
     after = rest.split(end)[1]
     PAGE.write_text(f"{before}{begin}\nMeasured {time.strftime('%Y-%m-%d')} on {describe_machine()}.\n\n"
-                    f"{table}\n{end}{after}", encoding="utf-8")
+                    f"{table}\n{plots}\n{end}{after}", encoding="utf-8")
 
 
 def main():

@@ -15,6 +15,8 @@ struct Arguments {
   std::uint64_t seeds = 500;
   std::uint64_t crashes = 42;
   std::uint64_t kind_min = 0;
+  std::uint64_t points_min = 0;
+  std::uint64_t checked_min = 0;
   bool trace = false;
 };
 
@@ -57,6 +59,14 @@ int run(const Arguments& arguments) {
       coverage.seeds, coverage.crash_points_in_all, coverage.recoveries, coverage.acknowledged,
       coverage.checked, coverage.damage_reported);
   bool all = true;
+  if (coverage.crash_points_in_all < arguments.points_min ||
+      coverage.checked < arguments.checked_min) {
+    fmt::print(stderr, "too little: {} crash points, {} records looked for\n",
+               coverage.crash_points_in_all, coverage.checked);
+    all = false;
+  }
+  for (const auto& [name, count] : coverage.losses)
+    all = enough(name.c_str(), coverage.losses, arguments.kind_min) && all;
   for (const char* name : kCrashKinds)
     all = enough(name, coverage.crash_points, arguments.kind_min) && all;
   for (const char* name : kFaultKinds)
@@ -77,6 +87,8 @@ int main(int argc, char** argv) {
       "--seed", [&](std::uint64_t seed) { arguments.first = seed, one = true; }, "this seed alone");
   app.add_option("--crashes", arguments.crashes, "crash points of a seed")->capture_default_str();
   app.add_option("--kind-min", arguments.kind_min, "fail below so many crash points of any kind");
+  app.add_option("--points-min", arguments.points_min, "fail below so many crash points in all");
+  app.add_option("--checked-min", arguments.checked_min, "fail where fewer records were looked for");
   app.add_flag("--trace", arguments.trace, "tell what happens");
   CLI11_PARSE(app, argc, argv);
   if (one) arguments.seeds = 1;

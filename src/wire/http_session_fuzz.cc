@@ -1,6 +1,6 @@
 // Arbitrary bytes in arbitrary pieces, over both HTTP sessions. The first byte chooses the
 // protocol and how the connection ends, the second how the rest is cut. Every request is answered
-// when it ends.
+// when it ends: every other one at once, the rest bit by bit.
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -25,7 +25,7 @@ class Answerer final : public wire::RequestSink {
     ended_.push_back(id);
   }
   void on_abort(wire::RequestId id) override {
-    SPILLWAY_ASSERT(open_.erase(id) == 1);
+    SPILLWAY_ASSERT(open_.erase(id) + going_on_.erase(id) == 1);
     std::erase(ended_, id);
   }
 
@@ -34,18 +34,30 @@ class Answerer final : public wire::RequestSink {
       open_.erase(id);
       wire::Response response;
       response.body.push_back(SharedBytes::copy_of("answer"));
+      response.open = id % 4 >= 2;  // HTTP/2 has odd ones only
+      if (response.open) going_on_.insert(id);
       session.respond(id, std::move(response));
+    }
+  }
+  void go_on(wire::ServerSession& session, bool last) {
+    for (const auto id : std::set(going_on_)) {
+      if (going_on_.count(id) == 0) continue;  // aborted meanwhile
+      session.continue_body(id, SharedBytes::copy_of("more"), last);
+      SPILLWAY_ASSERT(session.unsent_body(id) <= std::size_t{1} << 30);
+      if (last) going_on_.erase(id);
     }
   }
 
  private:
   std::set<wire::RequestId> open_;
+  std::set<wire::RequestId> going_on_;
   std::vector<wire::RequestId> ended_;
 };
 
 // Answers what has ended, and takes all output.
-void settle(Answerer& answerer, wire::ServerSession& session) {
+void settle(Answerer& answerer, wire::ServerSession& session, bool last = false) {
   answerer.answer_all(session);
+  answerer.go_on(session, last);
   for (auto output = session.pending_output(); !output.empty(); output = session.pending_output())
     session.sent(output.front().size());
 }
@@ -84,7 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       session->drain();
       if (in_request) return 0;
   }
-  settle(answerer, *session);
+  settle(answerer, *session, true);
   // Over HTTP/2 an answer may wait for a window that never comes.
   SPILLWAY_ASSERT(!is_http1 || session->finished());
   return 0;

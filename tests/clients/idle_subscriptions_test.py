@@ -4,6 +4,7 @@ And one whose client takes nothing, which must hold neither memory nor the other
 
 import datetime
 import json
+import os
 import pathlib
 import socket
 import sys
@@ -14,7 +15,7 @@ from region import Region, wait_until  # noqa: E402
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
 SHARDS = 50
 CONSUMERS = 20
-MIB = 1 << 20
+SANITIZED = os.environ.get("SPILLWAY_SANITIZE")  # whose own memory says nothing of the server's
 
 
 def subscribe(region, consumer, shard):
@@ -55,7 +56,7 @@ def check_idle(region, client, consumers):
         read_until(connection, b"initial-response")
     cost = (status_of(region, "VmRSS") - before) / 1024
     assert status_of(region, "Threads") == threads
-    assert cost <= 50, f"{cost} MiB"
+    assert cost <= 50 or SANITIZED, f"{cost} MiB"
     answer = client.put_records(StreamName="s", Records=[
         {"Data": b"all", "PartitionKey": "k", "ExplicitHashKey": str(2 ** 128 // SHARDS * shard + 1)}
         for shard in range(SHARDS)])
@@ -79,7 +80,7 @@ def check_slow(region, client, consumer):
     before = status_of(region, "VmRSS")
     put(100)
     grown = (status_of(region, "VmRSS") - before) / 1024
-    assert grown < 20, f"{grown} MiB"
+    assert grown < 20 or SANITIZED, f"{grown} MiB"
     # It has lost nothing by that.
     size, wanted = 0, 160 * len(data)
     while size < wanted * 4 // 3:

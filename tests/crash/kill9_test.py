@@ -22,6 +22,7 @@ class Writer(threading.Thread):
     def __init__(self, region, number, round_number, history):
         super().__init__()
         self.client, self.name, self.history = region.client(), f"{round_number}-{number}", history
+        self.ended = None
 
     def run(self):
         for batch in range(1_000_000):
@@ -30,8 +31,9 @@ class Writer(threading.Thread):
             try:
                 answer = self.client.put_records(StreamName="s", Records=[
                     {"Data": d, "PartitionKey": d[:12].decode()} for d in data])
-            except Exception:  # pylint: disable=broad-except
-                return  # not acknowledged: it may be there or not
+            except Exception as error:  # pylint: disable=broad-except
+                self.ended = error  # not acknowledged: it may be there or not
+                return
             for d, result in zip(data, answer["Records"]):
                 if "SequenceNumber" in result:
                     self.history["acknowledged"][(result["ShardId"], result["SequenceNumber"])] = d
@@ -69,11 +71,14 @@ def main():
             until = before + random.randrange(200, 2500)
             while len(history["acknowledged"]) < until and any(w.is_alive() for w in writers):
                 time.sleep(0.001)
+            ended = [w.ended for w in writers if not w.is_alive()]
+            assert not ended, f"round {round_number}: writers ended before the kill: {ended}"
             region.kill()
             for writer in writers:
                 writer.join()
             region.start()
             stored = check(region, history)
+            assert len(history["acknowledged"]) >= until, f"round {round_number}: nothing was under load"
         assert region.stop() == 0
     print(f"kill -9: {ROUNDS} rounds, {len(history['acknowledged'])} records acknowledged, "
           f"{stored} stored: none lost, doubled or invented")

@@ -194,6 +194,6 @@ API_CASES = [
     ("a record over its limit", put(Data="A" * (2 << 20)), 400, "InvalidArgumentException", ""),
     ("an iterator that was never given", body('{"ShardIterator":"' + "A" * 90 + '=="}', "GetRecords"),
      400, "InvalidArgumentException", "ShardIterator"),
-    ("an operation that is not offered", body('{"StreamName":"s"}', "DescribeStreamConsumer"), 400,
+    ("an operation that is not offered", body('{"StreamName":"s"}', "EnableEnhancedMonitoring"), 400,
      "UnknownOperationException", "not offered"),
 ]

@@ -10,11 +10,12 @@ import re
 import socket
 import sys
 import threading
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from http_cases import API_CASES, HTTP_CASES  # noqa: E402
 from raw import (ACCESS_KEY, LONGEST, SECRET_KEY, call, exchange, parse, receive, send)  # noqa: E402
-from region import Region  # noqa: E402
+from region import Region, wait_until  # noqa: E402
 
 
 def one_answer(port, data):
@@ -159,7 +160,34 @@ def check_idle(port):
         assert [a.status for a in answers] == [200] and not rest, answers
 
 
+def check_connection_cap():
+    """One more than may be is told so; when one has gone, the next is served."""
+    region = Region()
+    config = region.directory / "spillway.toml"
+    config.write_text("[serve]\nconnections_max = 4\n")
+    region.arguments = ("--config", str(config))
+    with region:
+        held = [socket.create_connection(("127.0.0.1", region.port), timeout=20) for _ in range(4)]
+        for connection in held:  # each has been accepted once it has been answered
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 403")
+        with socket.create_connection(("127.0.0.1", region.port), timeout=20) as fifth:
+            assert fifth.recv(1 << 16).startswith(b"HTTP/1.1 503"), "the fifth connection was not turned away"
+        with urllib.request.urlopen(f"http://127.0.0.1:{region.admin}/metrics", timeout=20) as metrics:
+            assert b'spillway_http_connections_refused_total{listener="api"} 1\n' in metrics.read()
+        held.pop().close()
+
+        def served():
+            with socket.create_connection(("127.0.0.1", region.port), timeout=20) as next_one:
+                next_one.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+                return next_one.recv(1 << 16).startswith(b"HTTP/1.1 403")
+        wait_until(served)
+        for connection in held:
+            connection.close()
+
+
 def main():
+    check_connection_cap()
     region = Region()
     config = region.directory / "spillway.toml"
     config.write_text(f'[serve]\nidle_seconds = 2\n'

@@ -106,6 +106,23 @@ def gone(pid):
         return True
 
 
+def check_subjects(up):
+    """One record a second of each subject that every machine has."""
+    with Region() as region:
+        region.stop()
+        region.data = up.data / "serve"
+        region.start()
+        seconds = {}
+        for records in read_all(region.client(), "telemetry").values():
+            for record in records:
+                fields = json.loads(record["Data"])
+                seconds.setdefault(fields["subject"], set()).add(fields["time"] // 1000)
+    for kind in ("cpu", "memory", "net", "disk", "process"):
+        found = {subject: len(times) for subject, times in seconds.items() if subject.startswith(kind)}
+        expect(found, f"nothing of {kind}:", sorted(seconds))
+        expect(max(found.values()) >= 4, f"not a record a second of {kind}:", found)
+
+
 def test_it_ends_by_itself_and_finds_everything_again(directory):
     up = Up(directory)
     first = up.run("--for", "6s")
@@ -113,6 +130,7 @@ def test_it_ends_by_itself_and_finds_everything_again(directory):
     expect(records >= 10 and before == 0, first)
     expect(str(up.data) in first[1], "it says where data lies", first[1])
     expect(re.search(r"writes p50 [\d.]+ (µs|ms), p99 [\d.]+ (µs|ms)", first[1]), first[1])
+    check_subjects(up)
     _, before = flowed(up.run("--for", "3s"))
     expect(before == records, f"{before} of {records} are there again")
 
