@@ -8,6 +8,7 @@ namespace spillway::auth {
 
 namespace {
 
+constexpr std::string_view kTargetHeader = "x-amz-target";
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
 constexpr std::string_view kTerminator = "aws4_request";
 constexpr std::size_t kCachedKeysMax = 1024;
@@ -70,11 +71,19 @@ void append_query(std::string& to, std::string_view query) {
     if (parameter.find('=') == std::string::npos) parameter.push_back('=');
     parameters.push_back(std::move(parameter));
   }
-  std::sort(parameters.begin(), parameters.end());
+  std::ranges::stable_sort(parameters, {}, [](const std::string& parameter) {
+    return std::string_view(parameter).substr(0, parameter.find('='));
+  });
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (i > 0) to.push_back('&');
     to += parameters[i];
   }
+}
+
+bool is_signed(std::string_view name, std::string_view signed_headers) {
+  while (!signed_headers.empty())
+    if (take_until(signed_headers, ';') == name) return true;
+  return false;
 }
 
 // The value of the signed header `name`. Over HTTP/2 there is no Host header: clients sign `host`
@@ -307,6 +316,16 @@ std::variant<std::string, AuthError> Verifier::verify(const wire::RequestHead& h
   }
   if (auto error = check_time(*signed_at, now)) return std::move(*error);
 
+  // What says where a request goes and what it does must be signed.
+  if (!is_signed("host", authorization.signed_headers) &&
+      !is_signed(":authority", authorization.signed_headers)) {
+    return invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
+  }
+  if (head.find(kTargetHeader) != nullptr &&
+      !is_signed(kTargetHeader, authorization.signed_headers)) {
+    return invalid(
+        fmt::format("'{}' must be a 'SignedHeader' in the AWS Authorization.", kTargetHeader));
+  }
   const std::string* sent_hash = head.find("x-amz-content-sha256");
   const std::string actual_hash = to_hex(body_hash);
   if (sent_hash != nullptr && *sent_hash != actual_hash) {

@@ -104,6 +104,18 @@ TEST(SigV4, CollapsesSpacesAsSigned) {
   EXPECT_EQ(outcome(head, ""), "accepted");
 }
 
+TEST(SigV4, WhereItGoesAndWhatItDoesMustBeSigned) {
+  auto head = post();
+  head.headers.clear();
+  sign(head, "", kCredentials, "us-east-1", "service", kNow);
+  head.headers.push_back({"Host", "example.amazonaws.com"});
+  EXPECT_THAT(outcome(head, ""), testing::HasSubstr("'Host' or ':authority' must be a"));
+  head = post();
+  sign(head, "", kCredentials, "us-east-1", "service", kNow);
+  head.headers.push_back({"X-Amz-Target", "Kinesis_20131202.DeleteStream"});
+  EXPECT_THAT(outcome(head, ""), testing::HasSubstr("'x-amz-target' must be a 'SignedHeader'"));
+}
+
 TEST(SigV4, TellsTimesThatAreOff) {
   auto head = post();
   sign(head, "", kCredentials, "us-east-1", "service", kNow);

@@ -65,7 +65,7 @@ class Disk {
   virtual Status remove(const std::string& path) = 0;
   // Names of the files and directories in it, sorted; kNotFound where there is none.
   virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;
-  // Makes it and its missing parents; nothing to do where it is there.
+  // Makes it and its missing parents, durably; nothing to do where it is there.
   virtual Status make_directory(const std::string& path) = 0;
   // Makes creations, renames and removals in it durable. Fails as sync_data() does.
   virtual Status sync_directory(const std::string& path) = 0;

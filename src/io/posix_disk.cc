@@ -192,10 +192,11 @@ Result<std::vector<std::string>> PosixDisk::list(const std::string& directory) {
 }
 
 Status PosixDisk::make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), kDirectoryMode) == 0) return {};
-  if (errno == ENOENT && !parent_directory(path).empty() && parent_directory(path) != path) {
-    SPILLWAY_TRY(make_directory(parent_directory(path)));
-    if (::mkdir(path.c_str(), kDirectoryMode) == 0) return {};
+  const std::string above = parent_directory(path);
+  if (::mkdir(path.c_str(), kDirectoryMode) == 0) return sync_directory(above);
+  if (errno == ENOENT && !above.empty() && above != path) {
+    SPILLWAY_TRY(make_directory(above));
+    if (::mkdir(path.c_str(), kDirectoryMode) == 0) return sync_directory(above);
   }
   const int number = errno;
   struct stat status;

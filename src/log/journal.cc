@@ -28,6 +28,12 @@ std::optional<std::uint64_t> epoch_of(std::string_view name) {
   return epoch;
 }
 
+// Out of space at a sync is as final as any other failure of it.
+Status final_sync(Status synced) {
+  if (synced.ok()) return synced;
+  return Error{ErrorCode::kIo, std::move(synced).error().message};
+}
+
 // Reads the frames of one file.
 class FileReader {
  public:
@@ -261,10 +267,12 @@ Status Journal::begin_file(std::uint32_t files_max) {
     static_cast<void>(disk_.remove(path).ok());
     return std::move(file).error();
   }
-  const std::string bytes = encode_file_header(header);
-  SPILLWAY_TRY((*file)->write_at(0, bytes));
-  SPILLWAY_TRY((*file)->sync_data());
-  SPILLWAY_TRY(disk_.sync_directory(options_.directory));
+  if (auto headed = (*file)->write_at(0, encode_file_header(header)); !headed.ok()) {
+    static_cast<void>(disk_.remove(path).ok());
+    return headed;
+  }
+  SPILLWAY_TRY(final_sync((*file)->sync_data()));
+  SPILLWAY_TRY(final_sync(disk_.sync_directory(options_.directory)));
   file_ = *std::move(file);
   header_ = header;
   offset_ = kFileHeaderSize;
@@ -276,12 +284,7 @@ Status Journal::append(std::span<const Entry> entries) {
   const auto parts = builder_.build(header_, next_frame_, entries);
   SPILLWAY_ASSERT(offset_ + builder_.size() <= options_.file_bytes);
   SPILLWAY_TRY(file_->write_at(offset_, parts));
-  if (auto synced = file_->sync_data(); !synced.ok()) {
-    // Out of space at a sync is as final as any other failure of it.
-    Error error = std::move(synced).error();
-    error.code = ErrorCode::kIo;
-    return error;
-  }
+  SPILLWAY_TRY(final_sync(file_->sync_data()));
   offset_ += builder_.size();
   ++next_frame_;
   return {};

@@ -97,6 +97,31 @@ TEST(Journal, TakesTheSpareBeforeItMakesAFile) {
   EXPECT_EQ(read_journal(disk, kDirectory, 0)->frames.size(), 2u);
 }
 
+// Wherever the making of a file meets a full disk: it can be tried again, or is over for good where
+// a sync failed; never in between.
+TEST(Journal, ANextFileWithoutSpaceIsTriedAgainUnlessASyncFailed) {
+  int tried_again = 0;
+  int final = 0;
+  for (std::uint64_t calls = 0;; ++calls) {
+    CrashDisk disk;
+    const auto journal =
+        Journal::start(disk, {kDirectory, kFileBytes, 3}, JournalContent{}, 0, 42).value();
+    disk.fail_after(calls, ErrorCode::kNoSpace);
+    const auto moved = journal->next_file();
+    if (moved.ok()) break;
+    if (moved.error().code == ErrorCode::kIo) {
+      ++final;
+      continue;
+    }
+    EXPECT_EQ(moved.error().code, ErrorCode::kNoSpace);
+    ++tried_again;
+    disk.never_fail();
+    EXPECT_TRUE(journal->next_file().ok()) << "after " << calls << " calls";
+  }
+  EXPECT_EQ(tried_again, 3);  // the name, the zeros, the header
+  EXPECT_EQ(final, 2);        // the syncs of both
+}
+
 TEST(Journal, ASpareThatFindsNoSpaceLeavesNothing) {
   CrashDisk disk;
   const JournalOptions options{kDirectory, kFileBytes, 2};

@@ -88,7 +88,8 @@ int main(int argc, char** argv) {
   app.add_option("--crashes", arguments.crashes, "crash points of a seed")->capture_default_str();
   app.add_option("--kind-min", arguments.kind_min, "fail below so many crash points of any kind");
   app.add_option("--points-min", arguments.points_min, "fail below so many crash points in all");
-  app.add_option("--checked-min", arguments.checked_min, "fail where fewer records were looked for");
+  app.add_option("--checked-min", arguments.checked_min,
+                 "fail where fewer records were looked for");
   app.add_flag("--trace", arguments.trace, "tell what happens");
   CLI11_PARSE(app, argc, argv);
   if (one) arguments.seeds = 1;

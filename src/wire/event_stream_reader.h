@@ -2,12 +2,13 @@
 // that is wrong with them. Header only, so that it is part of no library.
 #pragma once
 
-#include <boost/crc.hpp>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <boost/crc.hpp>
 
 namespace spillway::wire {
 

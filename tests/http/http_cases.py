@@ -194,6 +194,8 @@ API_CASES = [
     ("a record over its limit", put(Data="A" * (2 << 20)), 400, "InvalidArgumentException", ""),
     ("an iterator that was never given", body('{"ShardIterator":"' + "A" * 90 + '=="}', "GetRecords"),
      400, "InvalidArgumentException", "ShardIterator"),
+    ("a query whose names sort otherwise than its texts",
+     {"operation": "ListStreams", "path": "/?a=1&a-b=2"}, 200, None, "StreamNames"),
     ("an operation that is not offered", body('{"StreamName":"s"}', "EnableEnhancedMonitoring"), 400,
      "UnknownOperationException", "not offered"),
 ]

@@ -147,6 +147,7 @@ std::vector<Pending> EmbeddedEngine::take_pending(std::uint64_t& bytes) {
 // Answers everything that was not written with `error`, and takes back the positions it was given.
 void EmbeddedEngine::fail_pending(std::vector<Pending> taken, Error error, bool final) {
   bool first_without_space = false;
+  bool first_final = false;
   {
     const std::lock_guard lock(mutex_);
     if (error.code == ErrorCode::kNoSpace) {
@@ -159,10 +160,11 @@ void EmbeddedEngine::fail_pending(std::vector<Pending> taken, Error error, bool 
     table_.forget_sequenced();
     newest_catalog_ = catalog_;
     table_.adopt(*catalog_, *newest_catalog_, first_position());
-    if (final) write_error_ = context("writes stopped until a restart", error);
+    first_final = final && !write_error_;
+    if (first_final) write_error_ = context("writes stopped until a restart", error);
     if (final) error = *write_error_;
   }
-  if (final) seams_.log.error("writes stopped", {{"reason", error.message}});
+  if (first_final) seams_.log.error("writes stopped", {{"reason", error.message}});
   if (first_without_space) seams_.log.error("no space for records", {{"reason", error.message}});
   for (auto& pending : taken) pending.finish(&error);
 }

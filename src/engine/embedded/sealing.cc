@@ -35,6 +35,7 @@ io::Step EmbeddedEngine::seal() {
   bool spare_wanted = false;
   {
     const std::lock_guard lock(mutex_);
+    if (write_error_) return io::Step::kWait;  // whatever failed isn't tried again
     spare_wanted = spare_ == Spare::kWanted;
     if (!seal_jobs_.empty()) job = seal_jobs_.front();
   }

@@ -47,11 +47,14 @@ void ShardTable::adopt(const stream::Catalog& visible, const stream::Catalog& ne
     for (const auto& [name, stream] : newest.streams)
       for (const auto& info : stream->shards) present.insert(info.id);
   }
-  std::erase_if(shards_, [&](const auto& entry) {
+  const auto gone = std::erase_if(shards_, [&](const auto& entry) {
     if (present.count(entry.first) > 0) return false;
     for (const auto& held : entry.second->tail) tail_bytes_ -= cost_of(held.batch);
     return true;
   });
+  // Eviction, which would pass over theirs, may not come for long.
+  if (gone > 0)
+    std::erase_if(order_, [this](const auto& entry) { return find(entry.second) == nullptr; });
 }
 
 void ShardTable::publish(const log::Batch& batch, std::uint64_t frame) {
