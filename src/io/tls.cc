@@ -142,9 +142,14 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void shake_hands() {
     if (failure_ || SSL_is_init_finished(ssl_.get())) return;
+    forget_errors();
     const int result = SSL_do_handshake(ssl_.get());
     if (result != 1) judge(result, "handshake");
   }
+
+  // OpenSSL keeps errors by thread: one that another connection left would be taken for ours
+  // (SSL_get_error(3)).
+  static void forget_errors() { ERR_clear_error(); }
 
   // Whether it is an error, rather than that more must arrive.
   bool judge(int result, std::string_view what) {
@@ -159,13 +164,16 @@ class Session : public std::enable_shared_from_this<Session> {
     for (const auto part : parts_) {
       std::size_t written = 0;
       if (part.empty()) continue;
+      forget_errors();
       const int result = SSL_write_ex(ssl_.get(), part.data(), part.size(), &written);
       if (result != 1 && judge(result, "write")) return;
       SPILLWAY_ASSERT(result != 1 ||
                       written == part.size());  // no partial writes, and room for all
     }
     parts_.clear();
-    if (shutting_down_ && !std::exchange(told_end_, true)) SSL_shutdown(ssl_.get());
+    if (!shutting_down_ || std::exchange(told_end_, true)) return;
+    forget_errors();
+    SSL_shutdown(ssl_.get());
   }
 
   bool wrote_all() const {
@@ -197,6 +205,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::size_t size = 0;
     while (size < into_.size()) {
       std::size_t got = 0;
+      forget_errors();
       const int result = SSL_read_ex(ssl_.get(), into_.data() + size, into_.size() - size, &got);
       size += got;
       if (result == 1) continue;

@@ -180,10 +180,6 @@ Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory
 
 Status make_spare(io::Disk& disk, const JournalOptions& options) {
   const std::string path = spare_path(options);
-  // One of an earlier run: how far it came is not known.
-  if (auto removed = disk.remove(path);
-      !removed.ok() && removed.error().code != ErrorCode::kNotFound)
-    return removed;
   SPILLWAY_ASSIGN(auto file, disk.open(path, io::OpenMode::kCreate));
   auto filled = file->fill_with_zeros(options.file_bytes);
   if (filled.ok()) filled = file->sync_data();
@@ -201,6 +197,10 @@ Result<std::unique_ptr<Journal>> Journal::start(io::Disk& disk, const JournalOpt
   journal->header_.epoch = content.last_epoch;
   journal->in_use_.assign(content.used.begin(), content.used.end());
   journal->free_.assign(content.covered.begin(), content.covered.end());
+  // The spare of an earlier run, of which nobody knows how far it came: its space may be wanted.
+  if (auto removed = disk.remove(spare_path(options));
+      !removed.ok() && removed.error().code != ErrorCode::kNotFound)
+    return std::move(removed).error();
   SPILLWAY_TRY(journal->begin_file(UINT32_MAX));
   if (content.frames.empty()) return journal;
   const auto& again = content.frames.back().entries;

@@ -50,7 +50,7 @@ Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory
                                     std::uint64_t after);
 
 // Makes the file that a Journal uses when it has been told of it by add_spare(), and until then
-// must not be called again. From any thread.
+// must not be called again. From any thread, once the journal has been started.
 Status make_spare(io::Disk& disk, const JournalOptions& options);
 
 class Journal {

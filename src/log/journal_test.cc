@@ -75,13 +75,13 @@ TEST(Journal, ReadsWhatWasWrittenAcrossFiles) {
 TEST(Journal, TakesTheSpareBeforeItMakesAFile) {
   CrashDisk disk;
   const JournalOptions options{kDirectory, kFileBytes, 2};
+  disk.put("d/spare", "of a run that was cut short");
   const auto journal = Journal::start(disk, options, JournalContent{}, 0, 42).value();
   EXPECT_FALSE(journal->wants_spare());
   const std::string half(kFileBytes / 2, 'x');
   const Entry first = batch_of(1, half);
   ASSERT_TRUE(journal->append({&first, 1}).ok());
   EXPECT_TRUE(journal->wants_spare());
-  disk.put("d/spare", "of a run that was cut short");
   ASSERT_TRUE(make_spare(disk, options).ok());
   journal->add_spare();
   EXPECT_FALSE(journal->wants_spare());

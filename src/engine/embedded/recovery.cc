@@ -27,6 +27,18 @@ Status EmbeddedEngine::recover() {
   segments.merge_fan_in = options_.merge_fan_in;
   segments.page_cache_bytes = options_.page_cache_bytes;
   SPILLWAY_ASSIGN(segments_, log::SegmentSet::open(seams_.disk, std::move(segments)));
+  // Nothing is removed before the journal has been read.
+  SPILLWAY_ASSIGN(const auto content,
+                  log::read_journal(seams_.disk, directory("journal"), snapshot.last_frame));
+  const std::uint64_t last_frame =
+      content.frames.empty() ? snapshot.last_frame : content.frames.back().number;
+  if (segments_->last_frame() > last_frame) {
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format("{}: frames through {} are there, but snapshots and journal end at {}; "
+                    "restore the directory from a backup",
+                    directory("segments"), segments_->last_frame(), last_frame)};
+  }
   // A segment that no snapshot covers was being made from frames that the journal still holds.
   SPILLWAY_TRY(segments_->remove_after(snapshot.last_frame));
   generation_ = snapshot.generation;
@@ -39,8 +51,6 @@ Status EmbeddedEngine::recover() {
     }
   }
   sealed_through_ = snapshot.last_frame;
-  SPILLWAY_ASSIGN(const auto content,
-                  log::read_journal(seams_.disk, directory("journal"), snapshot.last_frame));
   SPILLWAY_TRY(replay(content));
   newest_catalog_ = catalog_;
   SPILLWAY_TRY(start_journal(content));
