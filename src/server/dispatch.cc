@@ -14,6 +14,7 @@ constexpr std::string_view kTargetPrefix = "Kinesis_20131202.";
 constexpr std::string_view kRpcPath = "/service/Kinesis_20131202/operation/";
 constexpr std::string_view kEventStream = "application/vnd.amazon.eventstream";
 constexpr std::size_t kBodyReserveMax = std::size_t{16} << 20;
+constexpr std::size_t kReservedMax = std::size_t{1} << 30;
 
 std::string_view content_type_of(wire::Format format) {
   switch (format) {
@@ -111,15 +112,13 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
       : dispatch_(dispatch), head_(std::move(head)), responder_(std::move(responder)) {
     call_.loop = &loop;
     call_.request_id = make_request_id(dispatch.entropy_);
-    // Room for the whole body at once, and for what JSON parsing reads behind it.
-    std::size_t length = 0;
-    if (const auto* text = head_.find("content-length"))
-      for (const char c : *text)
-        if (length < kBodyReserveMax) length = length * 10 + static_cast<std::size_t>(c - '0');
-    call_.body.reserve(std::min(length, kBodyReserveMax) + kinesis::kBodyPadding);
+    reserve_body();
     dispatch_.calls_.fetch_add(1, std::memory_order_relaxed);
   }
-  ~ApiCall() override { dispatch_.calls_.fetch_sub(1, std::memory_order_relaxed); }
+  ~ApiCall() override {
+    dispatch_.calls_.fetch_sub(1, std::memory_order_relaxed);
+    dispatch_.reserved_.fetch_sub(reserved_, std::memory_order_relaxed);
+  }
 
   void on_body(std::string_view bytes) override {
     hash_.update(bytes);
@@ -148,6 +147,20 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
           }));
   }
   using Handler = kinesis::Handler;
+
+  // Room for the whole body at once, and for what JSON parsing reads behind it. A length costs its
+  // sender nothing, so that what is believed of them all together is bounded; other bodies grow as
+  // they arrive.
+  void reserve_body() {
+    std::size_t length = 0;
+    if (const auto* text = head_.find("content-length"))
+      for (const char c : *text)
+        if (length < kBodyReserveMax) length = length * 10 + static_cast<std::size_t>(c - '0');
+    reserved_ = std::min(length, kBodyReserveMax);
+    const auto before = dispatch_.reserved_.fetch_add(reserved_, std::memory_order_relaxed);
+    const bool believed = before + reserved_ <= kReservedMax;
+    call_.body.reserve((believed ? reserved_ : 0) + kinesis::kBodyPadding);
+  }
 
   wire::Response refused(std::string_view type, std::string_view message, int status = 400) const {
     kinesis::Reply reply{status, std::string(type), std::string(message), {}};
@@ -233,6 +246,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   Responder responder_;
   kinesis::Call call_;
   const kinesis::Operation* operation_ = nullptr;
+  std::size_t reserved_ = 0;      // counted in Dispatch::reserved_
   bool asks_for_caller_ = false;  // GetCallerIdentity, which is none of Kinesis's operations
   Sha256 hash_;
   MonoTime began_{};
