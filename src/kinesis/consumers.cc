@@ -51,7 +51,7 @@ std::string page_token(Service& service, const stream::StreamInfo& stream, std::
 }  // namespace
 
 Task<Reply> register_stream_consumer(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kRegisterStreamConsumerInput);
+  auto input = read_input(service, call, wire::kinesis::kRegisterStreamConsumerInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto named = name_in(service, input.value);
   if (named.refusal) co_return std::move(*named.refusal);
@@ -89,7 +89,7 @@ Task<Reply> register_stream_consumer(Service& service, Call& call) {
 }
 
 Task<Reply> deregister_stream_consumer(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kDeregisterStreamConsumerInput);
+  auto input = read_input(service, call, wire::kinesis::kDeregisterStreamConsumerInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto named = consumer_in(service, input.value);
   if (named.refusal) co_return std::move(*named.refusal);
@@ -110,7 +110,7 @@ Task<Reply> deregister_stream_consumer(Service& service, Call& call) {
 }
 
 Task<Reply> describe_stream_consumer(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kDescribeStreamConsumerInput);
+  auto input = read_input(service, call, wire::kinesis::kDescribeStreamConsumerInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto named = consumer_in(service, input.value);
   if (named.refusal) co_return std::move(*named.refusal);
@@ -127,7 +127,7 @@ Task<Reply> describe_stream_consumer(Service& service, Call& call) {
 }
 
 Task<Reply> list_stream_consumers(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kListStreamConsumersInput);
+  auto input = read_input(service, call, wire::kinesis::kListStreamConsumersInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto found = find_stream(service, input.value);
   if (found.refusal) co_return std::move(*found.refusal);

@@ -38,7 +38,7 @@ stream::StreamInfo describe(const wire::Value& input, WallTime now) {
 }  // namespace
 
 Task<Reply> create_stream(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kCreateStreamInput);
+  auto input = read_input(service, call, wire::kinesis::kCreateStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto stream = describe(input.value, service.now());
   if (auto refusal = merge_tags(input.value["Tags"], "stream " + stream.name, stream.tags))

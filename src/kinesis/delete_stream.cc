@@ -6,7 +6,7 @@ namespace spillway::kinesis {
 
 // A stream in any status can be deleted, but one that is being deleted.
 Task<Reply> delete_stream(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kDeleteStreamInput);
+  auto input = read_input(service, call, wire::kinesis::kDeleteStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto named = name_in(service, input.value);
   if (named.refusal) co_return std::move(*named.refusal);

@@ -9,7 +9,7 @@ constexpr std::int64_t kOnDemandStreamsMax = 50;  // as AWS says; not enforced
 }  // namespace
 
 Task<Reply> describe_limits(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kDescribeLimitsInput);
+  auto input = read_input(service, call, wire::kinesis::kDescribeLimitsInput);
   if (input.refusal) co_return std::move(*input.refusal);
   std::size_t open = 0;
   std::int64_t on_demand = 0;

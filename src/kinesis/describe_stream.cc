@@ -26,7 +26,7 @@ void write_common_members(wire::DocumentWriter& to, Service& service,
 }  // namespace
 
 Task<Reply> describe_stream(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kDescribeStreamInput);
+  auto input = read_input(service, call, wire::kinesis::kDescribeStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto found = find_stream(service, input.value);
   if (found.refusal) co_return std::move(*found.refusal);
@@ -59,7 +59,7 @@ Task<Reply> describe_stream(Service& service, Call& call) {
 }
 
 Task<Reply> describe_stream_summary(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kDescribeStreamSummaryInput);
+  auto input = read_input(service, call, wire::kinesis::kDescribeStreamSummaryInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto found = find_stream(service, input.value);
   if (found.refusal) co_return std::move(*found.refusal);

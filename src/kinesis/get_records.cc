@@ -29,7 +29,7 @@ Reply expired_iterator(WallTime made, WallTime now) {
 }  // namespace
 
 Task<Reply> get_records(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kGetRecordsInput);
+  auto input = read_input(service, call, wire::kinesis::kGetRecordsInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto iterator = stream::open_iterator(service.sealer(), input.value["ShardIterator"].text);
   if (!iterator) co_return error_reply(ApiError::kInvalidArgument, "Invalid ShardIterator.");

@@ -6,7 +6,7 @@
 namespace spillway::kinesis {
 
 Task<Reply> get_shard_iterator(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kGetShardIteratorInput);
+  auto input = read_input(service, call, wire::kinesis::kGetShardIteratorInput);
   if (input.refusal) co_return std::move(*input.refusal);
   const auto& value = input.value;
   auto found = find_usable_stream(service, value);

@@ -96,7 +96,7 @@ std::optional<std::string> apply_filter(const wire::Value& filter, const stream:
 }  // namespace
 
 Task<Reply> list_shards(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kListShardsInput);
+  auto input = read_input(service, call, wire::kinesis::kListShardsInput);
   if (input.refusal) co_return std::move(*input.refusal);
   const auto& value = input.value;
   const WallTime now = service.now();

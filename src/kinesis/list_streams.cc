@@ -13,7 +13,7 @@ constexpr std::string_view kTokenKind = "list-streams-1";
 
 // The token is the last name given, with the time: it expires as AWS's do.
 Task<Reply> list_streams(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kListStreamsInput);
+  auto input = read_input(service, call, wire::kinesis::kListStreamsInput);
   if (input.refusal) co_return std::move(*input.refusal);
   const auto& limit = input.value["Limit"];
   const std::int64_t most = limit.present ? limit.integer : kStreamsDefault;

@@ -27,6 +27,8 @@ struct Call {
   std::string request_id;                     // also in the answer's x-amzn-RequestId
   std::string access_key;
   std::string user_agent;
+  std::string peer;               // the client's address, without its port: "127.0.0.1", "::1"
+  bool secure = false;            // it came over TLS
   io::EventLoop* loop = nullptr;  // the connection's: handlers go on there after every co_await
 };
 

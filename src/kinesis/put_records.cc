@@ -161,7 +161,7 @@ Task<std::optional<Reply>> put(Service& service, Call& call, const wire::Shape& 
   for (int route = 0; route < kRoutesMax && stream != nullptr; ++route) {
     if (route > 0) {
       // What was decoded lived only until another request of this thread was.
-      again = read_input(call, shape);
+      again = read_input(service, call, shape);
       const auto records = records_in(again.value);
       for (std::size_t i = 0; i < entries.size(); ++i) {
         entries[i].key = records[i]["PartitionKey"].text;
@@ -206,7 +206,7 @@ std::string where(Service& service, const stream::StreamInfo& stream, const PutE
 }  // namespace
 
 Task<Reply> put_record(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kPutRecordInput);
+  auto input = read_input(service, call, wire::kinesis::kPutRecordInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto found = find_usable_stream(service, input.value);
   if (found.refusal) co_return std::move(*found.refusal);
@@ -226,7 +226,7 @@ Task<Reply> put_record(Service& service, Call& call) {
 }
 
 Task<Reply> put_records(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kPutRecordsInput);
+  auto input = read_input(service, call, wire::kinesis::kPutRecordsInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto found = find_usable_stream(service, input.value);
   if (found.refusal) co_return std::move(*found.refusal);

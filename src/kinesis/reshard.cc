@@ -98,7 +98,7 @@ std::optional<Reply> merge(Service& service, const wire::Value& input,
 }  // namespace
 
 Task<Reply> split_shard(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kSplitShardInput);
+  auto input = read_input(service, call, wire::kinesis::kSplitShardInput);
   if (input.refusal) co_return std::move(*input.refusal);
   StreamEdit edit = [&](const stream::Catalog& catalog, stream::CatalogChange& change) {
     return split(service, input.value, catalog, change);
@@ -107,7 +107,7 @@ Task<Reply> split_shard(Service& service, Call& call) {
 }
 
 Task<Reply> merge_shards(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kMergeShardsInput);
+  auto input = read_input(service, call, wire::kinesis::kMergeShardsInput);
   if (input.refusal) co_return std::move(*input.refusal);
   StreamEdit edit = [&](const stream::Catalog& catalog, stream::CatalogChange& change) {
     return merge(service, input.value, catalog, change);
@@ -118,7 +118,7 @@ Task<Reply> merge_shards(Service& service, Call& call) {
 // Each round of splits or merges is durable by itself: what a crash interrupts is whole, only not
 // even, and another call goes on with it.
 Task<Reply> update_shard_count(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kUpdateShardCountInput);
+  auto input = read_input(service, call, wire::kinesis::kUpdateShardCountInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto named = name_in(service, input.value);
   if (named.refusal) co_return std::move(*named.refusal);

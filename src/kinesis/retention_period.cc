@@ -27,7 +27,7 @@ std::optional<Reply> out_of_bounds(std::int64_t hours) {
 }
 
 Task<Reply> set_retention(Service& service, Call& call, const wire::Shape& shape, bool increase) {
-  auto input = read_input(call, shape);
+  auto input = read_input(service, call, shape);
   if (input.refusal) co_return std::move(*input.refusal);
   const std::int64_t hours = input.value["RetentionPeriodHours"].integer;
   if (auto refusal = out_of_bounds(hours)) co_return std::move(*refusal);

@@ -14,6 +14,8 @@ struct ErrorRow {
 
 ErrorRow row_of(ApiError error) {
   switch (error) {
+    case ApiError::kAccessDenied:
+      return {"AccessDeniedException", 400};
     case ApiError::kExpiredIterator:
       return {"ExpiredIteratorException", 400};
     case ApiError::kExpiredNextToken:
@@ -22,6 +24,18 @@ ErrorRow row_of(ApiError error) {
       return {"InternalFailure", 500};
     case ApiError::kInvalidArgument:
       return {"InvalidArgumentException", 400};
+    case ApiError::kKmsAccessDenied:
+      return {"KMSAccessDeniedException", 400};
+    case ApiError::kKmsDisabled:
+      return {"KMSDisabledException", 400};
+    case ApiError::kKmsInvalidState:
+      return {"KMSInvalidStateException", 400};
+    case ApiError::kKmsNotFound:
+      return {"KMSNotFoundException", 400};
+    case ApiError::kKmsOptInRequired:
+      return {"KMSOptInRequired", 400};
+    case ApiError::kKmsThrottling:
+      return {"KMSThrottlingException", 400};
     case ApiError::kLimitExceeded:
       return {"LimitExceededException", 400};
     case ApiError::kProvisionedThroughputExceeded:
@@ -109,7 +123,7 @@ Reply reply_with(wire::DocumentWriter document) {
   return reply;
 }
 
-Input read_input(Call& call, const wire::Shape& shape) {
+Input read_input(Service&, Call& call, const wire::Shape& shape) {
   static_assert(kBodyPadding >= wire::kJsonPadding);
   SPILLWAY_ASSERT(call.body.capacity() >= call.body.size() + kBodyPadding);
   auto value = call.format == wire::Format::kJson

@@ -61,10 +61,17 @@ class Service {
 
 // The API's errors that this build gives: each is mapped once, to its name and status.
 enum class ApiError {
+  kAccessDenied,
   kExpiredIterator,
   kExpiredNextToken,
   kInternalFailure,
   kInvalidArgument,
+  kKmsAccessDenied,
+  kKmsDisabled,
+  kKmsInvalidState,
+  kKmsNotFound,
+  kKmsOptInRequired,
+  kKmsThrottling,
   kLimitExceeded,
   kProvisionedThroughputExceeded,
   kResourceInUse,
@@ -82,7 +89,7 @@ struct Input {
   wire::Value value;
   std::optional<Reply> refusal;
 };
-Input read_input(Call& call, const wire::Shape& shape);
+Input read_input(Service& service, Call& call, const wire::Shape& shape);
 
 // The stream that StreamName or StreamARN names; or the answer to give instead.
 struct FoundStream {

@@ -16,7 +16,7 @@ void set_warm_throughput(stream::StreamInfo& stream, const wire::Value& mibps) {
 }  // namespace
 
 Task<Reply> update_stream_mode(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kUpdateStreamModeInput);
+  auto input = read_input(service, call, wire::kinesis::kUpdateStreamModeInput);
   if (input.refusal) co_return std::move(*input.refusal);
   const bool on_demand = input.value["StreamModeDetails"]["StreamMode"].text == "ON_DEMAND";
   const auto& warm = input.value["WarmThroughputMiBps"];
@@ -37,7 +37,7 @@ Task<Reply> update_stream_mode(Service& service, Call& call) {
 }
 
 Task<Reply> update_max_record_size(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kUpdateMaxRecordSizeInput);
+  auto input = read_input(service, call, wire::kinesis::kUpdateMaxRecordSizeInput);
   if (input.refusal) co_return std::move(*input.refusal);
   const auto kib = static_cast<std::uint32_t>(input.value["MaxRecordSizeInKiB"].integer);
   StreamEdit edit = [&](const stream::Catalog&,
@@ -50,7 +50,7 @@ Task<Reply> update_max_record_size(Service& service, Call& call) {
 }
 
 Task<Reply> update_stream_warm_throughput(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kUpdateStreamWarmThroughputInput);
+  auto input = read_input(service, call, wire::kinesis::kUpdateStreamWarmThroughputInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto named = name_in(service, input.value);
   if (named.refusal) co_return std::move(*named.refusal);

@@ -22,7 +22,7 @@ Reply not_active(Service& service, const ConsumerName& name, const stream::Consu
 }  // namespace
 
 Task<Reply> subscribe_to_shard(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kSubscribeToShardInput);
+  auto input = read_input(service, call, wire::kinesis::kSubscribeToShardInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto named = consumer_of_arn(service, input.value["ConsumerARN"].text);
   if (named.refusal) co_return std::move(*named.refusal);

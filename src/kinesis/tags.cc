@@ -96,34 +96,34 @@ std::optional<Reply> merge_tags(const wire::Value& tags, std::string_view owner,
 }
 
 Task<Reply> add_tags_to_stream(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kAddTagsToStreamInput);
+  auto input = read_input(service, call, wire::kinesis::kAddTagsToStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
   co_return co_await add_tags(service, call, stream_in(service, input.value), input.value["Tags"]);
 }
 
 Task<Reply> tag_resource(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kTagResourceInput);
+  auto input = read_input(service, call, wire::kinesis::kTagResourceInput);
   if (input.refusal) co_return std::move(*input.refusal);
   co_return co_await add_tags(service, call, resource_in(service, input.value),
                               input.value["Tags"]);
 }
 
 Task<Reply> remove_tags_from_stream(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kRemoveTagsFromStreamInput);
+  auto input = read_input(service, call, wire::kinesis::kRemoveTagsFromStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
   co_return co_await remove_tags(service, call, stream_in(service, input.value),
                                  input.value["TagKeys"]);
 }
 
 Task<Reply> untag_resource(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kUntagResourceInput);
+  auto input = read_input(service, call, wire::kinesis::kUntagResourceInput);
   if (input.refusal) co_return std::move(*input.refusal);
   co_return co_await remove_tags(service, call, resource_in(service, input.value),
                                  input.value["TagKeys"]);
 }
 
 Task<Reply> list_tags_for_stream(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kListTagsForStreamInput);
+  auto input = read_input(service, call, wire::kinesis::kListTagsForStreamInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto found = find_stream(service, input.value);
   if (found.refusal) co_return std::move(*found.refusal);
@@ -140,7 +140,7 @@ Task<Reply> list_tags_for_stream(Service& service, Call& call) {
 }
 
 Task<Reply> list_tags_for_resource(Service& service, Call& call) {
-  auto input = read_input(call, wire::kinesis::kListTagsForResourceInput);
+  auto input = read_input(service, call, wire::kinesis::kListTagsForResourceInput);
   if (input.refusal) co_return std::move(*input.refusal);
   auto resource = resource_in(service, input.value);
   if (resource.refusal) co_return std::move(*resource.refusal);

@@ -27,7 +27,7 @@ struct Scripted {
 // Answers request after request from the script, and 500 behind its end.
 class Script final : public RequestHandler {
  public:
-  std::unique_ptr<BodyReader> on_request(io::EventLoop&, std::string_view, wire::RequestHead head,
+  std::unique_ptr<BodyReader> on_request(io::EventLoop&, Peer, wire::RequestHead head,
                                          Responder responder) override {
     const std::string target(head.find("x-amz-target")->substr(sizeof("Kinesis_20131202")));
     return std::make_unique<Reader>(*this, target, std::move(responder));

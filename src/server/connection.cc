@@ -163,7 +163,7 @@ void Connection::on_head(RequestId id, wire::RequestHead head) {
   (http2_ ? server_.requests_http2 : server_.requests_http1).add();
   requests_.push_back({id, nullptr});
   auto reader =
-      server_.handler.on_request(loop_.loop, peer_, std::move(head),
+      server_.handler.on_request(loop_.loop, Peer{peer_, tls_}, std::move(head),
                                  Responder(loop_.shared_from_this(), weak_from_this(), id));
   // It may have been answered meanwhile: the entry stays until the request's end.
   const auto request = find(id);

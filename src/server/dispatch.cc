@@ -108,9 +108,12 @@ struct Dispatch::OperationMetrics {
 // the handler's task.
 class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_from_this<ApiCall> {
  public:
-  ApiCall(Dispatch& dispatch, io::EventLoop& loop, wire::RequestHead head, Responder responder)
+  ApiCall(Dispatch& dispatch, io::EventLoop& loop, Peer peer, wire::RequestHead head,
+          Responder responder)
       : dispatch_(dispatch), head_(std::move(head)), responder_(std::move(responder)) {
     call_.loop = &loop;
+    call_.peer = peer.host();
+    call_.secure = peer.secure;
     call_.request_id = make_request_id(dispatch.entropy_);
     reserve_body();
     dispatch_.calls_.fetch_add(1, std::memory_order_relaxed);
@@ -293,10 +296,10 @@ void Dispatch::set_keys(const std::shared_ptr<const auth::KeyTable>& keys) {
   }
 }
 
-std::unique_ptr<BodyReader> Dispatch::on_request(io::EventLoop& loop, std::string_view,
+std::unique_ptr<BodyReader> Dispatch::on_request(io::EventLoop& loop, Peer peer,
                                                  wire::RequestHead head, Responder responder) {
   return std::make_unique<SharedReader>(
-      std::make_shared<ApiCall>(*this, loop, std::move(head), std::move(responder)));
+      std::make_shared<ApiCall>(*this, loop, peer, std::move(head), std::move(responder)));
 }
 
 wire::Response Dispatch::refuse(Refusal) {

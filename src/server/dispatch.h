@@ -29,8 +29,8 @@ class Dispatch final : public RequestHandler {
            io::Entropy& entropy, metrics::Registry& metrics);
   ~Dispatch() override;
 
-  std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, std::string_view peer,
-                                         wire::RequestHead head, Responder responder) override;
+  std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
+                                         Responder responder) override;
   wire::Response refuse(Refusal why) override;
 
   // For requests that arrive from now on. From any thread while the loops run.

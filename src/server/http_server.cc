@@ -18,6 +18,12 @@ constexpr std::size_t kMostTurnedAway = 1000;
 
 }  // namespace
 
+std::string_view Peer::host() const {
+  std::string_view host = address.substr(0, address.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return host;
+}
+
 Responder::Responder(std::shared_ptr<LoopState> loop, std::weak_ptr<Connection> connection,
                      wire::RequestId id)
     : loop_(std::move(loop)), connection_(std::move(connection)), id_(id) {

@@ -94,14 +94,23 @@ enum class Refusal {
   kBodyMemory,  // bodies that are arriving or being handled hold HttpServerOptions::body_memory
 };
 
+// Where a request comes from.
+struct Peer {
+  std::string_view address;  // "127.0.0.1:51000", "[::1]:51000"
+  bool secure = false;       // over TLS
+
+  // The address without its port and brackets.
+  std::string_view host() const;
+};
+
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
 
-  // A request's head, on `loop`, from `peer` ("127.0.0.1:51000", valid during the call). Returns
-  // what takes the body; nullptr if nobody wants it (it is then read and dropped). The responder
-  // may be used at once, later, or from the reader.
-  virtual std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, std::string_view peer,
+  // A request's head, on `loop`, from `peer` (valid during the call). Returns what takes the body;
+  // nullptr if nobody wants it (it is then read and dropped). The responder may be used at once,
+  // later, or from the reader.
+  virtual std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer,
                                                  wire::RequestHead head, Responder responder) = 0;
   // What to answer instead of the reader, which is destroyed. Any loop's thread.
   virtual wire::Response refuse(Refusal why) = 0;

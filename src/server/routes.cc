@@ -43,8 +43,8 @@ void Routes::add(std::string method, std::string path, Action action) {
   routes_.push_back({std::move(method), std::move(path), std::move(action)});
 }
 
-std::unique_ptr<BodyReader> Routes::on_request(io::EventLoop&, std::string_view,
-                                               wire::RequestHead head, Responder responder) {
+std::unique_ptr<BodyReader> Routes::on_request(io::EventLoop&, Peer, wire::RequestHead head,
+                                               Responder responder) {
   RoutedRequest request;
   const auto question = head.target.find('?');
   request.path = head.target.substr(0, question);

@@ -27,8 +27,8 @@ class Routes final : public RequestHandler {
   // below it too. GET routes answer HEAD as well.
   void add(std::string method, std::string path, Action action);
 
-  std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, std::string_view peer,
-                                         wire::RequestHead head, Responder responder) override;
+  std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
+                                         Responder responder) override;
   wire::Response refuse(Refusal why) override;
 
  private:

@@ -8,12 +8,14 @@ namespace spillway::stream {
 namespace {
 
 // Of both stored forms (docs/formats/catalog.md). Version 1 has no settles_at, version 2 no
-// consumers.
-constexpr std::uint8_t kVersion = 3;
+// consumers, version 3 no encryption, policies, metrics of shards, distribution and account
+// settings.
+constexpr std::uint8_t kVersion = 4;
 constexpr std::uint8_t kShardHasParent = 1;
 constexpr std::uint8_t kShardHasAdjacentParent = 2;
 constexpr std::uint8_t kShardEnded = 4;
 constexpr std::size_t kShardSizeMin = 8 + 4 + 8 + 16 + 16 + 1;
+constexpr std::size_t kDataKeySizeMin = 4 + 4;
 constexpr std::size_t kConsumerSizeMin = 8 + 4 + 1 + 8 + 8 + 4;
 
 void append_hash_key(std::string& to, Uint128 key) {
@@ -69,6 +71,16 @@ void append_tags(std::string& to, const std::map<std::string, std::string>& tags
   }
 }
 
+void append_encryption(std::string& to, const StreamEncryption& encryption) {
+  append_le(to, static_cast<std::uint8_t>(encryption.on));
+  append_prefixed(to, encryption.key_id);
+  append_le(to, static_cast<std::uint32_t>(encryption.keys.size()));
+  for (const auto& key : encryption.keys) {
+    append_le(to, key.number);
+    append_prefixed(to, key.wrapped);
+  }
+}
+
 void append_stream(std::string& to, const StreamInfo& stream) {
   append_le(to, stream.id);
   append_prefixed(to, stream.name);
@@ -83,6 +95,10 @@ void append_stream(std::string& to, const StreamInfo& stream) {
   append_tags(to, stream.tags);
   append_le(to, static_cast<std::uint32_t>(stream.shards.size()));
   for (const auto& shard : stream.shards) append_shard(to, shard);
+  append_encryption(to, stream.encryption);
+  append_prefixed(to, stream.policy);
+  append_le(to, stream.shard_level_metrics);
+  append_le(to, static_cast<std::uint8_t>(stream.distribution));
   append_le(to, static_cast<std::uint32_t>(stream.consumers.size()));
   for (const auto& [name, consumer] : stream.consumers) {
     append_le(to, consumer.id);
@@ -91,7 +107,13 @@ void append_stream(std::string& to, const StreamInfo& stream) {
     append_le(to, to_millis(consumer.settles_at));
     append_le(to, to_millis(consumer.created_at));
     append_tags(to, consumer.tags);
+    append_prefixed(to, consumer.policy);
   }
+}
+
+void append_account(std::string& to, const AccountSettings& account) {
+  append_le(to, static_cast<std::uint8_t>(account.throughput_commitment));
+  append_le(to, to_millis(account.commitment_began_at));
 }
 
 // A count of things that take at least `size` bytes each: one that the rest can't hold is corrupt,
@@ -122,6 +144,27 @@ std::map<std::string, std::string> read_tags(ByteReader& from) {
   return tags;
 }
 
+bool read_bool(ByteReader& from) { return read_enum(from, std::uint8_t{1}) != 0; }
+
+StreamEncryption read_encryption(ByteReader& from) {
+  StreamEncryption encryption;
+  encryption.on = read_bool(from);
+  encryption.key_id = from.prefixed();
+  for (auto left = read_count(from, kDataKeySizeMin); left > 0; --left) {
+    DataKey& key = encryption.keys.emplace_back();
+    key.number = from.integer<std::uint32_t>();
+    key.wrapped = from.prefixed();
+  }
+  return encryption;
+}
+
+AccountSettings read_account(ByteReader& from) {
+  AccountSettings account;
+  account.throughput_commitment = read_bool(from);
+  account.commitment_began_at = from_millis(from.integer<std::int64_t>());
+  return account;
+}
+
 StreamInfo read_stream(ByteReader& from, std::uint8_t version) {
   StreamInfo stream;
   stream.id = from.integer<std::uint64_t>();
@@ -138,6 +181,12 @@ StreamInfo read_stream(ByteReader& from, std::uint8_t version) {
   const auto shards = read_count(from, kShardSizeMin);
   stream.shards.reserve(shards);
   for (std::uint32_t i = 0; i < shards; ++i) stream.shards.push_back(read_shard(from));
+  if (version >= 4) {
+    stream.encryption = read_encryption(from);
+    stream.policy = from.prefixed();
+    stream.shard_level_metrics = from.integer<std::uint32_t>();
+    stream.distribution = read_enum(from, RecordDistribution::kAuto);
+  }
   for (auto left = version >= 3 ? read_count(from, kConsumerSizeMin) : 0; left > 0; --left) {
     ConsumerInfo consumer;
     consumer.id = from.integer<std::uint64_t>();
@@ -146,6 +195,7 @@ StreamInfo read_stream(ByteReader& from, std::uint8_t version) {
     consumer.settles_at = from_millis(from.integer<std::int64_t>());
     consumer.created_at = from_millis(from.integer<std::int64_t>());
     consumer.tags = read_tags(from);
+    if (version >= 4) consumer.policy = from.prefixed();
     stream.consumers[std::move(name)] = std::move(consumer);
   }
   return stream;
@@ -204,6 +254,7 @@ CatalogRef apply(const Catalog& catalog, const CatalogChange& change) {
   auto changed = std::make_shared<Catalog>(catalog);
   ++changed->version;
   changed->next_id += change.ids_used;
+  if (change.account) changed->account = *change.account;
   for (const auto& name : change.remove) SPILLWAY_ASSERT(changed->streams.erase(name) == 1);
   for (const auto& stream : change.put)
     changed->streams[stream.name] = std::make_shared<const StreamInfo>(stream);
@@ -220,6 +271,8 @@ std::string encode(const CatalogChange& change) {
   for (const auto& name : change.remove) append_prefixed(bytes, name);
   append_le(bytes, static_cast<std::uint32_t>(change.close.size()));
   for (const ShardId shard : change.close) append_le(bytes, shard);
+  append_le(bytes, static_cast<std::uint8_t>(change.account.has_value()));
+  if (change.account) append_account(bytes, *change.account);
   return bytes;
 }
 
@@ -234,6 +287,7 @@ Result<CatalogChange> decode_catalog_change(std::string_view bytes) {
     change.remove.emplace_back(reader.prefixed());
   for (auto left = read_count(reader, 8); left > 0; --left)
     change.close.push_back(reader.integer<std::uint64_t>());
+  if (version >= 4 && read_bool(reader)) change.account = read_account(reader);
   if (!reader.at_end())
     return Error{ErrorCode::kCorrupt, "catalog change: its sizes don't add up to its length"};
   return change;
@@ -244,6 +298,7 @@ std::string encode(const Catalog& catalog) {
   append_le(bytes, kVersion);
   append_le(bytes, catalog.version);
   append_le(bytes, catalog.next_id);
+  append_account(bytes, catalog.account);
   append_le(bytes, static_cast<std::uint32_t>(catalog.streams.size()));
   for (const auto& [name, stream] : catalog.streams) append_stream(bytes, *stream);
   return bytes;
@@ -255,6 +310,7 @@ Result<CatalogRef> decode_catalog(std::string_view bytes) {
   auto catalog = std::make_shared<Catalog>();
   catalog->version = reader.integer<std::uint64_t>();
   catalog->next_id = reader.integer<std::uint64_t>();
+  if (version >= 4) catalog->account = read_account(reader);
   for (auto left = read_count(reader, 1); left > 0; --left) {
     auto stream = std::make_shared<const StreamInfo>(read_stream(reader, version));
     catalog->streams[stream->name] = stream;

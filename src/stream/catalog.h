@@ -61,8 +61,27 @@ struct ConsumerInfo : Lifecycle {
   std::uint64_t id = 0;  // from the same numbers as those of streams
   WallTime created_at{};
   std::map<std::string, std::string> tags;
+  std::string policy;  // resource policy, as PutResourcePolicy gave it (JSON); empty: none
   friend bool operator==(const ConsumerInfo&, const ConsumerInfo&) = default;
 };
+
+// A key that batches of a stream are encrypted with, itself encrypted under a master key.
+struct DataKey {
+  std::uint32_t number = 0;  // batches name their key by it; never used twice in a stream
+  std::string wrapped;       // as the master key's wrapping made it; names that key
+  friend bool operator==(const DataKey&, const DataKey&) = default;
+};
+
+// Encryption of records at rest. The keys stay when encryption stops: older records need them.
+struct StreamEncryption {
+  bool on = false;
+  std::string key_id;         // as StartStreamEncryption named it
+  std::vector<DataKey> keys;  // by number, ascending; the last one encrypts what is put
+  friend bool operator==(const StreamEncryption&, const StreamEncryption&) = default;
+};
+
+// UpdateStreamRecordDistributionStrategy: who chooses the shards of records.
+enum class RecordDistribution : std::uint8_t { kUserPartitionKey = 0, kAuto = 1 };
 
 struct StreamInfo : Lifecycle {
   std::uint64_t id = 0;  // never used twice in a data directory
@@ -73,6 +92,10 @@ struct StreamInfo : Lifecycle {
   std::uint32_t max_record_kib = 1024;
   std::optional<std::uint32_t> warm_throughput_mibps;
   std::map<std::string, std::string> tags;
+  StreamEncryption encryption;
+  std::string policy;                     // resource policy (JSON); empty: none
+  std::uint32_t shard_level_metrics = 0;  // bit i: the i-th name of the model's MetricsName is on
+  RecordDistribution distribution = RecordDistribution::kUserPartitionKey;
   std::vector<ShardInfo> shards;  // by index, ascending; closed ones until their data has expired
   std::map<std::string, ConsumerInfo, std::less<>> consumers;  // by name
 
@@ -85,8 +108,16 @@ struct StreamInfo : Lifecycle {
 
 using StreamRef = std::shared_ptr<const StreamInfo>;
 
+// What UpdateAccountSettings sets.
+struct AccountSettings {
+  bool throughput_commitment = false;  // MinimumThroughputBillingCommitment ENABLED
+  WallTime commitment_began_at{};      // of the last change from DISABLED to ENABLED
+  friend bool operator==(const AccountSettings&, const AccountSettings&) = default;
+};
+
 struct Catalog {
-  std::uint64_t version = 0;                              // rises with each change
+  std::uint64_t version = 0;  // rises with each change
+  AccountSettings account;
   std::uint64_t next_id = 1;                              // for streams and shards alike
   std::map<std::string, StreamRef, std::less<>> streams;  // by name
 
@@ -103,6 +134,7 @@ struct CatalogChange {
   std::vector<std::string> remove;  // names
   std::vector<ShardId> close;       // of streams in `put`; they take no record after this change
   std::uint64_t ids_used = 0;       // how many ids, from the catalog's next_id on, the change took
+  std::optional<AccountSettings> account;
 };
 
 // `change` applied; it must fit (assertion). The result's version is one higher.

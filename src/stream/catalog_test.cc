@@ -41,7 +41,15 @@ StreamInfo random_stream(Random& random, std::string name) {
     consumer.settles_at = from_millis(random.between(0, 2'000'000'000'000));
     consumer.created_at = from_millis(random.between(0, 2'000'000'000'000));
     if (random.one_in(2)) consumer.tags["key"] = "value";
+    if (random.one_in(3)) consumer.policy = "{}";
   }
+  stream.encryption.on = random.one_in(2);
+  stream.encryption.key_id = random.one_in(2) ? "alias/aws/kinesis" : "";
+  for (auto keys = static_cast<std::uint32_t>(random.below(3)); keys > 0; --keys)
+    stream.encryption.keys.push_back({keys, std::string(random.below(90), 'w')});
+  if (random.one_in(2)) stream.policy = R"({"Version":"2012-10-17"})";
+  stream.shard_level_metrics = static_cast<std::uint32_t>(random.next());
+  stream.distribution = static_cast<RecordDistribution>(random.below(2));
   const auto shards = static_cast<std::uint32_t>(random.below(20));
   for (std::uint32_t i = 0; i < shards; ++i) stream.shards.push_back(random_shard(random, i * 2));
   return stream;
@@ -49,7 +57,7 @@ StreamInfo random_stream(Random& random, std::string name) {
 
 // Written by hand from docs/formats/catalog.md: what older builds stored must stay readable.
 class OldCatalog : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Version, OldCatalog, testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Version, OldCatalog, testing::Values(1, 2, 3));
 
 TEST_P(OldCatalog, IsRead) {
   std::string bytes;
@@ -60,11 +68,12 @@ TEST_P(OldCatalog, IsRead) {
   append_prefixed(bytes, "old");                           // name
   bytes.push_back(1);                                      // active
   bytes.push_back(0);                                      // provisioned
-  if (GetParam() == 2) append_le(bytes, std::int64_t{1});  // when its status ended
+  if (GetParam() >= 2) append_le(bytes, std::int64_t{1});  // when its status ended
   append_le(bytes, std::int64_t{1'600'000'000'000});
-  append_le(bytes, std::uint32_t{48});                             // hours
-  append_le(bytes, std::uint32_t{1024});                           // KiB
-  for (int i = 0; i < 5; ++i) append_le(bytes, std::uint32_t{0});  // none of the rest
+  append_le(bytes, std::uint32_t{48});       // hours
+  append_le(bytes, std::uint32_t{1024});     // KiB
+  const int rest = GetParam() >= 3 ? 6 : 5;  // with consumers
+  for (int i = 0; i < rest; ++i) append_le(bytes, std::uint32_t{0});
   const auto change = decode_catalog_change(bytes);
   ASSERT_TRUE(change.ok()) << change.error().message;
   ASSERT_EQ(change->put.size(), 1u);
@@ -100,8 +109,10 @@ TEST(Catalog, ComesBackFromItsStoredForm) {
     for (auto removed = random.below(4); removed > 0; --removed)
       change.remove.push_back(fmt::format("gone-{}", removed));
     for (auto closed = random.below(4); closed > 0; --closed) change.close.push_back(random.next());
+    if (random.one_in(2)) change.account = {random.one_in(2), from_millis(random.between(0, 99))};
     const auto decoded = decode_catalog_change(encode(change));
     ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+    EXPECT_EQ(decoded->account, change.account);
     EXPECT_EQ(decoded->put, change.put);
     EXPECT_EQ(decoded->remove, change.remove);
     EXPECT_EQ(decoded->close, change.close);
@@ -112,6 +123,7 @@ TEST(Catalog, ComesBackFromItsStoredForm) {
     const auto again = decode_catalog(encode(*catalog));
     ASSERT_TRUE(again.ok()) << again.error().message;
     EXPECT_EQ((*again)->version, 1u);
+    EXPECT_EQ((*again)->account, catalog->account);
     EXPECT_EQ((*again)->next_id, 1 + change.ids_used);
     ASSERT_EQ((*again)->streams.size(), catalog->streams.size());
     for (const auto& [name, stream] : catalog->streams) EXPECT_EQ(*(*again)->find(name), *stream);
@@ -136,7 +148,7 @@ TEST(Catalog, CutOrChangedAnywhereItIsRefusedOrStillWellFormed) {
 
 TEST(Catalog, NewerVersionsAreRefusedWithTheReason) {
   std::string bytes = encode(Catalog{});
-  bytes[0] = 4;
+  bytes[0] = 5;
   const auto decoded = decode_catalog(bytes);
   ASSERT_FALSE(decoded.ok());
   EXPECT_EQ(decoded.error().code, ErrorCode::kUnsupported);

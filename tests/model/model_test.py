@@ -20,14 +20,7 @@ COMMON = {"InternalFailure", "SerializationException", "UnknownOperationExceptio
           "ValidationException"}
 # Errors that the model gives to offered operations, and that nothing in this build can cause.
 NOT_CAUSED = {
-    "AccessDeniedException": "there are no policies yet",
     "InternalFailureException": "AWS answers InternalFailure, as for every service",
-    "KMSAccessDeniedException": "there is no encryption yet",
-    "KMSDisabledException": "there is no encryption yet",
-    "KMSInvalidStateException": "there is no encryption yet",
-    "KMSNotFoundException": "there is no encryption yet",
-    "KMSOptInRequired": "there is no encryption yet",
-    "KMSThrottlingException": "there is no encryption yet",
 }
 CONSTRAINTS = ("type", "min", "max", "pattern", "enum")
 
