@@ -72,7 +72,7 @@ class PosixChild final : public ChildProcess {
   PosixChild(pid_t pid, Descriptor output) : pid_(pid), output_(std::move(output)) {}
   ~PosixChild() override {
     if (end_) return;
-    ::kill(pid_, SIGKILL);
+    ::kill(-pid_, SIGKILL);
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }

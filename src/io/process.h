@@ -27,7 +27,7 @@ struct ProcessEnd {
 // the thread that spawned it must outlive it (the system takes that thread for the parent).
 class ChildProcess {
  public:
-  // A child that still runs is killed (SIGKILL), and waited for.
+  // A child that still runs is killed (SIGKILL), with what it started in its group, and waited for.
   virtual ~ChildProcess() = default;
 
   virtual pid_t pid() const = 0;

@@ -17,6 +17,7 @@ namespace spillway::server {
 namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr auto kCommandsPolledEvery = milliseconds(20);
 
 bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address.starts_with("localhost:") ||
@@ -51,9 +52,10 @@ std::shared_ptr<const auth::KeyTable> key_table(const ServeConfig& config) {
   return std::make_shared<auth::KeyTable>(std::move(secrets));
 }
 
-// Access keys change at once; the log's level has changed already.
+// Access keys and master keys change at once; the log's level has changed already.
 void apply_reloaded(const ServeConfig& running, const ServeConfig& fresh, Dispatch& dispatch,
-                    io::EventLog& log) {
+                    auth::MasterKeys& master_keys, io::EventLog& log) {
+  master_keys.configure(fresh.master_keys);
   ServeConfig effective = running;  // it goes on listening where it does
   effective.keys = fresh.keys;
   if (const auto fine = check_config(effective); !fine.ok()) {
@@ -61,15 +63,16 @@ void apply_reloaded(const ServeConfig& running, const ServeConfig& fresh, Dispat
     return;
   }
   dispatch.set_keys(key_table(effective));
-  log.info("configuration reloaded", {{"access_keys", std::uint64_t{effective.keys.size()}}});
+  log.info("configuration reloaded", {{"access_keys", std::uint64_t{effective.keys.size()}},
+                                      {"master_keys", std::uint64_t{fresh.master_keys.size()}}});
 }
 
 // Waits on the main thread's loop for the signal to stop, and for both servers to drain. Calls
 // `serving` once signals are handled: who reads there that the region serves may send one at once.
-// Calls `reloading` at SIGHUP, and `keeping_house` every second.
+// Calls `reloading` at SIGHUP, and `keeping_house` whenever the time that it gave is over.
 void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
                     const std::function<void()>& serving, const std::function<void()>& reloading,
-                    const std::function<void()>& keeping_house) {
+                    const std::function<nanoseconds()>& keeping_house) {
   io::AsioLoop main_loop;
   int open_servers = 2;
   bool stopping = false;
@@ -85,10 +88,7 @@ void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
     admin.drain(seconds(1), drained);
   });
   const auto timer = main_loop.make_timer();
-  const std::function<void()> tick = [&] {
-    keeping_house();
-    timer->start(seconds(1), [&] { tick(); });
-  };
+  const std::function<void()> tick = [&] { timer->start(keeping_house(), [&] { tick(); }); };
   tick();
   serving();
   main_loop.run();
@@ -110,6 +110,9 @@ Status run_region(const Config& config, const ConfigSource& source) {
                                                {disk, clock, workers, entropy, *log, metrics}));
   SPILLWAY_ASSIGN(const auto token_key,
                   stream::load_or_create_token_key(disk, serve.data, entropy));
+  auth::MasterKeys master_keys({serve.data, serve.region, serve.account}, disk, clock, entropy,
+                               *log);
+  master_keys.configure(serve.master_keys);
   SPILLWAY_ASSIGN(const RegionTls tls, load_tls(disk, serve, clock.wall_now()));
   const ProcessMetrics process_metrics(metrics, disk, clock, serve.data);
   kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms),
@@ -152,13 +155,14 @@ Status run_region(const Config& config, const ConfigSource& source) {
   };
   const auto reloading = [&] {
     if (const auto fresh = reload(config, source, "serve", *log))
-      apply_reloaded(serve, fresh->serve, dispatch, *log);
+      apply_reloaded(serve, fresh->serve, dispatch, master_keys, *log);
   };
-  const auto keeping_house = [&] {
+  const auto keeping_house = [&]() -> nanoseconds {
     service.remove_deleted([&](const Status& removed) {
       if (!removed.ok())
         log->error("deleted streams not removed", {{"reason", removed.error().message}});
     });
+    return master_keys.poll() ? nanoseconds(kCommandsPolledEvery) : nanoseconds(seconds(1));
   };
   wait_and_drain(api, admin, seconds(serve.drain_seconds), serving, reloading, keeping_house);
   // Answers of the engine post to the loops: they go on until it has stopped.

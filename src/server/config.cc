@@ -99,11 +99,17 @@ const ConfigKey kKeys[] = {
 };
 // clang-format on
 
-constexpr std::string_view kAccessKeyNames[] = {"serve.keys", "serve.keys.access_key",
-                                                "serve.keys.secret_key"};
+constexpr std::string_view kTableNames[] = {"serve.keys",
+                                            "serve.keys.access_key",
+                                            "serve.keys.secret_key",
+                                            "serve.master_keys",
+                                            "serve.master_keys.id",
+                                            "serve.master_keys.aliases",
+                                            "serve.master_keys.source",
+                                            "serve.master_keys.disabled"};
 
 std::string_view nearest(std::string_view unknown) {
-  std::vector<std::string_view> names(std::begin(kAccessKeyNames), std::end(kAccessKeyNames));
+  std::vector<std::string_view> names(std::begin(kTableNames), std::end(kTableNames));
   for (const auto& key : kKeys) names.push_back(key.name);
   return nearest_name(unknown, names);
 }
@@ -200,6 +206,7 @@ class FileReader {
 
   Status read_node(const std::string& name, const toml::node& node) {
     if (name == "serve.keys") return read_access_keys(node);
+    if (name == "serve.master_keys") return read_master_keys(node);
     if (const auto* table = node.as_table()) {
       const auto prefix = name + ".";
       const bool known = std::any_of(std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& key) {
@@ -232,15 +239,60 @@ class FileReader {
       (*flag)(config_) = *value;
       return {};
     }
+    auto list = texts_of(node);
+    if (!list) return wrong_type(key, where(node));
+    std::get<3>(key.field)(config_) = *std::move(list);
+    return {};
+  }
+
+  static std::optional<Texts> texts_of(const toml::node& node) {
     const auto* array = node.as_array();
-    if (array == nullptr) return wrong_type(key, where(node));
+    if (array == nullptr) return std::nullopt;
     Texts list;
     for (const auto& item : *array) {
       auto value = item.value_exact<std::string>();
-      if (!value) return wrong_type(key, where(item));
+      if (!value) return std::nullopt;
       list.push_back(*std::move(value));
     }
-    std::get<3>(key.field)(config_) = std::move(list);
+    return list;
+  }
+
+  // [[serve.master_keys]] with id, aliases, source and disabled.
+  Status read_master_keys(const toml::node& node) {
+    const auto* array = node.as_array();
+    if (array == nullptr || !array->is_homogeneous(toml::node_type::table)) {
+      return invalid(where(node),
+                     "serve.master_keys must be written as [[serve.master_keys]] tables");
+    }
+    for (const auto& item : *array) {
+      auth::MasterKeyConfig key;
+      for (const auto& [name, value] : *item.as_table())
+        SPILLWAY_TRY(read_master_key_member(name.str(), value, key));
+      config_.serve.master_keys.push_back(std::move(key));
+      if (auto checked = auth::check_master_keys(config_.serve.master_keys); !checked.ok())
+        return invalid(where(item), checked.error().message);
+    }
+    return {};
+  }
+
+  Status read_master_key_member(std::string_view name, const toml::node& value,
+                                auth::MasterKeyConfig& key) {
+    const auto full = fmt::format("serve.master_keys.{}", name);
+    if (name == "disabled") {
+      const auto flag = value.value_exact<bool>();
+      if (!flag) return invalid(where(value), full + " must be true or false");
+      key.disabled = *flag;
+    } else if (name == "aliases") {
+      auto list = texts_of(value);
+      if (!list) return invalid(where(value), full + " must be a list of texts");
+      key.aliases = *std::move(list);
+    } else if (name == "id" || name == "source") {
+      auto text = value.value_exact<std::string>();
+      if (!text) return invalid(where(value), full + " must be a text");
+      (name == "id" ? key.id : key.source) = *std::move(text);
+    } else {
+      return unknown_key(where(value), full);
+    }
     return {};
   }
 

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "auth/master_key.h"
 #include "base/result.h"
 #include "io/event_log.h"
 
@@ -46,6 +47,7 @@ struct ServeConfig {
   std::int64_t tail_mib = 64;
   std::int64_t page_cache_mib = 1024;
   std::vector<AccessKey> keys;  // none: loopback only, and any well-formed signature
+  std::vector<auth::MasterKeyConfig> master_keys;
 };
 
 struct BrokerConfig {

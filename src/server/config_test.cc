@@ -34,6 +34,14 @@ secret_key = "wJalrXUtnFEMI"
 [[serve.keys]]
 access_key = "OTHER"
 secret_key = "wJalrXUtnFEMI"
+[[serve.master_keys]]
+id = "12-ab"
+aliases = ["alias/orders", "alias/aws/kinesis"]
+source = "env:ORDERS_KEY"
+[[serve.master_keys]]
+id = "old"
+source = "file:/etc/old.key"
+disabled = true
 [broker]
 host_metrics = false
 files = ["/a", "/b"]
@@ -45,6 +53,11 @@ files = ["/a", "/b"]
   ASSERT_EQ(config->serve.keys.size(), 2u);
   EXPECT_EQ(config->serve.keys[0].id, "AKIDEXAMPLE");
   EXPECT_EQ(config->serve.keys[1].secret, "wJalrXUtnFEMI");
+  EXPECT_THAT(
+      config->serve.master_keys,
+      testing::ElementsAre(
+          auth::MasterKeyConfig{"12-ab", {"alias/orders", "alias/aws/kinesis"}, "env:ORDERS_KEY"},
+          auth::MasterKeyConfig{"old", {}, "file:/etc/old.key", true}));
   EXPECT_FALSE(config->broker.host_metrics);
   EXPECT_THAT(config->broker.files, testing::ElementsAre("/a", "/b"));
 }
@@ -100,6 +113,13 @@ constexpr BadFile kBadFiles[] = {
     {"[serve]\ntls_key = \"k.pem\"", "serve.tls_certificate and serve.tls_key go together"},
     {"[serve]\nlisten = \"h:1\"\nadmin = \"h:1\"", "serve.listen and serve.admin are both h:1"},
     {"[serve]\nkeys = 3", "s.toml:2: serve.keys must be written as [[serve.keys]] tables"},
+    {"[serve]\nmaster_keys = [1]", "must be written as [[serve.master_keys]] tables"},
+    {"[[serve.master_keys]]\nid = 1", "s.toml:2: serve.master_keys.id must be a text"},
+    {"[[serve.master_keys]]\ndisabled = 1", "serve.master_keys.disabled must be true or false"},
+    {"[[serve.master_keys]]\naliases = \"a\"", "serve.master_keys.aliases must be a list of texts"},
+    {"[[serve.master_keys]]\nalias = \"a\"", "did you mean \"serve.master_keys.aliases\"?"},
+    {"[[serve.master_keys]]\nid = \"a\"\nsource = \"/etc/key\"",
+     "s.toml:1: master key a: \"/etc/key\" names no source of a key"},
     {"[[serve.keys]]\naccess_key = \"A/B\"\nsecret_key = \"12345678\"", "3 to 128 letters"},
     {"[[serve.keys]]\naccess_key = \"AKID\"\nsecret_key = \"1\"", "at least 8 characters"},
     {"[[serve.keys]]\naccess_key = \"AKID\"\nsecret_key = \"12345678\"\n"
