@@ -69,7 +69,8 @@ TEST(Cbor, TimesAreMillisecondsForAwsAndSecondsForRpc) {
   EXPECT_EQ(time_of("c11a5f5e1000", Format::kRpcCbor), "1600000000000");
   EXPECT_EQ(time_of("c1fb41d7d7840007df3b", Format::kRpcCbor), "1600000000123");
   EXPECT_EQ(time_of("c1fb41d7d7840007df3b", Format::kCbor),
-            "A value cannot be converted to a timestamp");
+            "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to "
+            "milliseconds since epoch");
   EXPECT_EQ(time_of("fb7ff8000000000000", Format::kRpcCbor), "A timestamp is out of range")
       << "NaN";
   EXPECT_EQ(time_of("1b7fffffffffffffff", Format::kCbor), "A timestamp is out of range");
@@ -101,11 +102,22 @@ TEST(Cbor, OtherTypesAndMalformedBodiesAreRefused) {
       "a1" + name + "1c",                    // a reserved length
       "a1" + name + "7bffffffffffffffff61",  // 2^64 - 1 bytes
       "a1" + count + "fb3ff0000000000000",   // 1.0 for an integer
-      "a1" + count + "1bffffffffffffffff",   // beyond 64 signed bits
       "a1" + count + "f5",                   // true for an integer
       "bbffffffffffffffff" + name + "6161",  // 2^64 - 1 members
   };
   for (const auto& hex : malformed) EXPECT_NE(refusal(hex), "") << hex;
+}
+
+TEST(Cbor, IntegersBeyond32BitsAreTheNearestOfThem) {
+  const auto count_of = [](std::string_view item) {
+    const auto body = bytes_of(fmt::format("a16a5368617264436f756e74{}", item));
+    return (*decode_cbor(body, kinesis::kCreateStreamInput, Format::kCbor))["ShardCount"].integer;
+  };
+  EXPECT_EQ(count_of("1a7fffffff"), 2147483647);
+  EXPECT_EQ(count_of("1a80000000"), 2147483647);
+  EXPECT_EQ(count_of("1bffffffffffffffff"), 2147483647);
+  EXPECT_EQ(count_of("3a7fffffff"), -2147483648);
+  EXPECT_EQ(count_of("3bffffffffffffffff"), -2147483648);
 }
 
 TEST(Cbor, WhatNoShapeKnowsMayBeNestedSoFar) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 
+#include "wire/mismatch.h"
 #include "wire/shapes.h"
 
 namespace spillway::wire {
@@ -35,6 +36,9 @@ struct Head {
   bool is_break() const { return major == kSimple && info == 31; }
   bool is_null() const {
     return major == kSimple && info < 25 && (argument == kNull || argument == kUndefined);
+  }
+  bool is_boolean() const {
+    return major == kSimple && info < 25 && (argument == kFalse || argument == kTrue);
   }
 };
 
@@ -114,7 +118,7 @@ class CborDecoder {
   }
 
   Result<std::string_view> text(const Head& head) {
-    if (head.major != kText) return serialization("A value cannot be converted to String");
+    if (head.major != kText) return serialization("A key is not a text");
     SPILLWAY_ASSIGN(const auto utf8, string(head));
     if (!simdjson::validate_utf8(utf8)) return serialization("A text is not UTF-8");
     return utf8;
@@ -152,7 +156,7 @@ class CborDecoder {
   }
 
   Status decode_structure(const Head& head, const Shape& shape, Value& to) {
-    if (head.major != kMap) return serialization("Start of structure or map expected");
+    if (head.major != kMap) return mismatch(head, shape);
     to.children.resize(shape.members.size());
     for (std::size_t i = 0; i < shape.members.size(); ++i)
       to.children[i].shape = shape.members[i].shape;
@@ -175,7 +179,7 @@ class CborDecoder {
   }
 
   Status decode_list(const Head& head, const Shape& shape, Value& to) {
-    if (head.major != kList) return serialization("Start of list expected");
+    if (head.major != kList) return mismatch(head, shape);
     std::uint64_t left = head.argument;
     for (;;) {
       SPILLWAY_ASSIGN(const bool more, goes_on(head, left));
@@ -191,7 +195,7 @@ class CborDecoder {
   }
 
   Status decode_map(const Head& head, const Shape& shape, Value& to) {
-    if (head.major != kMap) return serialization("Start of structure or map expected");
+    if (head.major != kMap) return mismatch(head, shape);
     std::uint64_t left = head.argument;
     for (;;) {
       SPILLWAY_ASSIGN(const bool more, goes_on(head, left));
@@ -209,28 +213,47 @@ class CborDecoder {
     }
   }
 
-  static Result<std::int64_t> integer(const Head& head) {
-    constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
-    if (head.major > kNegative || head.argument > kMax)
-      return serialization("A value cannot be converted to a number of the expected type");
-    const auto magnitude = static_cast<std::int64_t>(head.argument);
+  static Error mismatch(const Head& head, const Shape& shape) {
+    switch (head.major) {
+      case kBytes:
+        return wire::mismatch(Found::kBlob, shape);
+      case kText:
+        return wire::mismatch(Found::kString, shape);
+      case kList:
+        return wire::mismatch(Found::kList, shape);
+      case kMap:
+        return wire::mismatch(Found::kMap, shape);
+      case kSimple:
+        if (head.is_break()) return serialization("The CBOR is malformed");
+        if (head.is_boolean()) return wire::mismatch(Found::kBoolean, shape);
+        break;
+      case kUnsigned:
+      case kNegative:
+      case kTag:
+        break;
+    }
+    return wire::mismatch(Found::kNumber, shape);
+  }
+
+  static double whole_number(const Head& head) {
+    const auto magnitude = static_cast<double>(head.argument);
     return head.major == kUnsigned ? magnitude : -1 - magnitude;
   }
 
-  Result<std::int64_t> timestamp_ms(const Head& head) const {
+  Status decode_timestamp(const Head& head, const Shape& shape, Value& to) const {
     double ms = 0;
     if (head.major <= kNegative) {
-      SPILLWAY_ASSIGN(const std::int64_t whole, integer(head));
-      ms = static_cast<double>(whole) * (format_ == Format::kRpcCbor ? 1000 : 1);
+      ms = whole_number(head) * (format_ == Format::kRpcCbor ? 1000 : 1);
     } else if (format_ == Format::kRpcCbor && head.major == kSimple && head.info == 27) {
       ms = std::bit_cast<double>(head.argument) * 1000;
     } else if (format_ == Format::kRpcCbor && head.major == kSimple && head.info == 26) {
       ms = double{std::bit_cast<float>(static_cast<std::uint32_t>(head.argument))} * 1000;
     } else {
-      return serialization("A value cannot be converted to a timestamp");
+      return mismatch(head, shape);
     }
     if (!(std::abs(ms) < kTimestampMsMax)) return serialization("A timestamp is out of range");
-    return std::llround(ms);
+    to.integer = std::llround(ms);
+    return {};
   }
 
   Status decode_value(const Head& head, const Shape& shape, Value& to) {
@@ -238,29 +261,27 @@ class CborDecoder {
     to.present = true;
     switch (shape.kind) {
       case Kind::kString: {
+        if (head.major != kText) break;
         SPILLWAY_ASSIGN(to.text, text(head));
         return {};
       }
       case Kind::kBlob: {
-        if (head.major != kBytes) return serialization("A value cannot be converted to a blob");
+        if (head.major != kBytes) break;
         to.raw = true;
         SPILLWAY_ASSIGN(to.text, string(head));
         return {};
       }
       case Kind::kBoolean:
-        if (head.major != kSimple || head.info > 24 ||
-            (head.argument != kFalse && head.argument != kTrue))
-          return serialization("A value cannot be converted to Boolean");
+        if (!head.is_boolean()) break;
         to.integer = head.argument == kTrue ? 1 : 0;
         return {};
-      case Kind::kInteger: {
-        SPILLWAY_ASSIGN(to.integer, integer(head));
+      case Kind::kInteger:
+        if (head.major > kNegative) break;
+        to.integer =
+            static_cast<std::int64_t>(std::clamp(whole_number(head), kIntegerMin, kIntegerMax));
         return {};
-      }
-      case Kind::kTimestamp: {
-        SPILLWAY_ASSIGN(to.integer, timestamp_ms(head));
-        return {};
-      }
+      case Kind::kTimestamp:
+        return decode_timestamp(head, shape, to);
       case Kind::kStructure:
         return decode_structure(head, shape, to);
       case Kind::kList:
@@ -268,7 +289,7 @@ class CborDecoder {
       case Kind::kMap:
         return decode_map(head, shape, to);
     }
-    return {};
+    return mismatch(head, shape);
   }
 
   const std::string_view bytes_;

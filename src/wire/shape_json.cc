@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/base64.h"
+#include "wire/mismatch.h"
 #include "wire/shapes.h"
 
 namespace spillway::wire {
@@ -33,23 +34,51 @@ Status decode_structure(dom::object from, const Shape& shape, Value& to) {
   return {};
 }
 
-Status decode_number(dom::element from, const Shape& shape, Value& to) {
-  double number = 0;
-  if (from.is_double() && shape.kind == Kind::kTimestamp) {
-    number = from.get_double().value_unsafe() * 1000;
-    if (!(std::abs(number) < kTimestampMsMax)) return serialization("A timestamp is out of range");
-    to.integer = std::llround(number);
-    return {};
+Error mismatch(dom::element found, const Shape& shape) {
+  switch (found.type()) {
+    case dom::element_type::BOOL:
+      return mismatch(Found::kBoolean, shape);
+    case dom::element_type::STRING:
+      return mismatch(Found::kString, shape);
+    case dom::element_type::ARRAY:
+      return mismatch(Found::kList, shape);
+    case dom::element_type::OBJECT:
+      return mismatch(Found::kMap, shape);
+    case dom::element_type::INT64:
+    case dom::element_type::UINT64:
+    case dom::element_type::DOUBLE:
+    case dom::element_type::NULL_VALUE:
+      break;
   }
-  std::int64_t integer = 0;
-  if (from.get_int64().get(integer) != simdjson::SUCCESS)
-    return serialization("A value cannot be converted to a number of the expected type");
-  if (shape.kind == Kind::kTimestamp) {
-    if (!(std::abs(static_cast<double>(integer)) * 1000 < kTimestampMsMax))
-      return serialization("A timestamp is out of range");
-    integer *= 1000;
+  return mismatch(Found::kNumber, shape);
+}
+
+Status decode_timestamp(dom::element from, const Shape& shape, Value& to) {
+  double seconds = 0;
+  if (from.get_double().get(seconds) != simdjson::SUCCESS) return mismatch(from, shape);
+  if (!(std::abs(seconds) * 1000 < kTimestampMsMax))
+    return serialization("A timestamp is out of range");
+  to.integer = std::llround(seconds * 1000);
+  return {};
+}
+
+Status decode_list(dom::array from, const Shape& shape, Value& to) {
+  to.children.reserve(std::min(from.size(), elements_max(shape) + 1));
+  for (const auto element : from) {
+    if (to.children.size() > elements_max(shape)) break;
+    to.children.push_back(Value{.shape = shape.element});
+    SPILLWAY_TRY(decode_value(element, *shape.element, to.children.back()));
   }
-  to.integer = integer;
+  return {};
+}
+
+Status decode_map(dom::object from, const Shape& shape, Value& to) {
+  for (const auto field : from) {
+    if (to.children.size() > 2 * elements_max(shape)) break;
+    to.children.push_back(Value{.shape = shape.key, .present = true, .text = field.key});
+    to.children.push_back(Value{.shape = shape.element});
+    SPILLWAY_TRY(decode_value(field.value, *shape.element, to.children.back()));
+  }
   return {};
 }
 
@@ -59,51 +88,37 @@ Status decode_value(dom::element from, const Shape& shape, Value& to) {
   switch (shape.kind) {
     case Kind::kString:
     case Kind::kBlob:
-      if (from.get_string().get(to.text) != simdjson::SUCCESS)
-        return serialization("A value cannot be converted to String");
-      return {};
-    case Kind::kBoolean: {
-      bool boolean = false;
-      if (from.get_bool().get(boolean) != simdjson::SUCCESS)
-        return serialization("A value cannot be converted to Boolean");
-      to.integer = boolean ? 1 : 0;
-      return {};
-    }
+      if (from.get_string().get(to.text) == simdjson::SUCCESS) return {};
+      break;
+    case Kind::kBoolean:
+      if (bool boolean = false; from.get_bool().get(boolean) == simdjson::SUCCESS) {
+        to.integer = boolean ? 1 : 0;
+        return {};
+      }
+      break;
     case Kind::kInteger:
+      // As AWS takes it: without its fraction, and the nearest that 32 bits hold.
+      if (double number = 0; from.get_double().get(number) == simdjson::SUCCESS) {
+        to.integer = static_cast<std::int64_t>(std::clamp(number, kIntegerMin, kIntegerMax));
+        return {};
+      }
+      break;
     case Kind::kTimestamp:
-      return decode_number(from, shape, to);
-    case Kind::kStructure: {
-      dom::object object;
-      if (from.get_object().get(object) != simdjson::SUCCESS)
-        return serialization("Start of structure or map expected");
-      return decode_structure(object, shape, to);
-    }
-    case Kind::kList: {
-      dom::array array;
-      if (from.get_array().get(array) != simdjson::SUCCESS)
-        return serialization("Start of list expected");
-      to.children.reserve(std::min(array.size(), elements_max(shape) + 1));
-      for (const auto element : array) {
-        if (to.children.size() > elements_max(shape)) break;
-        to.children.push_back(Value{.shape = shape.element});
-        SPILLWAY_TRY(decode_value(element, *shape.element, to.children.back()));
-      }
-      return {};
-    }
-    case Kind::kMap: {
-      dom::object object;
-      if (from.get_object().get(object) != simdjson::SUCCESS)
-        return serialization("Start of structure or map expected");
-      for (const auto field : object) {
-        if (to.children.size() > 2 * elements_max(shape)) break;
-        to.children.push_back(Value{.shape = shape.key, .present = true, .text = field.key});
-        to.children.push_back(Value{.shape = shape.element});
-        SPILLWAY_TRY(decode_value(field.value, *shape.element, to.children.back()));
-      }
-      return {};
-    }
+      return decode_timestamp(from, shape, to);
+    case Kind::kStructure:
+      if (dom::object object; from.get_object().get(object) == simdjson::SUCCESS)
+        return decode_structure(object, shape, to);
+      break;
+    case Kind::kList:
+      if (dom::array array; from.get_array().get(array) == simdjson::SUCCESS)
+        return decode_list(array, shape, to);
+      break;
+    case Kind::kMap:
+      if (dom::object object; from.get_object().get(object) == simdjson::SUCCESS)
+        return decode_map(object, shape, to);
+      break;
   }
-  return {};
+  return mismatch(from, shape);
 }
 
 }  // namespace

@@ -71,6 +71,9 @@ inline std::size_t elements_max(const Shape& shape) {
   return static_cast<std::size_t>(shape.max.value_or(10'000));
 }
 inline constexpr double kTimestampMsMax = 1e17;  // far beyond any, and far from overflow
+// Integers of the API have 32 bits; what lies beyond is taken for the nearest of them, as AWS does.
+inline constexpr double kIntegerMin = -2147483648.0;
+inline constexpr double kIntegerMax = 2147483647.0;
 
 // What is violated, as the API words it ("Value 'x' at 'streamName' failed to satisfy constraint:
 // …"); empty if nothing is. At most `most` of them.

@@ -101,115 +101,214 @@ std::string lower_camel(std::string_view name) {
   return path;
 }
 
+// In the order in which the API tells of them.
+enum class Constraint { kPattern, kEnum, kMax, kMin };
+constexpr Constraint kConstraints[] = {Constraint::kPattern, Constraint::kEnum, Constraint::kMax,
+                                       Constraint::kMin};
+
+// How long it is, or how many it has; a number's value.
+std::int64_t measure(const Value& value) {
+  switch (value.shape->kind) {
+    case Kind::kString:
+      return utf16_length(value.text);
+    case Kind::kBlob:
+      return static_cast<std::int64_t>(blob_size(value));
+    case Kind::kInteger:
+      return value.integer;
+    case Kind::kList:
+      return static_cast<std::int64_t>(value.children.size());
+    case Kind::kMap:
+      return static_cast<std::int64_t>(value.children.size() / 2);
+    case Kind::kBoolean:
+    case Kind::kTimestamp:
+    case Kind::kStructure:
+      break;
+  }
+  return 0;
+}
+
+bool satisfies(const Value& value, Constraint constraint) {
+  const Shape& shape = *value.shape;
+  switch (constraint) {
+    case Constraint::kPattern:
+      return shape.pattern.empty() || matches(shape.pattern, value.text);
+    case Constraint::kEnum:
+      return shape.values.empty() ||
+             std::ranges::find(shape.values, value.text) != shape.values.end();
+    case Constraint::kMax:
+      return !shape.max || measure(value) <= *shape.max;
+    case Constraint::kMin:
+      return !shape.min || measure(value) >= *shape.min;
+  }
+  return true;
+}
+
+bool satisfies_all(const Value& value) {
+  return std::ranges::all_of(kConstraints, [&](Constraint one) { return satisfies(value, one); });
+}
+
+// As the API words it; empty where the shape hasn't got it.
+std::string wording(const Shape& shape, Constraint constraint) {
+  const std::string_view what = shape.kind == Kind::kInteger ? "value" : "length";
+  switch (constraint) {
+    case Constraint::kPattern:
+      if (shape.pattern.empty()) break;
+      return fmt::format("Member must satisfy regular expression pattern: {}", shape.pattern);
+    case Constraint::kEnum:
+      if (shape.values.empty()) break;
+      return fmt::format("Member must satisfy enum value set: [{}]", fmt::join(shape.values, ", "));
+    case Constraint::kMax:
+      if (!shape.max) break;
+      return fmt::format("Member must have {} less than or equal to {}", what, *shape.max);
+    case Constraint::kMin:
+      if (!shape.min) break;
+      return fmt::format("Member must have {} greater than or equal to {}", what, *shape.min);
+  }
+  return "";
+}
+
+std::string wording_of_all(const Shape& shape) {
+  std::string all;
+  for (const auto constraint : kConstraints) {
+    const auto one = wording(shape, constraint);
+    if (!one.empty()) all += (all.empty() ? "" : ", ") + one;
+  }
+  return all;
+}
+
+constexpr std::size_t kShownMax = 1024;  // bytes of a value that a message repeats
+
+// As Java prints it. May be longer than kShownMax, but not by much more than one element.
+std::string shown(const Value& value) {
+  if (!value.present) return "null";
+  switch (value.shape->kind) {
+    case Kind::kString:
+      return std::string(value.text.substr(0, kShownMax + 1));
+    case Kind::kBlob: {
+      const std::size_t size = blob_size(value);
+      return fmt::format("java.nio.HeapByteBuffer[pos=0 lim={} cap={}]", size, size);
+    }
+    case Kind::kInteger:
+      return fmt::format("{}", value.integer);
+    case Kind::kList: {
+      if (value.shape->element->kind == Kind::kStructure && !value.children.empty()) return "[…]";
+      std::string list = "[";
+      for (std::size_t i = 0; i < value.children.size() && list.size() <= kShownMax; ++i)
+        list += (i == 0 ? "" : ", ") + shown(value.children[i]);
+      return list + ']';
+    }
+    case Kind::kMap: {
+      std::string map = "{";
+      for (std::size_t i = 0; i + 1 < value.children.size() && map.size() <= kShownMax; i += 2) {
+        map += (i == 0 ? "" : ", ") + shown(value.children[i]) + '=' + shown(value.children[i + 1]);
+      }
+      return map + '}';
+    }
+    case Kind::kBoolean:
+    case Kind::kTimestamp:
+    case Kind::kStructure:
+      break;
+  }
+  return "";
+}
+
+// Its first kShownMax bytes, without a part of a character.
+std::string_view cut(std::string_view text) {
+  if (text.size() <= kShownMax) return text;
+  std::size_t size = kShownMax;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
 class Validator {
  public:
   explicit Validator(std::size_t most) : most_(most) {}
 
+  // A value that is present.
   void check(const Value& value, const std::string& path) {
-    if (found_.size() >= most_ || !value.present) return;
-    const Shape& shape = *value.shape;
-    switch (shape.kind) {
-      case Kind::kString:
-        check_length(value.text, utf16_length(value.text), shape, path);
-        check_text(value.text, shape, path);
-        break;
-      case Kind::kBlob: {
-        const std::size_t size = blob_size(value);
-        const auto length = static_cast<std::int64_t>(size);
-        if ((shape.max && length > *shape.max) || (shape.min && length < *shape.min)) {
-          check_length(fmt::format("java.nio.HeapByteBuffer[pos=0 lim={} cap={}]", size, size),
-                       length, shape, path);
-        }
-        break;
-      }
-      case Kind::kInteger:
-        check_range(value.integer, shape, path);
-        break;
-      case Kind::kBoolean:
-      case Kind::kTimestamp:
-        break;
-      case Kind::kStructure:
-        for (std::size_t i = 0; i < shape.members.size(); ++i) {
-          const Member& member = shape.members[i];
-          if (member.required && !value.children[i].present) {
-            add("null", join(path, lower_camel(member.name)), "Member must not be null");
-          } else if (value.children[i].present) {
-            check(value.children[i], join(path, lower_camel(member.name)));
-          }
-        }
-        break;
-      case Kind::kList:
-        check_length(value.children.empty() ? "[]" : "[…]",
-                     static_cast<std::int64_t>(value.children.size()), shape, path);
-        for (std::size_t i = 0; i < value.children.size() && found_.size() < most_; ++i) {
-          // A path is made only for an element that needs one.
-          Validator element(1);
-          element.check(value.children[i], "");
-          if (!element.found_.empty() || !value.children[i].present)
-            check_element(value.children[i], fmt::format("{}.{}.member", path, i + 1));
-        }
-        break;
-      case Kind::kMap:
-        check_map(value, path);
-        break;
-    }
+    for (const auto constraint : kConstraints)
+      if (!satisfies(value, constraint)) add(value, path, wording(*value.shape, constraint));
+    if (value.shape->kind == Kind::kStructure) check_members(value, path);
+    if (value.shape->kind == Kind::kList) check_list(value, path);
+    if (value.shape->kind == Kind::kMap) check_map(value, path);
   }
 
   std::vector<std::string> found_;
 
  private:
-  static std::string join(const std::string& path, const std::string& name) {
-    return path.empty() ? name : path + "." + name;
+  bool full() const { return found_.size() >= most_; }
+
+  void add(const Value& value, std::string_view path, std::string_view constraint) {
+    if (full()) return;
+    found_.push_back(fmt::format("Value '{}' at '{}' failed to satisfy constraint: {}",
+                                 cut(shown(value)), path, constraint));
   }
 
-  void add(std::string_view shown, std::string_view path, std::string_view constraint) {
-    if (found_.size() >= most_) return;
+  void add_null(std::string_view path) {
+    if (full()) return;
     found_.push_back(fmt::format(
-        "Value {} at '{}' failed to satisfy constraint: {}",
-        shown == "null" ? std::string("null") : fmt::format("'{}'", shown.substr(0, 1024)), path,
-        constraint));
+        "Value null at '{}' failed to satisfy constraint: Member must not be null", path));
   }
 
-  void check_element(const Value& value, const std::string& path) {
-    if (!value.present) return add("null", path, "Member must not be null");
-    check(value, path);
+  void check_members(const Value& value, const std::string& path) {
+    for (std::size_t i = 0; i < value.children.size() && !full(); ++i) {
+      const Member& member = value.shape->members[i];
+      const Value& child = value.children[i];
+      if (!child.present && !member.required) continue;
+      const std::string at = (path.empty() ? "" : path + ".") + lower_camel(member.name);
+      if (child.present) {
+        check(child, at);
+      } else {
+        add_null(at);
+      }
+    }
   }
 
-  void check_length(std::string_view shown, std::int64_t length, const Shape& shape,
-                    const std::string& path) {
-    if (shape.max && length > *shape.max)
-      add(shown, path, fmt::format("Member must have length less than or equal to {}", *shape.max));
-    if (shape.min && length < *shape.min)
-      add(shown, path,
-          fmt::format("Member must have length greater than or equal to {}", *shape.min));
-  }
-
-  void check_range(std::int64_t number, const Shape& shape, const std::string& path) {
-    if (shape.max && number > *shape.max)
-      add(fmt::format("{}", number), path,
-          fmt::format("Member must have value less than or equal to {}", *shape.max));
-    if (shape.min && number < *shape.min)
-      add(fmt::format("{}", number), path,
-          fmt::format("Member must have value greater than or equal to {}", *shape.min));
-  }
-
-  void check_text(std::string_view text, const Shape& shape, const std::string& path) {
-    if (!shape.pattern.empty() && !matches(shape.pattern, text))
-      add(text, path,
-          fmt::format("Member must satisfy regular expression pattern: {}", shape.pattern));
-    if (!shape.values.empty() &&
-        std::find(shape.values.begin(), shape.values.end(), text) == shape.values.end())
-      add(text, path,
-          fmt::format("Member must satisfy enum value set: [{}]", fmt::join(shape.values, ", ")));
+  // Structures are told of one by one, other elements all at once.
+  void check_list(const Value& value, const std::string& path) {
+    const bool structures = value.shape->element->kind == Kind::kStructure;
+    bool good = true;
+    for (std::size_t i = 0; i < value.children.size() && !full(); ++i) {
+      const Value& element = value.children[i];
+      if (!element.present) {
+        add_null(fmt::format("{}.{}.member", path, i + 1));
+      } else if (structures) {
+        // A path is made only for an element that needs one.
+        Validator alone(1);
+        alone.check(element, "");
+        if (!alone.found_.empty()) check(element, fmt::format("{}.{}.member", path, i + 1));
+      } else {
+        good = good && satisfies_all(element);
+      }
+    }
+    if (!good) {
+      add(value, path,
+          fmt::format("Member must satisfy constraint: [{}]",
+                      wording_of_all(*value.shape->element)));
+    }
   }
 
   void check_map(const Value& value, const std::string& path) {
-    const Shape& shape = *value.shape;
-    check_length("{…}", static_cast<std::int64_t>(value.children.size() / 2), shape, path);
-    for (std::size_t i = 0; i + 1 < value.children.size(); i += 2) {
-      check_length(value.children[i].text, utf16_length(value.children[i].text), *shape.key, path);
-      check_element(value.children[i + 1],
-                    fmt::format("{}.{}.member", path, value.children[i].text.substr(0, 200)));
+    bool good_keys = true;
+    bool good_values = true;
+    for (std::size_t i = 0; i + 1 < value.children.size() && !full(); i += 2) {
+      const Value& key = value.children[i];
+      const Value& element = value.children[i + 1];
+      good_keys = good_keys && satisfies_all(key);
+      if (element.present) {
+        good_values = good_values && satisfies_all(element);
+      } else {
+        add_null(fmt::format("{}.{}.member", path, cut(key.text)));
+      }
+    }
+    if (!good_keys) {
+      add(value, path,
+          fmt::format("Map keys must satisfy constraint: [{}]", wording_of_all(*value.shape->key)));
+    }
+    if (!good_values) {
+      add(value, path,
+          fmt::format("Map value must satisfy constraint: [{}]",
+                      wording_of_all(*value.shape->element)));
     }
   }
 
