@@ -15,6 +15,9 @@ constexpr std::string_view kRpcPath = "/service/Kinesis_20131202/operation/";
 constexpr std::string_view kEventStream = "application/vnd.amazon.eventstream";
 constexpr std::size_t kBodyReserveMax = std::size_t{16} << 20;
 constexpr std::size_t kReservedMax = std::size_t{1} << 30;
+// Of who isn't known, or asks for nothing that there is, no more than that is parsed.
+constexpr std::size_t kRefusedBodyMax = std::size_t{64} << 10;
+constexpr std::string_view kUnknownOperation = "UnknownOperationException";
 
 std::string_view content_type_of(wire::Format format) {
   switch (format) {
@@ -71,9 +74,7 @@ wire::Response xml_response(int status, std::string_view code, std::string_view 
   response.status = status;
   response.headers = {{"x-amzn-RequestId", request_id}, {"Content-Type", "text/xml"}};
   response.body.push_back(SharedBytes::copy_of(
-      fmt::format("<ErrorResponse><Error><Code>{}</Code><Message>{}</Message></Error>"
-                  "<RequestId>{}</RequestId></ErrorResponse>\n",
-                  code, message, request_id)));
+      fmt::format("<{}>\n  <Message>{}</Message>\n</{}>\n", code, message, code)));
   return response;
 }
 
@@ -88,7 +89,9 @@ std::string make_request_id(io::Entropy& entropy) {
 }
 
 bool is_media_type(std::string_view content_type, std::string_view wanted) {
-  return wire::equal_ignoring_case(content_type.substr(0, content_type.find(';')), wanted);
+  content_type = content_type.substr(0, content_type.find(';'));
+  while (content_type.ends_with(' ')) content_type.remove_suffix(1);
+  return wire::equal_ignoring_case(content_type, wanted);
 }
 
 }  // namespace
@@ -170,6 +173,40 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     return to_response(reply, call_.format, call_.request_id);
   }
 
+  // Where the body is neither JSON nor CBOR; or nothing, where it is one that can be read.
+  std::optional<wire::Response> refuse_unreadable() const {
+    static const wire::Shape kAnything{wire::Kind::kStructure, {}, {}, "", {}};
+    if (call_.body.size() > kRefusedBodyMax) return std::nullopt;
+    const auto read = call_.format == wire::Format::kJson
+                          ? wire::decode_json(call_.body, kAnything)
+                          : wire::decode_cbor(call_.body, kAnything, call_.format);
+    if (read.ok()) return std::nullopt;
+    return refused("SerializationException", read.error().message);
+  }
+
+  // To a content type that isn't the API's.
+  wire::Response refuse_content_type() {
+    const auto* target = head_.find("x-amz-target");
+    const std::size_t dot = target != nullptr ? target->find('.') : std::string::npos;
+    if (call_.body.empty()) {
+      call_.format = wire::Format::kCbor;
+      if (target != nullptr && target->starts_with(kTargetPrefix))
+        operation_ = kinesis::find_operation(target->substr(kTargetPrefix.size()));
+      if (operation_ != nullptr)
+        return refused("SerializationException", "The request has no body");
+      return refused(kUnknownOperation, "The request has neither a body nor an operation");
+    }
+    if (dot == std::string::npos || dot == 0 || dot + 1 == target->size()) {
+      return xml_response(403, "AccessDeniedException",
+                          "Unable to determine service/operation name to be authorized",
+                          call_.request_id);
+    }
+    return xml_response(404, kUnknownOperation,
+                        "The content type must be application/x-amz-json-1.1 or "
+                        "application/x-amz-cbor-1.1",
+                        call_.request_id);
+  }
+
   // What the request is for, and how it is written; or the answer to one that doesn't say.
   std::optional<wire::Response> find_operation() {
     using wire::Format;
@@ -177,44 +214,52 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     const auto is = [&](Format format) {
       return content_type != nullptr && is_media_type(*content_type, content_type_of(format));
     };
+    const auto* target = head_.find("x-amz-target");
     if (head_.target.starts_with(kRpcPath) && is(Format::kRpcCbor)) {
       call_.format = Format::kRpcCbor;
       call_.operation = head_.target.substr(kRpcPath.size());
     } else if (is(Format::kJson) || is(Format::kCbor)) {
       call_.format = is(Format::kJson) ? Format::kJson : Format::kCbor;
-      const auto* target = head_.find("x-amz-target");
-      if (target == nullptr || !target->starts_with(kTargetPrefix))
-        return refused("UnknownOperationException", "X-Amz-Target names no operation of Kinesis");
-      call_.operation = target->substr(kTargetPrefix.size());
+      if (target != nullptr && target->starts_with(kTargetPrefix))
+        call_.operation = target->substr(kTargetPrefix.size());
     } else if (content_type != nullptr && is_media_type(*content_type, kFormContentType)) {
       asks_for_caller_ = true;
       return std::nullopt;
     } else {
-      return xml_response(404, "UnknownOperationException",
-                          "The content type must be application/x-amz-json-1.1 or "
-                          "application/x-amz-cbor-1.1",
-                          call_.request_id);
+      return refuse_content_type();
     }
     operation_ = kinesis::find_operation(call_.operation);
-    if (operation_ != nullptr) return std::nullopt;
-    return refused("UnknownOperationException",
+    if (operation_ != nullptr) {
+      if (!call_.body.empty()) return std::nullopt;
+      return refused("SerializationException", "The request has no body");
+    }
+    if (!call_.body.empty())
+      if (auto refusal = refuse_unreadable()) return refusal;
+    if (call_.operation.empty())
+      return refused(kUnknownOperation, "X-Amz-Target names no operation of Kinesis");
+    return refused(kUnknownOperation,
                    fmt::format("Kinesis has no operation {}", call_.operation.substr(0, 100)));
   }
 
-  // The answer to a request that reaches no handler.
+  // The answer to a request that reaches no handler. AWS looks at the body before it asks who sends
+  // it: here that is done only where there is something to refuse.
   std::optional<wire::Response> check() {
     if (head_.method != "POST") {
       return xml_response(403, "AccessDeniedException",
                           "Unable to determine service/operation name to be authorized",
                           call_.request_id);
     }
+    if (call_.body.capacity() < call_.body.size() + kinesis::kBodyPadding)
+      call_.body.reserve(call_.body.size() + kinesis::kBodyPadding);
     if (auto refusal = find_operation()) return refusal;
     auto& verifiers = *dispatch_.verifiers_.at(call_.loop);
     auto& verifier = asks_for_caller_ ? verifiers.caller_identity : verifiers.kinesis;
     const auto verdict = verifier.verify(head_, hash_.finish(), call_.loop->wall_now());
     if (const auto* error = std::get_if<auth::AuthError>(&verdict)) {
-      if (!asks_for_caller_) return refused(to_string(error->type), error->message);
-      return caller_identity_error(403, to_string(error->type), error->message, call_.request_id);
+      if (asks_for_caller_)
+        return caller_identity_error(403, to_string(error->type), error->message, call_.request_id);
+      if (auto refusal = refuse_unreadable()) return refusal;
+      return refused(to_string(error->type), error->message);
     }
     call_.access_key = std::get<std::string>(verdict);
     if (asks_for_caller_) return std::nullopt;
@@ -225,9 +270,6 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     }
     if (dispatch_.calls_.load(std::memory_order_relaxed) > dispatch_.options_.calls_max)
       return refused("ServiceUnavailable", "Too many requests are under way; try again", 503);
-    if (call_.body.empty()) return refused("SerializationException", "The request has no body");
-    if (call_.body.capacity() < call_.body.size() + kinesis::kBodyPadding)
-      call_.body.reserve(call_.body.size() + kinesis::kBodyPadding);
     return std::nullopt;
   }
 

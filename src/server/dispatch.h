@@ -1,5 +1,5 @@
 // From an HTTP request to an operation of the API: checks in the order in which the API makes them
-// (method and content type, operation, signature), calls the handler, and answers.
+// (method and content type, body, operation, signature), calls the handler, and answers.
 #pragma once
 
 #include <atomic>

@@ -40,7 +40,7 @@ def check_api(port):
         found = None
         kind, shown = answer.headers.get("content-type"), answer.body.decode(errors="replace")
         if kind == "text/xml":
-            found = re.search("<Code>(.*)</Code>", shown)[1]
+            found = re.match(r"<(\w+)>\n  <Message>[^<]*</Message>\n</\1>\n$", shown)[1]
         elif error is not None:
             found = answer.headers["x-amzn-errortype"]
             assert kind != "application/x-amz-json-1.1" or found == json.loads(shown)["__type"], answer
