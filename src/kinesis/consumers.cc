@@ -35,7 +35,7 @@ PageStart page_start(Service& service, std::string_view token, const stream::Str
     return {"",
             error_reply(ApiError::kInvalidArgument, "NextToken was made for another StreamARN.")};
   }
-  if (made + stream::kTokenLife < service.now())
+  if (service.token_expired(made))
     return {"", error_reply(ApiError::kExpiredNextToken, "NextToken has expired.")};
   return {std::string(reader.rest()), std::nullopt};
 }

@@ -18,12 +18,12 @@ std::string java_date(WallTime time) {
                      fmt::gmtime(to_millis(time) / 1000));
 }
 
-Reply expired_iterator(WallTime made, WallTime now) {
+Reply expired_iterator(Service& service, WallTime made) {
   return error_reply(
       ApiError::kExpiredIterator,
       fmt::format("Iterator expired. The iterator was created at time {} while right now it is {} "
-                  "which is further in the future than the tolerated delay of 300000 milliseconds.",
-                  java_date(made), java_date(now)));
+                  "which is further in the future than the tolerated delay of {} milliseconds.",
+                  java_date(made), java_date(service.now()), service.options().token_life.count()));
 }
 
 }  // namespace
@@ -33,8 +33,8 @@ Task<Reply> get_records(Service& service, Call& call) {
   if (input.refusal) co_return std::move(*input.refusal);
   auto iterator = stream::open_iterator(service.sealer(), input.value["ShardIterator"].text);
   if (!iterator) co_return error_reply(ApiError::kInvalidArgument, "Invalid ShardIterator.");
-  if (const auto now = service.now(); iterator->created_at + stream::kTokenLife < now)
-    co_return expired_iterator(iterator->created_at, now);
+  if (service.token_expired(iterator->created_at))
+    co_return expired_iterator(service, iterator->created_at);
   const auto& limit = input.value["Limit"];
   const auto records_max = limit.present ? static_cast<std::uint32_t>(limit.integer) : kRecordsMax;
   const auto stream = service.existing(*service.engine().catalog(), iterator->stream_name);

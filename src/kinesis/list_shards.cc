@@ -111,7 +111,7 @@ Task<Reply> list_shards(Service& service, Call& call) {
     const auto content = service.sealer().open(kTokenKind, *token);
     if (!content) co_return error_reply(ApiError::kInvalidArgument, "NextToken is invalid.");
     listing = decode(*content);
-    if (from_millis(listing.made_ms) + stream::kTokenLife < now)
+    if (service.token_expired(from_millis(listing.made_ms)))
       co_return error_reply(ApiError::kExpiredNextToken, "NextToken has expired.");
     stream = service.existing(*service.engine().catalog(), listing.stream);
     if (stream == nullptr) co_return stream_not_found(service, listing.stream);

@@ -29,7 +29,7 @@ Task<Reply> list_streams(Service& service, Call& call) {
       co_return error_reply(ApiError::kInvalidArgument, "NextToken is invalid.");
     std::int64_t made_ms = 0;
     std::memcpy(&made_ms, content->data(), sizeof made_ms);
-    if (from_millis(made_ms) + stream::kTokenLife < now)
+    if (service.token_expired(from_millis(made_ms)))
       co_return error_reply(ApiError::kExpiredNextToken, "NextToken has expired.");
     after = content->substr(8);
   }

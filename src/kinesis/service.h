@@ -21,6 +21,8 @@ struct ServiceOptions {
   milliseconds transition{0};
   // How long a SubscribeToShard lasts.
   milliseconds subscription_life{seconds(300)};
+  // How long an iterator and a page's token can be used.
+  milliseconds token_life{seconds(300)};
 };
 
 inline constexpr std::int64_t kShardsMax = 100'000;  // of a stream
@@ -42,6 +44,8 @@ class Service {
   const stream::TokenSealer& sealer() const { return sealer_; }
   Subscriptions& subscriptions() { return subscriptions_; }
   std::string arn_of(std::string_view stream) const;
+  // An iterator or token that was made then is too old.
+  bool token_expired(WallTime made) { return made + options_.token_life < now(); }
 
   // The stream of that name, unless its deletion is over; nullptr where there is none.
   stream::StreamRef existing(const stream::Catalog& catalog, std::string_view name);

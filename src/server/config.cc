@@ -43,6 +43,8 @@ const ConfigKey kKeys[] = {
    .meaning = "How long a stream stays CREATING, UPDATING or DELETING, as at AWS; 0 is no time at all.", .min = 0, .max = 600'000},
   {.name = "serve.subscription_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.subscription_seconds; },
    .meaning = "How long a SubscribeToShard lasts before the client has to subscribe again; 300 at AWS.", .min = 1, .max = 86400},
+  {.name = "serve.token_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.token_seconds; },
+   .meaning = "How long a shard iterator and a NextToken can be used; 300 at AWS.", .min = 1, .max = 86400},
   {.name = "serve.tls_certificate", .field = +[](Config& c) -> std::string& { return c.serve.tls_certificate; },
    .meaning = "A file in PEM with the certificate for https, and those that it was issued by; empty takes one that is made at the first start, of which clients trust `DATA/tls/ca.pem`."},
   {.name = "serve.tls_key", .field = +[](Config& c) -> std::string& { return c.serve.tls_key; },

@@ -36,6 +36,7 @@ struct ServeConfig {
   std::string limits = "none";  // or "aws"
   std::int64_t transition_ms = 0;
   std::int64_t subscription_seconds = 300;
+  std::int64_t token_seconds = 300;
   std::string tls_certificate;  // files in PEM; empty: one of the data directory's own
   std::string tls_key;
   std::int64_t threads = 0;  // 0: one per core

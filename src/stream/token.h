@@ -24,8 +24,6 @@ using TokenKey = std::array<unsigned char, 32>;
 Result<TokenKey> load_or_create_token_key(io::Disk& disk, const std::string& directory,
                                           io::Entropy& entropy);
 
-inline constexpr auto kTokenLife = seconds(300);
-
 // Seals and opens tokens of one kind each: what was sealed as one kind doesn't open as another.
 // Thread-safe.
 class TokenSealer {
