@@ -132,6 +132,7 @@ Task<Reply> list_stream_consumers(Service& service, Call& call) {
   auto found = find_stream(service, input.value);
   if (found.refusal) co_return std::move(*found.refusal);
   const auto& stream = *found.stream;
+  if (!settled(service, stream)) co_return not_active(service, stream);
   PageStart start;
   if (const auto token = input.value["NextToken"].string()) {
     start = page_start(service, *token, stream);

@@ -133,6 +133,7 @@ Task<Reply> list_shards(Service& service, Call& call) {
       listing.after_index = *index;
     }
   }
+  if (!settled(service, *stream)) co_return not_active(service, *stream);
   const auto& limit = value["MaxResults"];
   const std::int64_t most =
       limit.present ? std::min(limit.integer, kShardsDefault) : kShardsDefault;

@@ -181,11 +181,14 @@ FoundStream find_stream(Service& service, const wire::Value& input) {
 
 FoundStream find_usable_stream(Service& service, const wire::Value& input) {
   auto found = find_stream(service, input);
-  if (found.refusal) return found;
-  const auto status = found.stream->status_at(service.now());
-  if (status == stream::StreamStatus::kCreating || status == stream::StreamStatus::kDeleting)
+  if (!found.refusal && !settled(service, *found.stream))
     found.refusal = stream_not_found(service, found.stream->name);
   return found;
+}
+
+bool settled(Service& service, const stream::StreamInfo& stream) {
+  const auto status = stream.status_at(service.now());
+  return status != stream::StreamStatus::kCreating && status != stream::StreamStatus::kDeleting;
 }
 
 Reply not_active(Service& service, const stream::StreamInfo& stream) {

@@ -109,6 +109,8 @@ StreamName name_in(Service& service, const wire::Value& input);
 FoundStream find_stream(Service& service, const wire::Value& input);
 // One that takes and gives records: not while it is CREATING or DELETING.
 FoundStream find_usable_stream(Service& service, const wire::Value& input);
+// Neither CREATING nor DELETING.
+bool settled(Service& service, const stream::StreamInfo& stream);
 Reply stream_not_found(Service& service, std::string_view name);
 Reply not_active(Service& service, const stream::StreamInfo& stream);
 Reply too_many_shards();

@@ -146,6 +146,7 @@ Task<Reply> list_tags_for_resource(Service& service, Call& call) {
   if (resource.refusal) co_return std::move(*resource.refusal);
   const auto stream = service.existing(*service.engine().catalog(), resource.stream);
   if (stream == nullptr) co_return stream_not_found(service, resource.stream);
+  if (!settled(service, *stream)) co_return not_active(service, *stream);
   const Tags* tags = &stream->tags;
   if (resource.consumer) {
     const auto* consumer = find_consumer(service, *stream, *resource.consumer);

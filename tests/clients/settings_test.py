@@ -110,10 +110,16 @@ def check_statuses(region):
     expect("ResourceInUseException",
            lambda: client.add_tags_to_stream(StreamName="t", Tags={"a": "b"}),
            f"Stream t {ACCOUNT} not ACTIVE, instead in state CREATING")
+    of_t = {"ResourceARN": ARN[:-1] + "t"}
+    for listing in (lambda: client.list_shards(StreamName="t"),
+                    lambda: client.list_stream_consumers(StreamARN=of_t["ResourceARN"]),
+                    lambda: client.list_tags_for_resource(**of_t)):
+        expect("ResourceInUseException", listing, "not ACTIVE, instead in state CREATING")
     client.get_waiter("stream_exists").wait(StreamName="t", WaiterConfig={"Delay": 1})
     client.split_shard(StreamName="t", ShardToSplit="shardId-000000000000", NewStartingHashKey="9")
     assert status() == "UPDATING"
     client.put_record(StreamName="t", Data=b"", PartitionKey="k")
+    assert len(client.list_shards(StreamName="t")["Shards"]) == 3
     wait_until(lambda: status() == "ACTIVE")
     client.delete_stream(StreamName="t")
     assert status() == "DELETING"
