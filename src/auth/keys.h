@@ -1,8 +1,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/time.h"
 
 namespace spillway::auth {
 
@@ -12,23 +17,37 @@ struct Credentials {
   std::string session_token;  // empty: none
 };
 
+// An access key, as requests are checked against it. Immutable once shared.
+struct Key {
+  std::string id;
+  std::string secret;
+  // Of a temporary key: its requests carry it. Empty: they may carry none.
+  std::string session_token;
+  std::optional<WallTime> expires_at;  // nullopt: never
+};
+
 // The access keys that a process knows. Immutable once shared; a reload makes a new one.
 class KeyTable {
  public:
   // Without keys any well-formed signature is accepted (the server then listens on loopback only).
   KeyTable() = default;
-  explicit KeyTable(std::map<std::string, std::string, std::less<>> secrets_by_access_key)
-      : secrets_(std::move(secrets_by_access_key)) {}
+  // Of two with one id the first counts.
+  explicit KeyTable(std::vector<Key> keys) {
+    for (auto& key : keys) {
+      std::string id = key.id;
+      keys_.try_emplace(std::move(id), std::make_shared<const Key>(std::move(key)));
+    }
+  }
 
-  bool accepts_any() const { return secrets_.empty(); }
+  bool accepts_any() const { return keys_.empty(); }
   // nullptr where there is no such key.
-  const std::string* secret_of(std::string_view access_key) const {
-    const auto found = secrets_.find(access_key);
-    return found != secrets_.end() ? &found->second : nullptr;
+  std::shared_ptr<const Key> find(std::string_view id) const {
+    const auto found = keys_.find(id);
+    return found != keys_.end() ? found->second : nullptr;
   }
 
  private:
-  std::map<std::string, std::string, std::less<>> secrets_;
+  std::map<std::string, std::shared_ptr<const Key>, std::less<>> keys_;
 };
 
 }  // namespace spillway::auth

@@ -2,6 +2,9 @@
 
 #include <fmt/chrono.h>
 
+#include <charconv>
+
+#include "auth/canonical_request.h"
 #include "base/assert.h"
 
 namespace spillway::auth {
@@ -9,158 +12,13 @@ namespace spillway::auth {
 namespace {
 
 constexpr std::string_view kTargetHeader = "x-amz-target";
-constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-constexpr std::string_view kTerminator = "aws4_request";
+constexpr std::string_view kTokenHeader = "x-amz-security-token";
 constexpr std::size_t kCachedKeysMax = 1024;
-
-std::string_view view_of(const Sha256Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
-}
-
-// Takes what stands before `separator` off the front; the whole rest where there is none.
-std::string_view take_until(std::string_view& text, char separator) {
-  const std::size_t at = text.find(separator);
-  const std::string_view taken = text.substr(0, at);
-  text.remove_prefix(at == std::string_view::npos ? text.size() : at + 1);
-  return taken;
-}
-
-// A header's value as it is signed: trimmed, with runs of spaces as one.
-void append_collapsed(std::string& to, std::string_view value) {
-  bool space = false;
-  for (const char c : trimmed(value)) {
-    const bool is_space = c == ' ' || c == '\t';
-    if (!is_space || !space) to.push_back(is_space ? ' ' : c);
-    space = is_space;
-  }
-}
-
-bool unreserved(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_' || c == '.' || c == '~';
-}
-
-// The path as it is signed: each byte that is not unreserved is encoded (once more where it already
-// was, as the rules have it for every service but S3).
-void append_path(std::string& to, std::string_view path) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
-  if (path.empty()) to.push_back('/');
-  for (const char c : path) {
-    if (unreserved(c) || c == '/') {
-      to.push_back(c);
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      to.push_back('%');
-      to.push_back(kDigits[byte >> 4]);
-      to.push_back(kDigits[byte & 15]);
-    }
-  }
-}
-
-// Parameters in the order of their names, each with '='.
-void append_query(std::string& to, std::string_view query) {
-  std::vector<std::string> parameters;
-  while (!query.empty()) {
-    std::string parameter(take_until(query, '&'));
-    if (parameter.find('=') == std::string::npos) parameter.push_back('=');
-    parameters.push_back(std::move(parameter));
-  }
-  std::ranges::stable_sort(parameters, {}, [](const std::string& parameter) {
-    return std::string_view(parameter).substr(0, parameter.find('='));
-  });
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (i > 0) to.push_back('&');
-    to += parameters[i];
-  }
-}
 
 bool is_signed(std::string_view name, std::string_view signed_headers) {
   while (!signed_headers.empty())
     if (take_until(signed_headers, ';') == name) return true;
   return false;
-}
-
-// The value of the signed header `name`. Over HTTP/2 there is no Host header: clients sign `host`
-// or
-// `:authority`, whichever they think of, and both mean the authority.
-const std::string* find_signed(const wire::RequestHead& head, std::string_view name) {
-  if (const auto* value = head.find(name)) return value;
-  if (name == "host") return head.find(":authority");
-  if (name == ":authority") return head.find("host");
-  return nullptr;
-}
-
-// Nullopt where a signed header is missing: its name is left in `missing`.
-bool append_canonical_request(std::string& to, const wire::RequestHead& head,
-                              std::string_view signed_headers, std::string_view body_hash,
-                              std::string_view& missing) {
-  std::string_view query = head.target;
-  const std::string_view path = take_until(query, '?');
-  to += head.method;
-  to.push_back('\n');
-  append_path(to, path);
-  to.push_back('\n');
-  append_query(to, query);
-  to.push_back('\n');
-  for (std::string_view names = signed_headers; !names.empty();) {
-    const std::string_view name = take_until(names, ';');
-    const std::string* value = find_signed(head, name);
-    if (value == nullptr) {
-      missing = name;
-      return false;
-    }
-    to += name;
-    to.push_back(':');
-    append_collapsed(to, *value);
-    to.push_back('\n');
-  }
-  to.push_back('\n');
-  to += signed_headers;
-  to.push_back('\n');
-  to += body_hash;
-  return true;
-}
-
-std::string string_to_sign(std::string_view timestamp, std::string_view scope,
-                           std::string_view canonical) {
-  return fmt::format("{}\n{}\n{}\n{}", kAlgorithm, timestamp, scope, to_hex(sha256(canonical)));
-}
-
-Sha256Digest derive_key(std::string_view secret, std::string_view date, std::string_view region,
-                        std::string_view service) {
-  const auto by_date = hmac_sha256(fmt::format("AWS4{}", secret), date);
-  const auto by_region = hmac_sha256(view_of(by_date), region);
-  const auto by_service = hmac_sha256(view_of(by_region), service);
-  return hmac_sha256(view_of(by_service), kTerminator);
-}
-
-bool all_digits(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-// "20260131T235959Z"; nullopt where it is anything else.
-std::optional<WallTime> parse_iso_basic(std::string_view text) {
-  if (text.size() != 16 || text[8] != 'T' || text[15] != 'Z' || !all_digits(text.substr(0, 8)) ||
-      !all_digits(text.substr(9, 6)))
-    return std::nullopt;
-  const auto number = [text](std::size_t at, std::size_t size) {
-    int value = 0;
-    for (const char c : text.substr(at, size)) value = value * 10 + (c - '0');
-    return value;
-  };
-  const auto date = std::chrono::year_month_day{
-      std::chrono::year(number(0, 4)), std::chrono::month(static_cast<unsigned>(number(4, 2))),
-      std::chrono::day(static_cast<unsigned>(number(6, 2)))};
-  if (!date.ok() || number(9, 2) > 23 || number(11, 2) > 59 || number(13, 2) > 60)
-    return std::nullopt;
-  return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(number(9, 2)) +
-         std::chrono::minutes(number(11, 2)) + std::chrono::seconds(number(13, 2));
 }
 
 AuthError incomplete(std::string message) {
@@ -171,11 +29,22 @@ AuthError invalid(std::string message) {
   return {AuthErrorType::kInvalidSignature, std::move(message)};
 }
 
-std::optional<AuthError> check_time(WallTime signed_at, WallTime now) {
-  if (signed_at + kClockSkewMax < now) {
-    return invalid(fmt::format("Signature expired: {} is now earlier than {} ({} - 5 min.)",
-                               iso_basic(signed_at), iso_basic(now - kClockSkewMax),
-                               iso_basic(now)));
+AuthError invalid_token() {
+  return {AuthErrorType::kUnrecognizedClient,
+          "The security token included in the request is invalid"};
+}
+
+AuthError unsigned_header(std::string_view name) {
+  return invalid(fmt::format("'{}' must be a 'SignedHeader' in the AWS Authorization.", name));
+}
+
+// A request is good for kClockSkewMax, or as long as a presigned one says.
+std::optional<AuthError> check_time(WallTime signed_at, std::optional<seconds> life, WallTime now) {
+  if (signed_at + life.value_or(kClockSkewMax) < now) {
+    return invalid(fmt::format("Signature expired: {} is now earlier than {} ({} - {})",
+                               iso_basic(signed_at), iso_basic(now - life.value_or(kClockSkewMax)),
+                               iso_basic(now),
+                               life ? fmt::format("{} sec.", life->count()) : "5 min."));
   }
   if (signed_at - kClockSkewMax > now) {
     return invalid(fmt::format("Signature not yet current: {} is still later than {} ({} + 5 min.)",
@@ -183,6 +52,27 @@ std::optional<AuthError> check_time(WallTime signed_at, WallTime now) {
                                iso_basic(now)));
   }
   return std::nullopt;
+}
+
+// "AKID/20260131/us-east-1/kinesis/aws4_request".
+std::optional<AuthError> split_credential(std::string_view credential, Authorization& to) {
+  std::string_view scope = credential;
+  to.access_key = take_until(scope, '/');
+  to.date = take_until(scope, '/');
+  to.region = take_until(scope, '/');
+  to.service = take_until(scope, '/');
+  if (scope == kTerminator && !to.access_key.empty() && to.date.size() == 8 &&
+      all_digits(to.date) && !to.region.empty() && !to.service.empty())
+    return std::nullopt;
+  return incomplete(
+      fmt::format("Credential must have exactly 5 slash-delimited elements, e.g. "
+                  "keyid/date/region/service/term, got '{}'",
+                  credential.substr(0, 200)));
+}
+
+AuthError unsupported_algorithm(std::string_view algorithm) {
+  return incomplete(fmt::format("Unsupported AWS 'algorithm': '{}'. Only {} is supported.",
+                                algorithm.substr(0, 100), kAlgorithm));
 }
 
 }  // namespace
@@ -197,6 +87,8 @@ std::string_view to_string(AuthErrorType type) {
       return "InvalidSignatureException";
     case AuthErrorType::kUnrecognizedClient:
       return "UnrecognizedClientException";
+    case AuthErrorType::kExpiredToken:
+      return "ExpiredTokenException";
   }
   return "";
 }
@@ -210,10 +102,7 @@ std::string iso_basic(WallTime time) {
 std::variant<Authorization, AuthError> parse_authorization(std::string_view header) {
   std::string_view rest = trimmed(header);
   const std::string_view algorithm = take_until(rest, ' ');
-  if (algorithm != kAlgorithm) {
-    return incomplete(fmt::format("Unsupported AWS 'algorithm': '{}'. Only {} is supported.",
-                                  algorithm.substr(0, 100), kAlgorithm));
-  }
+  if (algorithm != kAlgorithm) return unsupported_algorithm(algorithm);
   Authorization parts;
   std::string_view credential;
   while (!rest.empty()) {
@@ -237,19 +126,114 @@ std::variant<Authorization, AuthError> parse_authorization(std::string_view head
   if (!missing.empty())
     return incomplete(fmt::format("{}Authorization={}", missing, header.substr(0, 500)));
 
-  std::string_view scope = credential;
-  parts.access_key = take_until(scope, '/');
-  parts.date = take_until(scope, '/');
-  parts.region = take_until(scope, '/');
-  parts.service = take_until(scope, '/');
-  if (scope != kTerminator || parts.access_key.empty() || parts.date.size() != 8 ||
-      !all_digits(parts.date) || parts.region.empty() || parts.service.empty()) {
-    return incomplete(
-        fmt::format("Credential must have exactly 5 slash-delimited elements, e.g. "
-                    "keyid/date/region/service/term, got '{}'",
-                    credential.substr(0, 200)));
-  }
+  if (auto error = split_credential(credential, parts)) return std::move(*error);
   return parts;
+}
+
+// What a request says of its signature; views into the request, or into a QueryClaim.
+struct Verifier::Claim {
+  Authorization authorization;
+  std::string_view timestamp;
+  WallTime signed_at{};
+  std::string_view session_token;  // empty: none
+  std::optional<seconds> life;     // that a presigned request says
+
+  static std::variant<Claim, AuthError> in_header(const wire::RequestHead& head,
+                                                  std::string_view header);
+  // Takes the session token of the header, where there is one.
+  std::optional<AuthError> take_token(const wire::RequestHead& head);
+};
+
+std::optional<AuthError> Verifier::Claim::take_token(const wire::RequestHead& head) {
+  const std::string* token = head.find(kTokenHeader);
+  if (token == nullptr) return std::nullopt;
+  if (!is_signed(kTokenHeader, authorization.signed_headers)) return unsigned_header(kTokenHeader);
+  session_token = *token;
+  return std::nullopt;
+}
+
+std::variant<Verifier::Claim, AuthError> Verifier::Claim::in_header(const wire::RequestHead& head,
+                                                                    std::string_view header) {
+  auto parsed = parse_authorization(header);
+  if (auto* error = std::get_if<AuthError>(&parsed)) return std::move(*error);
+  Claim claim;
+  claim.authorization = std::get<Authorization>(parsed);
+  const std::string* timestamp = head.find("x-amz-date");
+  const auto signed_at = timestamp != nullptr ? parse_iso_basic(*timestamp) : std::nullopt;
+  if (!signed_at) {
+    return incomplete(fmt::format(
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
+        "Authorization={}",
+        header.substr(0, 500)));
+  }
+  claim.timestamp = *timestamp;
+  claim.signed_at = *signed_at;
+  if (auto error = claim.take_token(head)) return std::move(*error);
+  return claim;
+}
+
+// The decoded parameters of a presigned request.
+struct Verifier::QueryClaim {
+  explicit QueryClaim(std::string_view target)
+      : algorithm(query_parameter(target, "X-Amz-Algorithm")),
+        credential(query_parameter(target, "X-Amz-Credential").value_or("")),
+        signature(query_parameter(target, "X-Amz-Signature").value_or("")),
+        signed_headers(query_parameter(target, "X-Amz-SignedHeaders").value_or("")),
+        date(query_parameter(target, "X-Amz-Date").value_or("")),
+        expires(query_parameter(target, "X-Amz-Expires")),
+        token(query_parameter(target, "X-Amz-Security-Token").value_or("")) {}
+
+  // Good while this stays where it is.
+  std::variant<Claim, AuthError> parse(const wire::RequestHead& head) const;
+
+  const std::optional<std::string> algorithm;  // nullopt: nothing is signed in the query string
+  const std::string credential;
+  const std::string signature;
+  const std::string signed_headers;
+  const std::string date;
+  const std::optional<std::string> expires;
+  const std::string token;
+};
+
+std::variant<Verifier::Claim, AuthError> Verifier::QueryClaim::parse(
+    const wire::RequestHead& head) const {
+  std::string missing;
+  const auto require = [&missing](std::string_view name, std::string_view value) {
+    if (value.empty())
+      missing += fmt::format("AWS query-string parameters must include '{}'. ", name);
+  };
+  require("X-Amz-Algorithm", *algorithm);
+  require("X-Amz-Credential", credential);
+  require("X-Amz-Signature", signature);
+  require("X-Amz-SignedHeaders", signed_headers);
+  require("X-Amz-Date", date);
+  if (!missing.empty()) return incomplete(missing + "Re-examine the query-string parameters.");
+  if (*algorithm != kAlgorithm) return unsupported_algorithm(*algorithm);
+  Claim claim;
+  if (auto error = split_credential(credential, claim.authorization)) return std::move(*error);
+  claim.authorization.signed_headers = signed_headers;
+  claim.authorization.signature = signature;
+  const auto signed_at = parse_iso_basic(date);
+  if (!signed_at) {
+    return incomplete(
+        fmt::format("Date must be in ISO-8601 'basic format'. Got '{}'. See "
+                    "http://en.wikipedia.org/wiki/ISO_8601",
+                    date.substr(0, 100)));
+  }
+  claim.timestamp = date;
+  claim.signed_at = *signed_at;
+  if (auto error = claim.take_token(head)) return std::move(*error);
+  if (!token.empty()) claim.session_token = token;
+  if (!expires) return claim;
+  std::int64_t life = 0;
+  const char* const end = expires->data() + expires->size();
+  const auto [at, error] = std::from_chars(expires->data(), end, life);
+  if (error != std::errc{} || at != end || life < 1 || life > kPresignedMax.count()) {
+    return incomplete(fmt::format("X-Amz-Expires must be 1 to {} seconds. Got '{}'.",
+                                  kPresignedMax.count(), expires->substr(0, 100)));
+  }
+  claim.life = seconds(life);
+  return claim;
 }
 
 void Verifier::set_keys(std::shared_ptr<const KeyTable> keys) {
@@ -268,39 +252,42 @@ const Sha256Digest& Verifier::signing_key(const Authorization& authorization,
       .first->second;
 }
 
-std::variant<std::string, AuthError> Verifier::verify(const wire::RequestHead& head,
-                                                      const Sha256Digest& body_hash, WallTime now) {
+std::variant<Caller, AuthError> Verifier::verify(const wire::RequestHead& head,
+                                                 const Sha256Digest& body_hash, WallTime now) {
   const std::string* header = head.find("authorization");
-  const bool in_query = head.target.find("X-Amz-Algorithm=") != std::string::npos;
-  if (header == nullptr) {
-    return AuthError{AuthErrorType::kMissingAuthenticationToken,
-                     in_query ? "Query-string authentication is not offered yet: sign the "
-                                "Authorization header"
-                              : "Missing Authentication Token"};
-  }
-  if (in_query) {
+  const QueryClaim query(head.target);
+  if (header == nullptr && !query.algorithm)
+    return AuthError{AuthErrorType::kMissingAuthenticationToken, "Missing Authentication Token"};
+  if (header != nullptr && query.algorithm) {
     return invalid(
         "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.");
   }
-  auto parsed = parse_authorization(*header);
-  if (auto* error = std::get_if<AuthError>(&parsed)) return std::move(*error);
-  const auto& authorization = std::get<Authorization>(parsed);
+  auto claimed = header != nullptr ? Claim::in_header(head, *header) : query.parse(head);
+  if (auto* error = std::get_if<AuthError>(&claimed)) return std::move(*error);
+  const auto& claim = std::get<Claim>(claimed);
+  std::string access_key(claim.authorization.access_key);
+  if (keys_->accepts_any()) return Caller{std::move(access_key), nullptr};
+  auto key = keys_->find(access_key);
+  if (key == nullptr) return invalid_token();
+  if (auto error = check(head, claim, *key, body_hash, now)) return std::move(*error);
+  return Caller{std::move(access_key), std::move(key)};
+}
 
-  const std::string* timestamp = head.find("x-amz-date");
-  const auto signed_at = timestamp != nullptr ? parse_iso_basic(*timestamp) : std::nullopt;
-  if (!signed_at) {
-    return incomplete(fmt::format(
-        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
-        "Authorization={}",
-        header->substr(0, 500)));
+std::optional<AuthError> Verifier::check(const wire::RequestHead& head, const Claim& claim,
+                                         const Key& key, const Sha256Digest& body_hash,
+                                         WallTime now) {
+  if (!equal_constant_time(claim.session_token, key.session_token)) return invalid_token();
+  if (key.expires_at && *key.expires_at <= now) {
+    return AuthError{AuthErrorType::kExpiredToken,
+                     "The security token included in the request is expired"};
   }
-  if (keys_->accepts_any()) return std::string(authorization.access_key);
+  if (auto error = check_scope(claim)) return error;
+  if (auto error = check_time(claim.signed_at, claim.life, now)) return error;
+  return check_signature(head, claim, key, body_hash);
+}
 
-  const std::string* secret = keys_->secret_of(authorization.access_key);
-  if (secret == nullptr) {
-    return AuthError{AuthErrorType::kUnrecognizedClient,
-                     "The security token included in the request is invalid"};
-  }
+std::optional<AuthError> Verifier::check_scope(const Claim& claim) const {
+  const auto& authorization = claim.authorization;
   if (authorization.region != region_ || authorization.service != service_) {
     return invalid(fmt::format(
         "Credential should be scoped to a valid region: this endpoint is '{}' in region '{}', the "
@@ -308,24 +295,24 @@ std::variant<std::string, AuthError> Verifier::verify(const wire::RequestHead& h
         service_, region_, authorization.service.substr(0, 64), authorization.region.substr(0, 64),
         region_));
   }
-  if (timestamp->substr(0, 8) != authorization.date) {
-    return invalid(
-        fmt::format("Date in Credential scope does not match YYYYMMDD from ISO-8601 "
-                    "version of date from HTTP: '{}' != '{}', from '{}'.",
-                    authorization.date, timestamp->substr(0, 8), *timestamp));
-  }
-  if (auto error = check_time(*signed_at, now)) return std::move(*error);
+  if (claim.timestamp.substr(0, 8) == authorization.date) return std::nullopt;
+  return invalid(
+      fmt::format("Date in Credential scope does not match YYYYMMDD from ISO-8601 "
+                  "version of date from HTTP: '{}' != '{}', from '{}'.",
+                  authorization.date, claim.timestamp.substr(0, 8), claim.timestamp));
+}
 
+std::optional<AuthError> Verifier::check_signature(const wire::RequestHead& head,
+                                                   const Claim& claim, const Key& key,
+                                                   const Sha256Digest& body_hash) {
+  const auto& authorization = claim.authorization;
   // What says where a request goes and what it does must be signed.
   if (!is_signed("host", authorization.signed_headers) &&
-      !is_signed(":authority", authorization.signed_headers)) {
+      !is_signed(":authority", authorization.signed_headers))
     return invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
-  }
   if (head.find(kTargetHeader) != nullptr &&
-      !is_signed(kTargetHeader, authorization.signed_headers)) {
-    return invalid(
-        fmt::format("'{}' must be a 'SignedHeader' in the AWS Authorization.", kTargetHeader));
-  }
+      !is_signed(kTargetHeader, authorization.signed_headers))
+    return unsigned_header(kTargetHeader);
   const std::string* sent_hash = head.find("x-amz-content-sha256");
   const std::string actual_hash = to_hex(body_hash);
   if (sent_hash != nullptr && *sent_hash != actual_hash) {
@@ -341,14 +328,13 @@ std::variant<std::string, AuthError> Verifier::verify(const wire::RequestHead& h
   }
   const std::string scope =
       fmt::format("{}/{}/{}/{}", authorization.date, region_, service_, kTerminator);
-  const auto signature = hmac_sha256(view_of(signing_key(authorization, *secret)),
-                                     string_to_sign(*timestamp, scope, canonical_));
-  if (!equal_constant_time(to_hex(signature), authorization.signature)) {
-    return invalid(
-        "The request signature we calculated does not match the signature you provided. Check your "
-        "AWS Secret Access Key and signing method. Consult the service documentation for details.");
-  }
-  return std::string(authorization.access_key);
+  const std::string to_sign = string_to_sign(claim.timestamp, scope, canonical_);
+  if (equal_constant_time(signature_of(signing_key(authorization, key.secret), to_sign),
+                          authorization.signature))
+    return std::nullopt;
+  return invalid(
+      "The request signature we calculated does not match the signature you provided. Check your "
+      "AWS Secret Access Key and signing method. Consult the service documentation for details.");
 }
 
 void sign(wire::RequestHead& head, std::string_view body, const Credentials& credentials,
@@ -383,11 +369,11 @@ void sign(wire::RequestHead& head, std::string_view body, const Credentials& cre
   const std::string scope =
       fmt::format("{}/{}/{}/{}", timestamp.substr(0, 8), region, service, kTerminator);
   const auto key = derive_key(credentials.secret_key, timestamp.substr(0, 8), region, service);
-  const auto signature = hmac_sha256(view_of(key), string_to_sign(timestamp, scope, canonical));
+  const auto signature = signature_of(key, string_to_sign(timestamp, scope, canonical));
   head.headers.push_back(
       {"Authorization",
        fmt::format("{} Credential={}/{}, SignedHeaders={}, Signature={}", kAlgorithm,
-                   credentials.access_key, scope, signed_headers, to_hex(signature))});
+                   credentials.access_key, scope, signed_headers, signature)});
 }
 
 }  // namespace spillway::auth

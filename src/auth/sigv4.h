@@ -1,6 +1,6 @@
-// AWS Signature Version 4 in the Authorization header: verifying for the server, signing for
-// clients. Rules: "Create a signed AWS API request" in the AWS IAM User Guide; what real clients
-// sign is in docs/compatibility.md. Query-string authentication is not offered yet.
+// AWS Signature Version 4: verifying for the server, in the Authorization header or in the query
+// string (presigned requests), and signing for clients. Rules: "Create a signed AWS API request" in
+// the AWS IAM User Guide; what real clients sign is in docs/compatibility.md.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,7 @@ enum class AuthErrorType {
   kIncompleteSignature,
   kInvalidSignature,
   kUnrecognizedClient,
+  kExpiredToken,
 };
 
 struct AuthError {
@@ -42,6 +43,13 @@ struct Authorization {
 std::variant<Authorization, AuthError> parse_authorization(std::string_view header);
 
 inline constexpr auto kClockSkewMax = std::chrono::minutes(5);
+inline constexpr seconds kPresignedMax{604'800};  // a week
+
+// Who signed a request.
+struct Caller {
+  std::string access_key;
+  std::shared_ptr<const Key> key;  // nullptr: any is accepted, and the signature wasn't checked
+};
 
 // Checks requests on one thread (each event loop has its own), caching the day's signing keys.
 class Verifier {
@@ -52,11 +60,19 @@ class Verifier {
 
   void set_keys(std::shared_ptr<const KeyTable> keys);
 
-  // The caller's access key, or why not. `body_hash`: SHA-256 of the body as it was received.
-  std::variant<std::string, AuthError> verify(const wire::RequestHead& head,
-                                              const Sha256Digest& body_hash, WallTime now);
+  // Who signed it, or why it isn't accepted. `body_hash`: SHA-256 of the body as it was received.
+  std::variant<Caller, AuthError> verify(const wire::RequestHead& head,
+                                         const Sha256Digest& body_hash, WallTime now);
 
  private:
+  struct Claim;
+  struct QueryClaim;
+
+  std::optional<AuthError> check(const wire::RequestHead& head, const Claim& claim, const Key& key,
+                                 const Sha256Digest& body_hash, WallTime now);
+  std::optional<AuthError> check_scope(const Claim& claim) const;
+  std::optional<AuthError> check_signature(const wire::RequestHead& head, const Claim& claim,
+                                           const Key& key, const Sha256Digest& body_hash);
   const Sha256Digest& signing_key(const Authorization& authorization, std::string_view secret);
 
   std::string region_;

@@ -47,9 +47,9 @@ engine::EmbeddedOptions engine_options(const ServeConfig& config) {
 }
 
 std::shared_ptr<const auth::KeyTable> key_table(const ServeConfig& config) {
-  std::map<std::string, std::string, std::less<>> secrets;
-  for (const auto& key : config.keys) secrets[key.id] = key.secret;
-  return std::make_shared<auth::KeyTable>(std::move(secrets));
+  std::vector<auth::Key> keys;
+  for (const auto& key : config.keys) keys.push_back({key.id, key.secret, "", std::nullopt});
+  return std::make_shared<auth::KeyTable>(std::move(keys));
 }
 
 // Access keys and master keys change at once; the log's level has changed already.

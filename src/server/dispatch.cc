@@ -261,7 +261,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
       if (auto refusal = refuse_unreadable()) return refusal;
       return refused(to_string(error->type), error->message);
     }
-    call_.access_key = std::get<std::string>(verdict);
+    call_.access_key = std::get<auth::Caller>(verdict).access_key;
     if (asks_for_caller_) return std::nullopt;
     if (const auto* agent = head_.find("user-agent")) call_.user_agent = *agent;
     if (operation_->handler == nullptr) {
