@@ -12,6 +12,10 @@ namespace spillway::sim {
 namespace {
 
 constexpr std::size_t kSector = 512;
+// Sectors that a garbled loss spoils, one in so many. Writes of one sector are headers, of which
+// few are under way when the power goes: so that they are met at all, half of them are spoilt.
+constexpr std::uint64_t kGarbledOneIn = 8;
+constexpr std::uint64_t kSmallGarbledOneIn = 2;
 constexpr std::string_view kJournalSuffix = ".journal";
 constexpr std::string_view kSegmentSuffix = ".segment";
 
@@ -188,11 +192,12 @@ void SimDisk::scatter(const Change& change, bool garbled, std::string& to) {
   }
   std::uint64_t at = change.offset;
   const std::uint64_t end = change.offset + change.bytes.size();
+  const auto garbled_one_in = change.bytes.size() <= kSector ? kSmallGarbledOneIn : kGarbledOneIn;
   while (at < end) {
     const std::uint64_t next = std::min(end, (at / kSector + 1) * kSector);
     if (random_.one_in(2)) {
       Change piece{0, at, change.bytes.substr(at - change.offset, next - at), false};
-      if (garbled && random_.one_in(8))
+      if (garbled && random_.one_in(garbled_one_in))
         for (auto& byte : piece.bytes) byte = static_cast<char>(random_.next());
       apply(piece, to);
     }
