@@ -50,7 +50,9 @@ def run(script, directory):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="spillway-readme-") as directory:
-        script = "".join(blocks((ROOT / "README.md").read_text("utf-8")))
+        text = (ROOT / "README.md").read_text("utf-8")
+        check_versions(text)
+        script = "".join(blocks(text))
         out, err = run(script, directory)
         try:
             check(out)
@@ -58,6 +60,13 @@ def main():
             print(f"{script}\nprinted:\n{out}\nand, as errors:\n{err}", file=sys.stderr)
             raise
         print(f"README.md: {len(script.splitlines())} pasted lines work")
+
+
+def check_versions(text):
+    """The SDK that the README has its reader install is the one that was run."""
+    package = json.loads((ROOT / "tests/clients/node/package.json").read_text("utf-8"))
+    wanted = f"@aws-sdk/client-kinesis@{package['dependencies']['@aws-sdk/client-kinesis']}"
+    assert f"npm install {wanted}`" in text, f"README.md does not install {wanted}"
 
 
 def check(out):

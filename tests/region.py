@@ -25,6 +25,7 @@ class Region:
         self.data = self.directory / "data"
         self.port, self.admin = free_port(), free_port()
         self.arguments = arguments
+        self.process_options = {}  # of subprocess.Popen
         self.process = None
 
     @property
@@ -39,7 +40,8 @@ class Region:
     def start(self):
         """Returns when it has said that it serves."""
         self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE,
-                                        stderr=open(self.directory / "log", "ab"), text=True)
+                                        stderr=open(self.directory / "log", "ab"), text=True,
+                                        **self.process_options)
         line = self.process.stdout.readline()
         if not line.startswith("spillway serves"):
             raise AssertionError(f"it did not start: {(self.directory / 'log').read_text()}")

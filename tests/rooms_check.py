@@ -3,7 +3,7 @@
 
 - A room includes only from rooms that its USES names, or that those use.
 - Threads, sockets, clocks and random devices appear only in io/ and base/ (and in tests).
-- ARCHITECTURE.md names every room that there is, and no other.
+- ARCHITECTURE.md names every room that there is, and no other, with the rooms that it may use.
 `--self-test` plants one violation of each kind and requires that it is found.
 """
 
@@ -21,13 +21,21 @@ BANNED = {
 }
 
 
-def rooms_of(cmake):
-    """Room name → the rooms that it may include from, itself included."""
+def named_uses(cmake):
+    """Room name → the rooms that its USES names."""
     uses = {}
     for name, rest in re.findall(r"^ *spillway_room\((\w+)([^)]*)\)", cmake, re.MULTILINE):
         named = re.search(r"USES ([\w ]+?)(?= LIBS|$)", rest.strip())
+        uses[name] = named.group(1).split() if named else []
+    return uses
+
+
+def rooms_of(cmake):
+    """Room name → the rooms that it may include from, itself included."""
+    uses = {}
+    for name, named in named_uses(cmake).items():
         allowed = {name}
-        for room in named.group(1).split() if named else []:
+        for room in named:
             if room not in uses:
                 raise SystemExit(f"CMakeLists.txt: {name} uses {room}, which doesn't stand above it")
             allowed |= uses[room]
@@ -56,6 +64,11 @@ def violations(cmake, architecture, files):
     for room in sorted({path.split("/")[0] for path in files}):
         if f"`{room}/`" not in architecture:
             yield f"ARCHITECTURE.md does not name the room {room}/"
+    for room, named in named_uses(cmake).items():
+        expected = ", ".join(named) or "–"
+        row = re.search(rf"^\| `{room}/` \| ([^|]*) \|", architecture, re.MULTILINE)
+        if row and row.group(1) != expected:
+            yield f"ARCHITECTURE.md: {room}/ may use {expected}, not {row.group(1)}"
     for room in re.findall(r"^\| `(\w+)/`", architecture, re.MULTILINE):
         if not any(path.startswith(room + "/") for path in files):
             yield f"ARCHITECTURE.md names {room}/, which doesn't exist"
@@ -69,9 +82,10 @@ def main():
     if "--self-test" in sys.argv:
         planted = {"base/x.h": '#include "io/disk.h"\n', "log/x.cc": "std::thread t;\n",
                    "nowhere/x.cc": ""}
-        found = list(violations(cmake, "| `gone/` |", files | planted))
+        found = list(violations(cmake, "| `gone/` |\n| `log/` | base | |", files | planted))
         for expected in ("base may not include from io", "log/x.cc:1:", "no room 'nowhere'",
-                         "does not name the room base/", "names gone/"):
+                         "does not name the room base/", "names gone/",
+                         "log/ may use io, metrics, not base"):
             if not any(expected in line for line in found):
                 raise SystemExit(f"self-test: nothing says '{expected}'")
         print("rooms_check: every planted violation was found")

@@ -14,6 +14,15 @@ command -v npm >/dev/null || TEST_PACKAGES+=(npm)
 JAVA_PACKAGES=(openjdk-17-jdk-headless maven)
 LINT_PACKAGES=(clang-format-16 shellcheck)
 
+# Of apt-get's lines: what it fetches and sets up; on a terminal in one line, which changes.
+show_apt_progress() {
+  local before='  ' after=$'\n'
+  if [ -t 1 ]; then before=$'\r\033[K  ' after=''; fi
+  sed -nu -E 's/^Get:[0-9]+ .* ([^ ]+) [^ ]+ [^ ]+ \[.*\]$/fetching \1/p; s/^Setting up ([^ ]+).*/setting up \1/p' |
+    while read -r line; do printf '%s%s%s' "$before" "$line" "$after"; done
+  [ ! -t 1 ] || printf '\r\033[K'
+}
+
 # Installs those of the named packages that are missing; touches nothing, and needs no network, when
 # none is.
 install_packages() {
@@ -28,7 +37,8 @@ install_packages() {
   log=$(mktemp)
   if ! { "${sudo[@]}" apt-get update -q &&
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+      apt-get install -y -q --no-install-recommends "${missing[@]}"; } 2>&1 |
+    tee "$log" | show_apt_progress; then
     tail -n 20 "$log" >&2
     echo "installing failed; the whole log: $log" >&2
     return 1

@@ -51,6 +51,7 @@ void TelemetryChecker::add(const TelemetryRecord& record) {
     if (!newer && !late) ++totals->doubled;
   }
   ++source->totals.records;
+  if (stamp.subject != kSourceSubject) ++source->totals.telemetry;
   if (record.ends) source->ends = record.ends;
 }
 

@@ -16,6 +16,7 @@ namespace spillway::broker {
 
 struct CheckedTotals {
   std::uint64_t records = 0;    // given
+  std::uint64_t telemetry = 0;  // of them, those that don't tell of their source itself
   std::uint64_t lost = 0;       // missing, and not known to their source as dropped
   std::uint64_t doubled = 0;    // there before
   std::uint64_t dropped = 0;    // by their source, because its buffer was full

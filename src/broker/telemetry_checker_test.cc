@@ -61,6 +61,15 @@ TEST(TelemetryChecker, TellsWhatIsMissingAndWhatIsTwice) {
   }
 }
 
+TEST(TelemetryChecker, WhatASourceTellsOfItselfIsNoTelemetry) {
+  TelemetryChecker checker(kHorizon);
+  checker.add(record(kNew, std::string(kSourceSubject), 1));
+  EXPECT_EQ(checker.totals_of(kNew).telemetry, 0u);
+  checker.add(record(kNew, "cpu", 1));
+  EXPECT_EQ(checker.totals_of(kNew).telemetry, 1u);
+  EXPECT_EQ(checker.totals_of(kNew).records, 2u);
+}
+
 TEST(TelemetryChecker, CountsEachSubjectAndSourceForItself) {
   TelemetryChecker checker(kHorizon);
   for (const char* source : {kNew, "0000000f4242-0000000000000003"})

@@ -314,7 +314,7 @@ void UpSession::judge() {
   if (totals.lost > 0 || state_.lost_before > 0) fail("records were lost");
   if (totals.doubled > 0) fail("records are there twice");
   if (totals.dropped > 0) fail("the broker dropped records, since its buffer was full");
-  if (totals.records == 0 && failures_.empty()) fail("no records flowed");
+  if (totals.telemetry == 0 && failures_.empty()) fail("no telemetry flowed");
   if (broker_.ended_well() && seen_ && totals.records > 0 && !seen_->checker().has_end(source))
     fail("the broker's last record was not read");
 }

@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kNonceSize = 12;
 constexpr std::size_t kTagSize = 16;
 constexpr std::size_t kTokenSizeMax = 4096;  // as text
+constexpr std::size_t kKeyFileSizeMax = 1024;
+constexpr unsigned char kKeyFileVersion = 1;  // a u8, before the key; none in version 0
 constexpr std::string_view kIteratorKind = "shard-iterator-1";
 
 struct ContextDeleter {
@@ -35,21 +37,33 @@ Result<TokenKey> load_or_create_token_key(io::Disk& disk, const std::string& dir
                                           io::Entropy& entropy) {
   const std::string path = io::join_path(directory, "token.key");
   TokenKey key;
-  auto stored = io::read_file(disk, path, key.size());
+  auto stored = io::read_file(disk, path, kKeyFileSizeMax);
   if (stored.ok()) {
-    if (stored->size() != key.size()) {
+    std::string_view bytes = *stored;
+    if (bytes.size() > key.size()) {
+      const auto version = static_cast<unsigned char>(bytes.front());
+      if (version > kKeyFileVersion) {
+        return Error{
+            ErrorCode::kUnsupported,
+            fmt::format("{} has version {}; this build reads up to {}: use a newer spillway", path,
+                        version, kKeyFileVersion)};
+      }
+      bytes.remove_prefix(1);
+    }
+    if (bytes.size() != key.size()) {
       return Error{ErrorCode::kCorrupt,
                    fmt::format("{} has {} bytes instead of {}: remove it (open iterators and pages "
                                "then end)",
-                               path, stored->size(), key.size())};
+                               path, stored->size(), 1 + key.size())};
     }
-    std::memcpy(key.data(), stored->data(), key.size());
+    std::memcpy(key.data(), bytes.data(), key.size());
     return key;
   }
   if (stored.error().code != ErrorCode::kNotFound) return std::move(stored).error();
   entropy.fill(key);
-  SPILLWAY_TRY(
-      io::replace_file(disk, path, {reinterpret_cast<const char*>(key.data()), key.size()}));
+  std::string content(1, static_cast<char>(kKeyFileVersion));
+  content.append(reinterpret_cast<const char*>(key.data()), key.size());
+  SPILLWAY_TRY(io::replace_file(disk, path, content));
   return key;
 }
 

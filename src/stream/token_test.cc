@@ -52,6 +52,12 @@ TEST(Token, TheKeyStaysWithItsDirectory) {
   EXPECT_EQ(*first, *second);
   ASSERT_TRUE(io::replace_file(disk, directory + "/token.key", "short").ok());
   EXPECT_EQ(load_or_create_token_key(disk, directory, entropy).error().code, ErrorCode::kCorrupt);
+  const std::string key(reinterpret_cast<const char*>(first->data()), first->size());
+  ASSERT_TRUE(io::replace_file(disk, directory + "/token.key", key).ok());
+  EXPECT_EQ(*load_or_create_token_key(disk, directory, entropy), *first) << "version 0";
+  ASSERT_TRUE(io::replace_file(disk, directory + "/token.key", "\x02" + key).ok());
+  EXPECT_EQ(load_or_create_token_key(disk, directory, entropy).error().code,
+            ErrorCode::kUnsupported);
   std::filesystem::remove_all(directory);
 }
 

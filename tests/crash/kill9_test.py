@@ -61,7 +61,12 @@ def main():
     random.seed(seed)
     history = {"put": set(), "acknowledged": {}}
     stored = 0
-    with Region() as region:
+    region = Region()
+    # Files so small that rounds fill some, which are sealed and used again under load.
+    config = region.directory / "spillway.toml"
+    config.write_text("[serve]\njournal_file_mib = 16\nqueue_mib = 8\ntail_mib = 8\n")
+    region.arguments = ("--config", str(config))
+    with region:
         region.client().create_stream(StreamName="s", ShardCount=3)
         for round_number in range(ROUNDS):
             before = len(history["acknowledged"])
@@ -80,6 +85,8 @@ def main():
             stored = check(region, history)
             assert len(history["acknowledged"]) >= until, f"round {round_number}: nothing was under load"
         assert region.stop() == 0
+        sealed = len(list((region.data / "segments").glob("*.segment")))
+        assert sealed > 0, "no journal file was filled and sealed"
     print(f"kill -9: {ROUNDS} rounds, {len(history['acknowledged'])} records acknowledged, "
           f"{stored} stored: none lost, doubled or invented")
 

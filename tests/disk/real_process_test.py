@@ -2,11 +2,12 @@
 
 Each is refused, or answered, with a message that names what to look at; what was acknowledged stays
 readable; and writes go on by themselves once there is space again. Parts that need to mount a disk of
-their own say that they are skipped where mounting is not permitted.
+their own say that they are skipped where mounting is not permitted, and fail then in CI.
 """
 
 import os
 import pathlib
+import resource
 import shutil
 import struct
 import subprocess
@@ -214,11 +215,57 @@ def readiness(region):
         return error.code, error.read().decode()
 
 
+def skip(what):
+    assert not os.environ.get("CI"), f"{what}: mounting is not permitted here, and CI has to"
+    print(f"{what}: SKIPPED, mounting is not permitted here")
+
+
+def check_failed_write():
+    """The system refuses a write in the middle of the journal: no more are tried, and reads go on."""
+    with small_region() as region:
+        # A limit to the size of files stands for a broken disk: it makes the write itself fail.
+        region.stop()
+        region.process_options = {"restore_signals": False}  # SIGXFSZ stays ignored
+        region.start()
+        client = region.client()
+        client.create_stream(StreamName="s", ShardCount=1)
+        records = put(client, 5)
+        unlimited = resource.prlimit(region.process.pid, resource.RLIMIT_FSIZE, (1024, -1))
+        journal = max((region.data / "journal").glob("*.journal"))
+        for _ in range(2):  # the second is refused without being tried
+            try:
+                put(client, 1)
+                raise AssertionError("a record was acknowledged that could not be written")
+            except client.exceptions.ClientError as error:
+                told = error.response["Error"]
+                assert told["Code"] == "InternalFailure", told
+                for part in ("writes stopped until a restart", str(journal), "File too large (at byte "):
+                    assert part in told["Message"], told
+            resource.prlimit(region.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        health = readiness(region)
+        assert health[0] == 503 and str(journal) in health[1], health
+        assert stored(client) == records
+        assert region.stop() == 0
+        region.start()
+        assert stored(region.client())[:5] == records
+        assert len(put(region.client(), 1)) == 1
+        assert region.stop() == 0
+        journal = min((region.data / "journal").glob("*.journal"))
+        away = journal.with_name("away")
+        journal.rename(away)
+        journal.mkdir()  # a file that can't be read, for root too
+        start_fails(region, str(journal), "Is a directory")
+        journal.rmdir()
+        away.rename(journal)
+        region.start()
+        assert region.stop() == 0
+    print("a failed write: named, final until a restart")
+
+
 def check_full_disk():
     with Mount(120) as disk:
         if not disk.mounted:
-            print("full disk: SKIPPED, mounting is not permitted here")
-            return
+            return skip("full disk")
         region = small_region(disk.path / "data")
         with region:
             client = region.client()
@@ -269,8 +316,7 @@ def check_full_disk():
 def check_read_only_disk():
     with Mount(120) as disk:
         if not disk.mounted:
-            print("read-only disk: SKIPPED, mounting is not permitted here")
-            return
+            return skip("read-only disk")
         region = small_region(disk.path / "data")
         with region:
             region.client().create_stream(StreamName="s", ShardCount=1)
@@ -292,6 +338,7 @@ def check_read_only_disk():
 def main():
     check_second_process()
     check_damage_and_newer_versions()
+    check_failed_write()
     check_full_disk()
     check_read_only_disk()
     print("disk: a second process, damage and newer versions are refused by name")

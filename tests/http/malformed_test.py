@@ -186,8 +186,46 @@ def check_connection_cap():
             connection.close()
 
 
+def check_drain():
+    """SIGTERM while a request arrives: it is answered, and the region ends with 0; one that takes
+    longer than drain_seconds is cut off."""
+    for whole in (True, False):
+        region = Region()
+        config = region.directory / "spillway.toml"
+        config.write_text(f"[serve]\ndrain_seconds = {60 if whole else 1}\n")
+        region.arguments = ("--config", str(config))
+        with region, socket.create_connection(("127.0.0.1", region.port), LONGEST) as connection:
+            request = call("ListStreams", port=region.port)
+            connection.sendall(request[:-1])
+            wait_until(lambda: received_bytes(region) == len(request) - 1)
+            region.process.terminate()
+            wait_until(lambda: refuses_connections(region.port))
+            if whole:
+                connection.sendall(request[-1:])
+            answers, _ = parse(receive(connection))
+            assert [answer.status for answer in answers] == ([200] if whole else []), answers
+            assert region.process.wait(LONGEST) == 0
+
+
+def received_bytes(region):
+    with urllib.request.urlopen(f"http://127.0.0.1:{region.admin}/metrics", timeout=20) as metrics:
+        found = re.search(rb'spillway_http_received_bytes_total{listener="api"} (\d+)', metrics.read())
+    return int(found[1])
+
+
+def refuses_connections(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), LONGEST).close()
+        return False
+    except ConnectionResetError:  # it was among those that nobody had accepted yet
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
 def main():
     check_connection_cap()
+    check_drain()
     region = Region()
     config = region.directory / "spillway.toml"
     config.write_text(f'[serve]\nidle_seconds = 2\n'

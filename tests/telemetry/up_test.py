@@ -135,6 +135,15 @@ def test_it_ends_by_itself_and_finds_everything_again(directory):
     expect(before == records, f"{before} of {records} are there again")
 
 
+def test_that_nothing_flowed_is_a_failure(directory):
+    os.environ["SPILLWAY_BROKER_HOST_METRICS"] = "false"
+    try:
+        code, out, err = Up(directory).run("--for", "3s")
+    finally:
+        del os.environ["SPILLWAY_BROKER_HOST_METRICS"]
+    expect(code == 1 and "no telemetry flowed" in err, code, out, err)
+
+
 def test_ctrl_c_stops_in_order(directory):
     up = Up(directory).start()
     wait_until(lambda: up.acknowledged() >= 8)

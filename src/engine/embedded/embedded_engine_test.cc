@@ -36,11 +36,13 @@ class Waiter {
   std::optional<T> value_;
 };
 
-// Fails every write to, or sync of, a file whose path contains `match` while `failing` is set.
+// Fails every read of, write to, or sync of, a file whose path contains `match` while `failing` is
+// set.
 struct Fault {
   std::string match;
   std::atomic<bool> fail_write{false};
   std::atomic<bool> fail_sync{false};
+  std::atomic<bool> fail_read{false};
   ErrorCode code = ErrorCode::kIo;
 };
 
@@ -49,6 +51,7 @@ class FaultyFile final : public io::File {
   FaultyFile(std::unique_ptr<io::File> file, Fault& fault, bool hit)
       : file_(std::move(file)), fault_(fault), hit_(hit) {}
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) override {
+    if (hit_ && fault_.fail_read) return Error{fault_.code, "planted read failure"};
     return file_->read_at(offset, out);
   }
   using io::File::write_at;
@@ -273,6 +276,61 @@ TEST_F(EmbeddedEngineTest, AFailedSyncIsFinalUntilARestart) {
   ASSERT_TRUE(open().ok());
   EXPECT_EQ(read_all(a).at(0), "kept");
   EXPECT_TRUE(append(a, "again").ok());
+}
+
+TEST_F(EmbeddedEngineTest, AnyFailedWriteOrSyncIsFinalAndReadsGoOn) {
+  struct Case {
+    std::string match;
+    std::atomic<bool> Fault::*fails;
+    std::string_view message;
+  };
+  const Case cases[] = {{".journal", &Fault::fail_write, "planted write failure"},
+                        {".journal", &Fault::fail_sync, "planted sync failure"},
+                        {".segment.new", &Fault::fail_write, "planted write failure"},
+                        {".segment.new", &Fault::fail_sync, "planted sync failure"}};
+  int number = 0;
+  for (const auto& test : cases) {
+    SCOPED_TRACE(fmt::format("{} {}", test.match, test.message));
+    disk_.fault.match = test.match;
+    ASSERT_TRUE(open().ok());
+    const auto shard = create_stream(fmt::format("s{}", number++));
+    std::map<std::uint64_t, std::string> expected;
+    for (int i = 0; i < 20; ++i) expected[append(shard, data_of(i))->first.value] = data_of(i);
+    disk_.fault.*test.fails = true;
+    std::optional<Error> refused;
+    for (int i = 20; i < 2000 && !refused; ++i) {
+      const auto appended = append(shard, data_of(i));
+      if (appended.ok()) expected[appended->first.value] = data_of(i);
+      if (!appended.ok()) refused = appended.error();
+    }
+    disk_.fault.*test.fails = false;
+    ASSERT_TRUE(refused.has_value());
+    EXPECT_EQ(refused->code, ErrorCode::kIo);
+    EXPECT_THAT(append(shard, "refused").error().message,
+                testing::AllOf(testing::HasSubstr("writes stopped until a restart"),
+                               testing::HasSubstr(test.message)));
+    EXPECT_FALSE(engine_->writable().ok());
+    EXPECT_EQ(read_all(shard), expected);
+    ASSERT_TRUE(open().ok());
+    EXPECT_TRUE(append(shard, "again").ok());
+  }
+}
+
+TEST_F(EmbeddedEngineTest, AFailedReadIsThatReadersAlone) {
+  disk_.fault.match = ".segment";
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(append(a, data_of(i)).ok());
+  const auto before = read_all(a);
+  disk_.fault.fail_read = true;
+  const auto failed = read(a, 0);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().code, ErrorCode::kIo);
+  EXPECT_THAT(failed.error().message, testing::HasSubstr("planted read failure"));
+  EXPECT_TRUE(append(a, "taken").ok());
+  EXPECT_TRUE(engine_->writable().ok());
+  disk_.fault.fail_read = false;
+  EXPECT_EQ(read_all(a).size(), before.size() + 1);
 }
 
 TEST_F(EmbeddedEngineTest, GoesOnWhenSpaceReturns) {
