@@ -114,7 +114,7 @@ Status run_region(const Config& config, const ConfigSource& source) {
                                *log);
   master_keys.configure(serve.master_keys);
   SPILLWAY_ASSIGN(const RegionTls tls, load_tls(disk, serve, clock.wall_now()));
-  const ProcessMetrics process_metrics(metrics, disk, clock, serve.data);
+  const ProcessMetrics process_metrics(metrics, disk, clock, *log, serve.data);
   kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms),
                             seconds(serve.subscription_seconds), seconds(serve.token_seconds)},
                            *engine, clock, entropy, token_key);

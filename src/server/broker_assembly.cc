@@ -97,7 +97,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(const auto telemetry, broker::Telemetry::make(telemetry_options(options, host),
                                                                 {loop, disk, clock, entropy,
                                                                  workers, *log, metrics, target}));
-  const ProcessMetrics process_metrics(metrics, disk, clock, options.data);
+  const ProcessMetrics process_metrics(metrics, disk, clock, *log, options.data);
   Routes routes;
   add_admin_routes(routes, {metrics, [&] { return telemetry->status(); },
                             [&] { return telemetry->status_json(); }});

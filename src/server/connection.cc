@@ -100,6 +100,7 @@ void Connection::begin(wire::Protocol protocol, std::string_view bytes) {
   switch (protocol) {
     case wire::Protocol::kTls:
       if (server_.options.tls && !std::exchange(tls_, true)) {
+        server_.tls_connections.add();
         stream_ = io::accept_tls(server_.options.tls, loop_.loop, std::move(stream_), bytes);
         return;
       }

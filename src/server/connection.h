@@ -38,6 +38,7 @@ struct ServerShared {
   metrics::Counter& accepted;
   metrics::Counter& refused_connections;
   metrics::Counter& refused_bodies;
+  metrics::Counter& tls_connections;
   metrics::Counter& timeouts;
   metrics::Counter& malformed;
   metrics::Counter& requests_http1;

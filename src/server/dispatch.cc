@@ -256,6 +256,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     auto& verifier = asks_for_caller_ ? verifiers.caller_identity : verifiers.kinesis;
     const auto verdict = verifier.verify(head_, hash_.finish(), call_.loop->wall_now());
     if (const auto* error = std::get_if<auth::AuthError>(&verdict)) {
+      dispatch_.refused_signatures_.add();
       if (asks_for_caller_)
         return caller_identity_error(403, to_string(error->type), error->message, call_.request_id);
       if (auto refusal = refuse_unreadable()) return refusal;
@@ -315,7 +316,12 @@ class SharedReader final : public BodyReader {
 Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loops,
                    kinesis::Service& service, std::shared_ptr<const auth::KeyTable> keys,
                    io::Entropy& entropy, metrics::Registry& metrics)
-    : options_(std::move(options)), service_(service), entropy_(entropy), metrics_(metrics) {
+    : options_(std::move(options)),
+      service_(service),
+      entropy_(entropy),
+      metrics_(metrics),
+      refused_signatures_(metrics.counter("spillway_api_refused_signatures_total",
+                                          "Requests without a signature that is accepted")) {
   for (auto* loop : loops) {
     verifiers_[loop] = std::make_unique<Verifiers>(
         Verifiers{auth::Verifier(options_.region, "kinesis", keys),

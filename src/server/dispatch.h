@@ -50,6 +50,7 @@ class Dispatch final : public RequestHandler {
   };
   std::map<io::EventLoop*, std::unique_ptr<Verifiers>> verifiers_;
   std::map<std::string, std::unique_ptr<OperationMetrics>, std::less<>> operation_metrics_;
+  metrics::Counter& refused_signatures_;
   std::atomic<std::size_t> calls_{0};
   std::atomic<std::size_t> reserved_{0};  // bytes, for bodies of calls under way
 };

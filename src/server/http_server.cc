@@ -104,6 +104,9 @@ ServerShared::ServerShared(HttpServerOptions its_options, RequestHandler& its_ha
                                       "Requests turned away because bodies held all the memory "
                                       "that they may.",
                                       {{"listener", options.name}})),
+      tls_connections(registry.counter("spillway_http_tls_connections_total",
+                                       "Connections that began a TLS handshake.",
+                                       {{"listener", options.name}})),
       timeouts(registry.counter("spillway_http_timeouts_total",
                                 "Connections closed because the client was too slow.",
                                 {{"listener", options.name}})),

@@ -63,7 +63,7 @@ std::optional<std::uint64_t> soft_limit(std::string_view limits, std::string_vie
 }
 
 ProcessMetrics::ProcessMetrics(metrics::Registry& metrics, io::Disk& disk, io::Clock& clock,
-                               const std::string& data)
+                               const io::StderrLog& log, const std::string& data)
     : disk_(disk), clock_(clock), started_(clock.mono_now()) {
   metrics
       .gauge("spillway_build_info", "Always 1; the labels say what this build is.",
@@ -86,6 +86,9 @@ ProcessMetrics::ProcessMetrics(metrics::Registry& metrics, io::Disk& disk, io::C
   });
   add(metrics, "process_max_fds", "Files and connections that the system allows.",
       [this] { return or_nan(limit("Max open files")); });
+  add(metrics, "spillway_log_lines_dropped",
+      "Log lines dropped since the start: the queue was full.",
+      [&log] { return static_cast<double>(log.dropped()); });
   add(metrics, "spillway_data_free_bytes", "Free space where the data directory is.", [this, data] {
     const auto free = disk_.free_space(data);
     return free.ok() ? static_cast<double>(*free) : std::numeric_limits<double>::quiet_NaN();

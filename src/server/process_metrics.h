@@ -12,6 +12,7 @@
 
 #include "io/clock.h"
 #include "io/disk.h"
+#include "io/event_log.h"
 #include "metrics/registry.h"
 
 namespace spillway::server {
@@ -25,7 +26,7 @@ class ProcessMetrics {
  public:
   // `data`: the directory whose free space counts. What it is handed outlives it.
   ProcessMetrics(metrics::Registry& metrics, io::Disk& disk, io::Clock& clock,
-                 const std::string& data);
+                 const io::StderrLog& log, const std::string& data);
 
   nanoseconds uptime() const { return clock_.mono_now() - started_; }
 

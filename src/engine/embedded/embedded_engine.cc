@@ -16,6 +16,14 @@ EmbeddedEngine::EmbeddedEngine(const EmbeddedOptions& options, const EmbeddedSea
                                        "Appends refused because the queue was full")),
       found_no_space_(seams.metrics.counter("spillway_journal_no_space_total",
                                             "Flushes that found no space; their appends failed")),
+      recovery_seconds_(seams.metrics.histogram("spillway_recovery_seconds",
+                                                "Opening the data directory, before serving")),
+      seal_seconds_(seams.metrics.histogram(
+          "spillway_seal_seconds", "Writing a filled journal file's segment and its snapshot")),
+      merges_(seams.metrics.counter("spillway_segment_merge_steps_total",
+                                    "Pieces of merging done, about 4 MiB each")),
+      disk_reads_(seams.metrics.counter("spillway_disk_reads_total",
+                                        "Reads and searches that the tail could not answer")),
       tail_bytes_(seams.metrics.gauge("spillway_tail_bytes", "Memory of recent batches")),
       segment_count_(seams.metrics.gauge("spillway_segments", "Segment files")) {}
 

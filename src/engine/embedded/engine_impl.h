@@ -144,6 +144,10 @@ class EmbeddedEngine final : public stream::Engine {
   metrics::Counter& journal_bytes_;
   metrics::Counter& throttled_;
   metrics::Counter& found_no_space_;
+  metrics::Histogram& recovery_seconds_;
+  metrics::Histogram& seal_seconds_;
+  metrics::Counter& merges_;
+  metrics::Counter& disk_reads_;
   metrics::Gauge& tail_bytes_;
   metrics::Gauge& segment_count_;
 

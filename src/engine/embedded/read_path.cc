@@ -169,6 +169,7 @@ io::Step EmbeddedEngine::read_from_disk() {
     job = std::move(reads_.front());
     reads_.pop_front();
   }
+  disk_reads_.add();
   job();
   return io::Step::kAgain;
 }

@@ -12,6 +12,7 @@ constexpr auto kRetryEvery = seconds(1);  // what found no space, and the expire
 }  // namespace
 
 Status EmbeddedEngine::recover() {
+  const MonoTime began = seams_.clock.mono_now();
   for (const char* name : {"", "journal", "segments", "snapshots"})
     SPILLWAY_TRY(seams_.disk.make_directory(*name == '\0' ? options_.directory : directory(name)));
   SPILLWAY_TRY(seams_.disk.sync_directory(options_.directory));
@@ -55,6 +56,7 @@ Status EmbeddedEngine::recover() {
   newest_catalog_ = catalog_;
   SPILLWAY_TRY(start_journal(content));
   count_segments();
+  recovery_seconds_.record(seams_.clock.mono_now() - began);
   seams_.log.info("recovered", {{"frames", std::uint64_t{content.frames.size()}},
                                 {"segments", std::uint64_t{segments_->list()->size()}},
                                 {"streams", std::uint64_t{catalog_->streams.size()}}});

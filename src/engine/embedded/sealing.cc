@@ -65,6 +65,7 @@ io::Step EmbeddedEngine::seal() {
 }
 
 Status EmbeddedEngine::seal_file(const SealJob& job) {
+  const MonoTime began = seams_.clock.mono_now();
   std::vector<log::Batch> batches;
   log::FrameRange range{0, job.snapshot.last_frame};
   {
@@ -81,6 +82,7 @@ Status EmbeddedEngine::seal_file(const SealJob& job) {
   // Only now: a segment that no snapshot covers is removed by recovery, so it must not be merged.
   if (segment != nullptr) segments_->add(std::move(segment));
   count_segments();
+  seal_seconds_.record(seams_.clock.mono_now() - began);
   const std::lock_guard lock(mutex_);
   sealed_through_ = job.snapshot.last_frame;
   released_epoch_ = std::max(released_epoch_, job.epoch);
@@ -112,6 +114,7 @@ io::Step EmbeddedEngine::tidy() {
   const auto more = segments_->merge_step(retention_of, now_ms);
   if (more.ok()) {
     count_segments();
+    if (*more) merges_.add();
     return *more ? io::Step::kAgain : io::Step::kWait;
   }
   seams_.log.warning("segments stay unmerged", {{"reason", more.error().message}});
