@@ -51,6 +51,10 @@ class Process:
             self.process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log)
         return wait_until_it_accepts(port, self.process)
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
