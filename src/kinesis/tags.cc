@@ -24,6 +24,14 @@ Resource stream_in(Service& service, const wire::Value& input) {
   return {std::move(named.name), std::nullopt, std::move(named.refusal)};
 }
 
+// …:stream/NAME, or …:stream/NAME/consumer/…; the model's pattern allows more.
+bool may_have_tags(std::string_view arn) {
+  for (int i = 0; i < 5; ++i) arn.remove_prefix(arn.find(':') + 1);
+  if (!arn.starts_with("stream/")) return false;
+  const std::size_t slash = arn.find('/', sizeof("stream/") - 1);
+  return slash == std::string_view::npos || arn.substr(slash).starts_with("/consumer/");
+}
+
 Resource resource_in(Service& service, const wire::Value& input) {
   const std::string_view arn = input["ResourceARN"].text;
   if (auto consumer = parse_consumer_arn(service, arn)) {
@@ -32,6 +40,12 @@ Resource resource_in(Service& service, const wire::Value& input) {
   }
   const std::string_view name = arn.substr(arn.rfind('/') + 1);
   if (arn == service.arn_of(name)) return {std::string(name), std::nullopt, std::nullopt};
+  if (!may_have_tags(arn)) {
+    return {
+        "", std::nullopt,
+        error_reply(ApiError::kInvalidArgument,
+                    fmt::format("ResourceARN {} is neither a stream's nor a consumer's.", arn))};
+  }
   return {"", std::nullopt,
           error_reply(ApiError::kResourceNotFound,
                       fmt::format("Resource {} not found: this endpoint serves account {} in "
@@ -63,12 +77,31 @@ Task<Reply> add_tags(Service& service, Call& call, Resource resource, const wire
       [&tags](std::string_view owner, Tags& to) { return merge_tags(tags, owner, to); });
 }
 
+// Unicode letters, digits and spaces: what lies beyond ASCII is not told apart.
+bool is_tag_character(char c) {
+  return static_cast<unsigned char>(c) >= 0x80 || (c >= '0' && c <= '9') ||
+         (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         std::string_view(" _.:/=+-%@").find(c) != std::string_view::npos;
+}
+
+bool has_tag_characters(const wire::Value& text) {
+  return std::ranges::all_of(text.text, is_tag_character);
+}
+
+Reply invalid_characters() {
+  return error_reply(ApiError::kInvalidArgument,
+                     "Some tags contain invalid characters. Valid characters: Unicode letters, "
+                     "digits, white space, _ . : / = + - % @.");
+}
+
 Task<Reply> remove_tags(Service& service, Call& call, Resource resource, const wire::Value& keys) {
   co_return co_await change_tags(service, call, std::move(resource),
-                                 [&keys](std::string_view, Tags& from) {
+                                 [&keys](std::string_view, Tags& from) -> std::optional<Reply> {
+                                   if (!std::ranges::all_of(keys.children, has_tag_characters))
+                                     return invalid_characters();
                                    for (const auto& key : keys.children)
                                      from.erase(std::string(key.text));
-                                   return std::optional<Reply>();
+                                   return std::nullopt;
                                  });
 }
 
@@ -79,6 +112,7 @@ void write_tag(wire::DocumentWriter& to, const std::string& key, const std::stri
 }  // namespace
 
 std::optional<Reply> merge_tags(const wire::Value& tags, std::string_view owner, Tags& to) {
+  if (!std::ranges::all_of(tags.children, has_tag_characters)) return invalid_characters();
   for (std::size_t i = 0; i + 1 < tags.children.size(); i += 2) {
     const std::string key(tags.children[i].text);
     if (key.starts_with("aws:")) {

@@ -52,6 +52,17 @@ def check_tags(client):
            "more than 50 tags")
     expect("InvalidArgumentException", lambda: client.tag_resource(ResourceARN=ARN, Tags={"aws:x": "1"}),
            "aws:")
+    for text in ("a;b", "a,b", "a\tb", "a\nb"):
+        for tags in ({text: "v"}, {"k": text}):
+            expect("InvalidArgumentException", lambda: client.tag_resource(ResourceARN=ARN, Tags=tags),
+                   "Some tags contain invalid characters.")
+        expect("InvalidArgumentException",
+               lambda: client.remove_tags_from_stream(StreamName="s", TagKeys=[text]),
+               "Some tags contain invalid characters.")
+    for other in ("upstream/s", "stream/s/shard/x", "x/stream/s"):
+        expect("InvalidArgumentException",
+               lambda: client.list_tags_for_resource(ResourceARN=ARN.replace("stream/s", other)),
+               "is neither a stream's nor a consumer's.")
     expect("ResourceNotFoundException",
            lambda: client.list_tags_for_resource(ResourceARN=ARN.replace("us-east-1", "us-west-2")))
 
