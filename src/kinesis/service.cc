@@ -21,7 +21,7 @@ ErrorRow row_of(ApiError error) {
     case ApiError::kExpiredNextToken:
       return {"ExpiredNextTokenException", 400};
     case ApiError::kInternalFailure:
-      return {"InternalFailure", 500};
+      return {"InternalFailureException", 500};
     case ApiError::kInvalidArgument:
       return {"InvalidArgumentException", 400};
     case ApiError::kKmsAccessDenied:
@@ -51,7 +51,7 @@ ErrorRow row_of(ApiError error) {
     case ApiError::kValidation:
       return {"ValidationException", 400};
   }
-  return {"InternalFailure", 500};
+  return {"InternalFailureException", 500};
 }
 
 }  // namespace

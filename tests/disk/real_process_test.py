@@ -176,7 +176,7 @@ def check_damage_and_newer_versions():
                 raise AssertionError("a damaged block was served")
             except client.exceptions.ClientError as error:
                 told = error.response["Error"]
-                assert told["Code"] == "InternalFailure", told
+                assert told["Code"] == "InternalFailureException", told
                 assert str(segment) in told["Message"] and "damaged" in told["Message"], told
                 assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 500
             assert len(put(client, 3)) == 3

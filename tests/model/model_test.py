@@ -16,12 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODEL = ROOT / "build/model/botocore/data/kinesis/2013-12-02/service-2.json.gz"
 
 # Errors that AWS gives for every service and that no model lists.
-COMMON = {"InternalFailure", "SerializationException", "UnknownOperationException",
-          "ValidationException"}
-# Errors that the model gives to offered operations, and that nothing in this build can cause.
-NOT_CAUSED = {
-    "InternalFailureException": "AWS answers InternalFailure, as for every service",
-}
+COMMON = {"SerializationException", "UnknownOperationException", "ValidationException"}
 CONSTRAINTS = ("type", "min", "max", "pattern", "enum")
 
 
@@ -61,15 +56,13 @@ def differences(dump, model):
         yield from compare(ours[name]["input"], theirs[name]["input"]["shape"], model, name)
         if ours[name]["offered"]:
             allowed |= {error["shape"] for error in theirs[name]["errors"]}
-    for name in sorted(allowed - dump["errors"].keys() - NOT_CAUSED.keys()):
+    for name in sorted(allowed - dump["errors"].keys()):
         yield f"error {name}: of offered operations, but unknown here"
-    for name in sorted(NOT_CAUSED.keys() & dump["errors"].keys()):
-        yield f"error {name}: known here, but said to be never caused"
     for name, error in dump["errors"].items():
         shape = model["shapes"].get(name)
         if name not in COMMON and (name not in allowed or not shape.get("exception")):
             yield f"error {name}: the model gives it to no offered operation"
-        fault = name == "InternalFailure" or bool(shape and shape.get("fault"))
+        fault = bool(shape and shape.get("fault"))
         if error["status"] != (500 if fault else 400):
             yield f"error {name}: status {error['status']}"
         text = "Message" if name == "SerializationException" else "message"
