@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "http"))
 import cbor  # noqa: E402
 import raw  # noqa: E402
+from cbor import Time  # noqa: E402
 
 JSON, CBOR, RPC_CBOR = FORMATS = ("application/x-amz-json-1.1", "application/x-amz-cbor-1.1",
                                   "application/cbor")
@@ -20,7 +21,7 @@ REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}
 
 
 def _json_default(value):
-    if isinstance(value, cbor.Time):
+    if isinstance(value, Time):
         return value.milliseconds / 1000
     return base64.b64encode(value).decode()
 

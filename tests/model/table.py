@@ -58,10 +58,10 @@ class Coverage:
                 row.append(" + ".join([str(done)] * (done > 0) + [f"{said} e"] * (said > 0)) or "·")
             yield f"| {operation} | " + " | ".join(row) + " |"
 
-    def marks(self, operations, heads):
-        """A table of single cells: ✓ tested, e explained, · not in the model."""
-        yield "| operation | " + " | ".join(heads) + " |"
-        yield "| --- |" + " --- |" * len(heads)
+    def marks(self, operations):
+        """A table of single cells: ✓ tested, e explained, · not in the model. `columns` has its heads."""
+        yield "| operation | " + " | ".join(self.columns.values()) + " |"
+        yield "| --- |" + " --- |" * len(self.columns)
         for operation in operations:
             row = ["✓" if (operation, column, "") in self.done else
                    "e" if (operation, column, "") in self.reasons else "·" for column in self.columns]

@@ -1,0 +1,140 @@
+"""Every error that the model lists for an operation, caused through the API and the configuration of
+real regions, in each of the API's formats.
+"""
+
+import api
+import regions
+from bases import BASES, SHARD, Target, stream_arn
+
+# Heads of the table's columns, as short as they may be.
+COLUMNS = {
+    "AccessDeniedException": "Access denied",
+    "ExpiredIteratorException": "Expired iterator",
+    "ExpiredNextTokenException": "Expired token",
+    "InternalFailureException": "Internal failure",
+    "InvalidArgumentException": "Invalid argument",
+    "KMSAccessDeniedException": "KMS access denied",
+    "KMSDisabledException": "KMS disabled",
+    "KMSInvalidStateException": "KMS invalid state",
+    "KMSNotFoundException": "KMS not found",
+    "KMSOptInRequired": "KMS opt-in",
+    "KMSThrottlingException": "KMS throttling",
+    "LimitExceededException": "Limit exceeded",
+    "ProvisionedThroughputExceededException": "Throughput exceeded",
+    "ResourceInUseException": "In use",
+    "ResourceNotFoundException": "Not found",
+    "ValidationException": "Validation",
+}
+EXPLAINED = {
+    "KMSOptInRequired": "an account of AWS subscribes to its KMS; there is nothing to subscribe to here",
+    "KMSThrottlingException": "keys are read from this machine, which asks no service that could throttle",
+}
+# What causes these is on its way.
+WAITING = {error for error in COLUMNS if error.startswith("KMS")} | {
+    "AccessDeniedException", "LimitExceededException", "ProvisionedThroughputExceededException"}
+
+A_TOKEN = "A" * 100
+NEITHER = {"ResourceARN": stream_arn("s").replace("stream/", "upstream/")}
+WRONG_TAGS = {"Tags": {"aws:reserved": "v"}}
+# What each operation gets InvalidArgumentException for; the others for naming no stream at all.
+INVALID = {
+    "CreateStream": lambda t: {"StreamName": "t"},
+    "DeleteResourcePolicy": lambda t: NEITHER,
+    "DeregisterStreamConsumer": lambda t: {"ConsumerName": "c"},
+    "DescribeStreamConsumer": lambda t: {"ConsumerName": "c"},
+    "GetRecords": lambda t: {"ShardIterator": A_TOKEN},
+    "GetResourcePolicy": lambda t: NEITHER,
+    "ListStreamConsumers": lambda t: {"StreamARN": t.arn, "NextToken": A_TOKEN},
+    "ListStreams": lambda t: {"NextToken": A_TOKEN},
+    "ListTagsForResource": lambda t: NEITHER,
+    "PutResourcePolicy": lambda t: {"ResourceARN": t.arn, "Policy": "{}"},
+    "RegisterStreamConsumer": lambda t: BASES["RegisterStreamConsumer"](t) | WRONG_TAGS,
+    "SubscribeToShard": lambda t: BASES["SubscribeToShard"](t) | {
+        "StartingPosition": {"Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": "7"}},
+    "TagResource": lambda t: {"ResourceARN": t.arn} | WRONG_TAGS,
+    "UntagResource": lambda t: {"ResourceARN": t.arn, "TagKeys": [";"]},
+    "UpdateStreamMode": lambda t: {"StreamARN": t.arn, "WarmThroughputMiBps": 1,
+                                   "StreamModeDetails": {"StreamMode": "PROVISIONED"}},
+}
+
+
+def unnamed(members):
+    return {name: value for name, value in members.items() if name not in ("StreamName", "StreamARN")}
+
+
+class Causes:
+    """One function for each error: where to ask and what, so that the operation answers it."""
+
+    def __init__(self, stack):
+        self.plain, self.slow = regions.Plain(stack), regions.Slow(stack)
+        self.brief, self.damaged = regions.Brief(stack), regions.Damaged(stack)
+        self.unwritable = regions.Unwritable(stack)
+
+    def ResourceNotFoundException(self, operation):
+        if operation == "GetRecords":
+            return self.plain.way, {"ShardIterator": self.plain.orphan}
+        return self.plain.way, BASES[operation](Target("missing"))
+
+    def ResourceInUseException(self, operation):
+        if operation == "SubscribeToShard":
+            self.plain.subscribe()
+            return self.plain.way, BASES[operation](self.plain.target)
+        name = "deleting" if operation == "DeleteStream" else "creating"
+        return self.slow.way, BASES[operation](Target(name))
+
+    def InvalidArgumentException(self, operation):
+        target = self.plain.target
+        if operation in INVALID:
+            return self.plain.way, INVALID[operation](target)
+        return self.plain.way, unnamed(BASES[operation](target))
+
+    def ValidationException(self, operation):
+        if operation in ("MergeShards", "SplitShard", "UpdateShardCount"):
+            return self.plain.way, BASES[operation](Target("on-demand"))
+        return self.plain.way, {}
+
+    def ExpiredIteratorException(self, operation):
+        return self.brief.way, self.brief.members[operation]
+
+    ExpiredNextTokenException = ExpiredIteratorException
+
+    def InternalFailureException(self, operation):
+        if operation == "GetRecords":
+            return self.damaged.way, {"ShardIterator": self.damaged.iterator}
+        if operation == "GetShardIterator":
+            return self.damaged.way, {"StreamName": "s", "ShardId": SHARD, "Timestamp": api.Time(1),
+                                      "ShardIteratorType": "AT_TIMESTAMP"}
+        return self.unwritable.way, BASES[operation](Target("s"))
+
+
+def told(answer):
+    """The error that it tells: PutRecords has one for each record."""
+    if answer.status == 200 and answer.document.get("FailedRecordCount"):
+        entry = answer.document["Records"][0]
+        assert "SequenceNumber" not in entry and entry["ErrorMessage"], entry
+        code = entry["ErrorCode"]
+        return "InternalFailureException" if code == "InternalFailure" else code
+    return answer.error
+
+
+def check(model, operations, coverage, causes):
+    for operation in operations:
+        for error in model.errors_of(operation):
+            if error in WAITING:
+                continue
+            if error in EXPLAINED:
+                coverage.explained(operation, error, "", EXPLAINED[error])
+                continue
+            way, members = getattr(causes, error)(operation)
+            status = 500 if error == "InternalFailureException" else 400
+            for content_type in api.FORMATS:
+                answer = way.ask(operation, members, content_type)
+                found = told(answer)
+                if found != error or answer.status not in (status, 200):
+                    coverage.wrong(f"{operation} {error}, in {content_type}: {answer}")
+            coverage.tested(operation, error)
+
+
+def cells(model, operations):
+    return {(operation, error, "") for operation in operations for error in model.errors_of(operation)
+            if error not in WAITING}
