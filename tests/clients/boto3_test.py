@@ -1,29 +1,13 @@
 """boto3, unmodified: streams, telemetry in and out, and the API's own errors."""
 
-import csv
-import json
 import pathlib
-import random
 import sys
 
 import boto3
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from region import ROOT, Region, expect, read_all  # noqa: E402
-
-
-def telemetry(count):
-    """Real telemetry where it is at hand; else a seeded series of the same shape."""
-    files = sorted((ROOT.parent / "shared" / "data" / "nab" / "data").rglob("*.csv"))
-    rows = []
-    for path in files:
-        with open(path, encoding="utf-8", newline="") as lines:
-            rows += [json.dumps({"series": path.stem, **row}) for row in csv.DictReader(lines)]
-        if len(rows) >= count:
-            return rows[:count]
-    generator = random.Random(7)
-    return [json.dumps({"series": f"cpu-{i % 17}", "timestamp": f"2026-01-01 {i // 60 % 24:02}:{i % 60:02}:00",
-                        "value": round(generator.gauss(50, 12), 3)}) for i in range(count)]
+from region import Region, expect, read_all  # noqa: E402
+from telemetry_records import compare, telemetry  # noqa: E402
 
 
 def main():
@@ -34,16 +18,17 @@ def main():
         rows = telemetry(3000)
         put = {}
         for at in range(0, len(rows), 500):
+            batch = rows[at:at + 500]
             answer = client.put_records(StreamName="telemetry", Records=[
-                {"Data": row.encode(), "PartitionKey": f"key-{(at + i) % 97}"}
-                for i, row in enumerate(rows[at:at + 500])])
+                {"Data": data.encode(), "PartitionKey": key} for key, data in batch])
             assert answer["FailedRecordCount"] == 0
-            for row, result in zip(rows[at:at + 500], answer["Records"]):
-                put[(result["ShardId"], result["SequenceNumber"])] = row
+            for (_, data), result in zip(batch, answer["Records"]):
+                put[(result["ShardId"], result["SequenceNumber"])] = data
         found = read_all(client, "telemetry")
         got = {(shard, r["SequenceNumber"]): r["Data"].decode()
                for shard, records in found.items() for r in records}
         assert got == put and len(got) == len(rows), (len(got), len(put), len(rows))
+        compare(rows, [r["Data"].decode() for records in found.values() for r in records])
         for records in found.values():
             numbers = [int(r["SequenceNumber"]) for r in records]
             assert numbers == sorted(set(numbers)) and records
@@ -99,7 +84,9 @@ def main():
         assert region.stop() == 0
         region.start()
         assert read_all(region.client(), "telemetry") == found
-    print(f"boto3 {boto3.__version__}: {len(rows)} records of telemetry in and out, five iterators, errors, pages: right")
+    print(f"boto3 {boto3.__version__}: right")
+    print(f"ran: JSON over HTTP/1.1 | {len(rows)} records of telemetry in and out, five kinds of iterators, errors, pages, "
+          "all of it again after a restart")
 
 
 if __name__ == "__main__":

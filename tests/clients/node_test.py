@@ -3,27 +3,14 @@
 `tools/test` installs Node and the SDK.
 """
 
-import pathlib
-import subprocess
-import sys
-
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-from region import Region  # noqa: E402
-
-KEY = '[[serve.keys]]\naccess_key = "NODECLIENT"\nsecret_key = "a secret of its own"\n'
+from verified import HERE, VerifiedRegion
 
 
 def main():
     if not (HERE / "node" / "node_modules").is_dir():
         raise SystemExit("the AWS SDK for Node is not installed: tools/test installs it")
-    region = Region()
-    config = region.directory / "spillway.toml"
-    config.write_text(KEY)
-    region.arguments = ("--config", str(config))
-    with region:
-        subprocess.run(["node", str(HERE / "node" / "node_test.mjs"), region.endpoint,
-                        "NODECLIENT", "a secret of its own"], check=True, timeout=120)
+    with VerifiedRegion() as region:
+        region.run("node", HERE / "node" / "node_test.mjs", region.endpoint, region.records_file)
         assert region.stop() == 0
 
 

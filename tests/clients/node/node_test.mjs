@@ -1,7 +1,9 @@
-// The AWS SDK for Node, unmodified: `node node_test.mjs ENDPOINT ACCESS_KEY SECRET_KEY` puts, reads
-// back and provokes errors over HTTP/2 (what the SDK does by itself for Kinesis) and over HTTP/1.1.
+// The AWS SDK for Node, unmodified: `node node_test.mjs ENDPOINT RECORDS` puts the telemetry of that file
+// and other records, reads back and provokes errors over HTTP/2 (what the SDK does by itself for Kinesis)
+// and over HTTP/1.1.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 
 import {
   CreateStreamCommand,
@@ -26,7 +28,13 @@ import {
 } from "@aws-sdk/client-kinesis";
 import { NodeHttp2Handler, NodeHttpHandler } from "@smithy/node-http-handler";
 
-const [endpoint, accessKeyId, secretAccessKey] = process.argv.slice(2);
+const [endpoint, recordsFile] = process.argv.slice(2);
+const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = process.env;
+const telemetry = readFileSync(recordsFile, "utf8")
+  .trimEnd()
+  .split("\n")
+  .map((line) => line.split("\t"))
+  .map(([key, data]) => ({ key, data }));
 const settings = {
   endpoint,
   region: "us-east-1",
@@ -110,6 +118,28 @@ async function streamsAndRecords(client, stream) {
     ),
   );
   assert.equal(new Set(answers.map((a) => `${a.ShardId} ${a.SequenceNumber}`)).size, 50);
+}
+
+// Each record of real telemetry once, those of one key in their order.
+async function telemetryInAndOut(client, stream) {
+  await client.send(new CreateStreamCommand({ StreamName: stream, ShardCount: 3 }));
+  for (let at = 0; at < telemetry.length; at += 500) {
+    const records = telemetry
+      .slice(at, at + 500)
+      .map(({ key, data }) => ({ PartitionKey: key, Data: Buffer.from(data) }));
+    const answer = await client.send(
+      new PutRecordsCommand({ StreamName: stream, Records: records }),
+    );
+    assert.equal(answer.FailedRecordCount, 0);
+  }
+  const byKey = (records) =>
+    records.reduce((map, { key, data }) => map.set(key, [...(map.get(key) ?? []), data]), new Map());
+  const { Shards: shards } = await client.send(new ListShardsCommand({ StreamName: stream }));
+  const found = [];
+  for (const { ShardId: shard } of shards)
+    for (const record of await readShard(client, stream, shard))
+      found.push({ key: record.PartitionKey, data: Buffer.from(record.Data).toString() });
+  assert.deepEqual(byKey(found), byKey(telemetry));
 }
 
 // A consumer's events: what is stored, then what is put meanwhile, then the end of a split shard.
@@ -219,15 +249,19 @@ async function errors(client, stream, requestHandler) {
 }
 
 const transports = {
-  "http2-default": [undefined, NodeHttp2Handler],
-  http1: [new NodeHttpHandler(), NodeHttpHandler],
+  "HTTP/2": ["http2-default", undefined, NodeHttp2Handler],
+  "HTTP/1.1": ["http1", new NodeHttpHandler(), NodeHttpHandler],
 };
-for (const [name, [requestHandler, expected]] of Object.entries(transports)) {
+for (const [protocol, [name, requestHandler, expected]] of Object.entries(transports)) {
   const client = new KinesisClient({ ...settings, ...(requestHandler && { requestHandler }) });
   assert.ok(client.config.requestHandler instanceof expected, `${name} is not what it says`);
   await streamsAndRecords(client, name);
+  await telemetryInAndOut(client, `${name}-telemetry`);
   await subscription(client, `${name}-subscription`);
   await errors(client, name, client.config.requestHandler);
   client.destroy();
-  console.log(`Node SDK over ${name}: 602 records in and out, pages, 50 calls at once, a subscription, error classes: right`);
+  console.log(
+    `ran: JSON over ${protocol} | ${telemetry.length} records of telemetry in and out, pages, 50 calls at once, ` +
+      "a subscription across a split, error classes",
+  );
 }

@@ -1,92 +1,90 @@
+import java.math.BigInteger;
 import java.net.URI;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
-import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.core.SdkBytes;
-import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.kinesis.KinesisAsyncClient;
 import software.amazon.awssdk.services.kinesis.KinesisClient;
 import software.amazon.awssdk.services.kinesis.model.*;
+import software.amazon.awssdk.services.kinesis.model.Record;
 
 // The AWS SDK for Java v2, which speaks CBOR: sync over HTTP/1.1, async over HTTP/2.
-// SdkTest ENDPOINT ACCESS_KEY SECRET_KEY
+// SdkTest ENDPOINT RECORDS puts the telemetry of that file, reads it back, subscribes across a split.
 public class SdkTest {
   static final String STREAM = "java";
-  static final String SHARD = "shardId-000000000000";
 
   public static void main(String[] arguments) throws Exception {
     URI endpoint = URI.create(arguments[0]);
-    var credentials =
-        StaticCredentialsProvider.create(AwsBasicCredentials.create(arguments[1], arguments[2]));
-    try (KinesisClient sync =
-            KinesisClient.builder()
-                .endpointOverride(endpoint)
-                .region(Region.US_EAST_1)
-                .credentialsProvider(credentials)
-                .build();
-        KinesisAsyncClient async =
-            KinesisAsyncClient.builder()
-                .endpointOverride(endpoint)
-                .region(Region.US_EAST_1)
-                .credentialsProvider(credentials)
-                .build()) {
-      sync.createStream(b -> b.streamName(STREAM).shardCount(1));
+    List<Telemetry> records = Telemetry.read(arguments[1]);
+    try (KinesisClient sync = KinesisClient.builder().endpointOverride(endpoint).build();
+        KinesisAsyncClient async = KinesisAsyncClient.builder().endpointOverride(endpoint).build()) {
+      sync.createStream(b -> b.streamName(STREAM).shardCount(2));
       sync.waiter().waitUntilStreamExists(b -> b.streamName(STREAM));
-      List<String> put = put(sync, async);
-      check(read(sync, async, put.size()).equals(put), "GetRecords gave other records");
+      put(sync, async, records);
+      var shards = sync.listShards(b -> b.streamName(STREAM)).shards();
+      var wanted = Telemetry.byKey(records);
+      check(Telemetry.byKey(read(sync, async, shards)).equals(wanted), "GetRecords gave others");
       error(sync);
-      subscribe(sync, async, put);
+      check(Telemetry.byKey(subscribe(sync, async, shards)).equals(wanted), "events gave others");
       sync.deleteStream(b -> b.streamName(STREAM).enforceConsumerDeletion(true));
     }
-    System.out.println("AWS SDK for Java v2 over " + endpoint.getScheme() + ": right");
+    String security = endpoint.getScheme().equals("https") ? " in TLS" : "";
+    System.out.printf(
+        "ran: CBOR over HTTP/1.1 (sync) and HTTP/2 (async)%s | %d records of telemetry in and out,"
+            + " SubscribeToShard across a split, waiters, errors%n",
+        security, records.size());
   }
 
-  static List<String> put(KinesisClient sync, KinesisAsyncClient async) throws Exception {
-    List<String> put = new ArrayList<>();
-    for (int batch = 0; batch < 10; ++batch) {
+  // In turns by both clients.
+  static void put(KinesisClient sync, KinesisAsyncClient async, List<Telemetry> records)
+      throws Exception {
+    for (int at = 0; at < records.size(); at += 300) {
       List<PutRecordsRequestEntry> entries = new ArrayList<>();
-      for (int i = 0; i < 200; ++i) {
-        String data = batch + "-" + i + "-" + "x".repeat(i);
-        put.add(data);
+      for (var record : records.subList(at, Math.min(at + 300, records.size()))) {
         entries.add(
             PutRecordsRequestEntry.builder()
-                .partitionKey("schlüssel " + i)
-                .data(SdkBytes.fromUtf8String(data))
+                .partitionKey(record.key())
+                .data(SdkBytes.fromUtf8String(record.data()))
                 .build());
       }
       var request = PutRecordsRequest.builder().streamName(STREAM).records(entries).build();
       var answer =
-          batch % 2 == 0
+          at % 600 == 0
               ? sync.putRecords(request)
               : async.putRecords(request).get(20, TimeUnit.SECONDS);
       check(answer.failedRecordCount() == 0, "records failed");
     }
-    return put;
   }
 
-  static List<String> read(KinesisClient sync, KinesisAsyncClient async, int count)
+  static Telemetry telemetry(Record record) {
+    return new Telemetry(record.partitionKey(), record.data().asUtf8String());
+  }
+
+  static List<Telemetry> read(KinesisClient sync, KinesisAsyncClient async, List<Shard> shards)
       throws Exception {
-    String iterator =
-        sync.getShardIterator(
-                b ->
-                    b.streamName(STREAM)
-                        .shardId(SHARD)
-                        .shardIteratorType(ShardIteratorType.TRIM_HORIZON))
-            .shardIterator();
-    List<String> got = new ArrayList<>();
-    while (got.size() < count) {
-      final String at = iterator;
-      var page =
-          async.getRecords(b -> b.shardIterator(at).limit(300)).get(20, TimeUnit.SECONDS);
-      for (var record : page.records()) {
-        got.add(record.data().asUtf8String());
-        long age = System.currentTimeMillis() - record.approximateArrivalTimestamp().toEpochMilli();
-        check(Math.abs(age) < 600_000, "arrived " + record.approximateArrivalTimestamp());
+    List<Telemetry> got = new ArrayList<>();
+    for (var shard : shards) {
+      String iterator =
+          sync.getShardIterator(
+                  b ->
+                      b.streamName(STREAM)
+                          .shardId(shard.shardId())
+                          .shardIteratorType(ShardIteratorType.TRIM_HORIZON))
+              .shardIterator();
+      while (true) {
+        final String at = iterator;
+        var page = async.getRecords(b -> b.shardIterator(at).limit(300)).get(20, TimeUnit.SECONDS);
+        for (var record : page.records()) {
+          got.add(telemetry(record));
+          var arrived = record.approximateArrivalTimestamp();
+          long age = System.currentTimeMillis() - arrived.toEpochMilli();
+          check(Math.abs(age) < 600_000, "arrived " + arrived);
+        }
+        if (page.records().isEmpty() && page.millisBehindLatest() == 0) break;
+        iterator = page.nextShardIterator();
       }
-      iterator = page.nextShardIterator();
     }
     return got;
   }
@@ -100,39 +98,50 @@ public class SdkTest {
     }
   }
 
-  // What is stored, then the end of the shard, which is split meanwhile.
-  static void subscribe(KinesisClient sync, KinesisAsyncClient async, List<String> put)
-      throws Exception {
+  // Every shard's events up to its end: each is split at the first of them.
+  static List<Telemetry> subscribe(
+      KinesisClient sync, KinesisAsyncClient async, List<Shard> shards) throws Exception {
     String stream =
         sync.describeStreamSummary(b -> b.streamName(STREAM)).streamDescriptionSummary().streamARN();
     String consumer =
         sync.registerStreamConsumer(b -> b.streamARN(stream).consumerName("reader"))
             .consumer()
             .consumerARN();
-    List<String> got = Collections.synchronizedList(new ArrayList<>());
-    List<ChildShard> children = Collections.synchronizedList(new ArrayList<>());
-    var visitor =
-        SubscribeToShardResponseHandler.Visitor.builder()
-            .onSubscribeToShardEvent(
-                event -> {
-                  event.records().forEach(record -> got.add(record.data().asUtf8String()));
-                  children.addAll(event.childShards());
-                  if (!event.records().isEmpty() && got.size() == put.size()) {
-                    async.splitShard(
-                        b -> b.streamName(STREAM).shardToSplit(SHARD).newStartingHashKey("1000"));
-                  }
-                })
-            .build();
-    async
-        .subscribeToShard(
-            b ->
-                b.consumerARN(consumer)
-                    .shardId(SHARD)
-                    .startingPosition(p -> p.type(ShardIteratorType.TRIM_HORIZON)),
-            SubscribeToShardResponseHandler.builder().subscriber(visitor).build())
-        .get(60, TimeUnit.SECONDS);
-    check(got.equals(put), "SubscribeToShard gave other records");
-    check(children.size() == 2, "children: " + children);
+    List<Telemetry> got = Collections.synchronizedList(new ArrayList<>());
+    for (var shard : shards) {
+      List<ChildShard> children = Collections.synchronizedList(new ArrayList<>());
+      int before = got.size();
+      var visitor =
+          SubscribeToShardResponseHandler.Visitor.builder()
+              .onSubscribeToShardEvent(
+                  event -> {
+                    if (got.size() == before && !event.records().isEmpty()) {
+                      async.splitShard(
+                          b ->
+                              b.streamName(STREAM)
+                                  .shardToSplit(shard.shardId())
+                                  .newStartingHashKey(middle(shard.hashKeyRange())));
+                    }
+                    event.records().forEach(record -> got.add(telemetry(record)));
+                    children.addAll(event.childShards());
+                  })
+              .build();
+      async
+          .subscribeToShard(
+              b ->
+                  b.consumerARN(consumer)
+                      .shardId(shard.shardId())
+                      .startingPosition(p -> p.type(ShardIteratorType.TRIM_HORIZON)),
+              SubscribeToShardResponseHandler.builder().subscriber(visitor).build())
+          .get(60, TimeUnit.SECONDS);
+      check(children.size() == 2, "children: " + children);
+    }
+    return got;
+  }
+
+  static String middle(HashKeyRange range) {
+    var low = new BigInteger(range.startingHashKey());
+    return low.add(new BigInteger(range.endingHashKey())).shiftRight(1).toString();
   }
 
   static void check(boolean holds, String what) {
