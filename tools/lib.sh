@@ -11,7 +11,6 @@ TEST_PACKAGES=(python3-boto3 python3-venv awscli curl)
 # Node of another make than Debian's will do; it brings its own npm.
 command -v node >/dev/null || TEST_PACKAGES+=(nodejs)
 command -v npm >/dev/null || TEST_PACKAGES+=(npm)
-JAVA_PACKAGES=(openjdk-17-jdk-headless maven)
 LINT_PACKAGES=(clang-format-16 shellcheck)
 
 # Of apt-get's lines: what it fetches and sets up; on a terminal in one line, which changes.
@@ -79,21 +78,6 @@ install_clients() {
       return 1
     fi
     cp "$node/package-lock.json" "$node/node_modules/installed-lock.json"
-  fi
-  rm -f "$log"
-}
-
-# The clients of Java in build/java, likewise: pom.xml says which.
-install_java_clients() {
-  local log java=tests/clients/java
-  [ -e build/java/classpath ] &&
-    [ -z "$(find "$java" -newer build/java/classpath -type f -print -quit)" ] && return 0
-  step "installing the AWS SDK for Java and the KPL into build/java"
-  log=$(mktemp)
-  if ! (cd "$java" && mvn -q -B -ntp compile dependency:build-classpath \
-    -Dmdep.outputFile=../../../build/java/classpath) >"$log" 2>&1; then
-    tail -n 20 "$log" >&2
-    return 1
   fi
   rm -f "$log"
 }
