@@ -370,6 +370,9 @@ void EngineWorld::count_crash(bool recovering, Loss loss) {
   static constexpr std::array<std::string_view, kLosses.size()> kNames = {
       "process killed", "all lost", "suffix lost", "scattered", "garbled"};
   ++coverage_.crash_points_in_all;
+  History point = history_;
+  point.add(static_cast<std::uint64_t>(loss));
+  coverage_.distinct_crash_points.insert(point.digest());
   ++coverage_.crash_points[recovering ? "recovery" : std::string(name_of(disk_.crashed_at()))];
   if (!recovering && model_.catalog_change_in_flight()) ++coverage_.crash_points["catalog change"];
   ++coverage_.losses[std::string(kNames[static_cast<std::size_t>(loss)])];
@@ -434,6 +437,8 @@ void Coverage::add(const Coverage& other) {
   for (const auto& [name, count] : other.faults) faults[name] += count;
   for (const auto& [name, count] : other.losses) losses[name] += count;
   crash_points_in_all += other.crash_points_in_all;
+  distinct_crash_points.insert(other.distinct_crash_points.begin(),
+                               other.distinct_crash_points.end());
   recoveries += other.recoveries;
   acknowledged += other.acknowledged;
   checked += other.checked;

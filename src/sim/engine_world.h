@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_set>
 
 #include "base/result.h"
 #include "engine/embedded/embedded_engine.h"
@@ -28,6 +29,8 @@ struct Coverage {
   std::map<std::string, std::uint64_t> faults;  // failed calls, refusals for want of space, flips
   std::map<std::string, std::uint64_t> losses;  // crash points, by what the crash left
   std::uint64_t crash_points_in_all = 0;
+  // Of what led to each and of what it left: the crash points that are distinct.
+  std::unordered_set<std::uint64_t> distinct_crash_points;
   std::uint64_t recoveries = 0;
   std::uint64_t acknowledged = 0;  // records
   std::uint64_t checked = 0;       // records found again, summed over all restarts

@@ -54,15 +54,16 @@ int run(const Arguments& arguments) {
   print("crash points, by what the crash left", coverage.losses);
   print("faults", coverage.faults);
   fmt::print(
-      "{} seeds, {} crash points, {} recoveries, {} records acknowledged, {} looked for and found; "
+      "{} seeds, {} crash points, {} of them distinct, {} recoveries, {} records acknowledged, {} "
+      "looked for and found; "
       "{} damages reported\n",
-      coverage.seeds, coverage.crash_points_in_all, coverage.recoveries, coverage.acknowledged,
-      coverage.checked, coverage.damage_reported);
+      coverage.seeds, coverage.crash_points_in_all, coverage.distinct_crash_points.size(),
+      coverage.recoveries, coverage.acknowledged, coverage.checked, coverage.damage_reported);
   bool all = true;
-  if (coverage.crash_points_in_all < arguments.points_min ||
+  if (coverage.distinct_crash_points.size() < arguments.points_min ||
       coverage.checked < arguments.checked_min) {
-    fmt::print(stderr, "too little: {} crash points, {} records looked for\n",
-               coverage.crash_points_in_all, coverage.checked);
+    fmt::print(stderr, "too little: {} distinct crash points, {} records looked for\n",
+               coverage.distinct_crash_points.size(), coverage.checked);
     all = false;
   }
   for (const auto& [name, count] : coverage.losses)
@@ -87,7 +88,7 @@ int main(int argc, char** argv) {
       "--seed", [&](std::uint64_t seed) { arguments.first = seed, one = true; }, "this seed alone");
   app.add_option("--crashes", arguments.crashes, "crash points of a seed")->capture_default_str();
   app.add_option("--kind-min", arguments.kind_min, "fail below so many crash points of any kind");
-  app.add_option("--points-min", arguments.points_min, "fail below so many crash points in all");
+  app.add_option("--points-min", arguments.points_min, "fail below so many distinct crash points");
   app.add_option("--checked-min", arguments.checked_min,
                  "fail where fewer records were looked for");
   app.add_flag("--trace", arguments.trace, "tell what happens");
