@@ -124,8 +124,8 @@ std::optional<Refused> check_framing(const RequestHead& head, const Framing& fra
   if (framing.content_lengths + framing.transfer_encodings > 1)
     return Refused{400, "more than one of Content-Length and Transfer-Encoding"};
   // RFC 9112 section 6.3 lets a server ask for a length. Boost 1.81's chunk parser aborts on some
-  // trailers (an assertion in parse_chunk_header, found by http_session_fuzz), and no client of the
-  // API sends chunks.
+  // trailers (an assertion in parse_chunk_header, found by http1_session_fuzz), and no client of
+  // the API sends chunks.
   if (framing.transfer_encodings > 0)
     return Refused{411, "Transfer-Encoding is not accepted: send Content-Length"};
   if (framing.hosts > 1 || (framing.hosts == 0 && head.version_minor > 0))
