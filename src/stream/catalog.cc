@@ -15,7 +15,7 @@ constexpr std::uint8_t kShardHasParent = 1;
 constexpr std::uint8_t kShardHasAdjacentParent = 2;
 constexpr std::uint8_t kShardEnded = 4;
 constexpr std::size_t kShardSizeMin = 8 + 4 + 8 + 16 + 16 + 1;
-constexpr std::size_t kDataKeySizeMin = 4 + 4;
+constexpr std::size_t kDataKeySizeMin = 4 + 8 + 4;
 constexpr std::size_t kConsumerSizeMin = 8 + 4 + 1 + 8 + 8 + 4;
 
 void append_hash_key(std::string& to, Uint128 key) {
@@ -77,6 +77,7 @@ void append_encryption(std::string& to, const StreamEncryption& encryption) {
   append_le(to, static_cast<std::uint32_t>(encryption.keys.size()));
   for (const auto& key : encryption.keys) {
     append_le(to, key.number);
+    append_le(to, to_millis(key.since));
     append_prefixed(to, key.wrapped);
   }
 }
@@ -153,6 +154,7 @@ StreamEncryption read_encryption(ByteReader& from) {
   for (auto left = read_count(from, kDataKeySizeMin); left > 0; --left) {
     DataKey& key = encryption.keys.emplace_back();
     key.number = from.integer<std::uint32_t>();
+    key.since = from_millis(from.integer<std::int64_t>());
     key.wrapped = from.prefixed();
   }
   return encryption;

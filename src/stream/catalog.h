@@ -65,9 +65,11 @@ struct ConsumerInfo : Lifecycle {
   friend bool operator==(const ConsumerInfo&, const ConsumerInfo&) = default;
 };
 
-// A key that batches of a stream are encrypted with, itself encrypted under a master key.
+// A key that batches of a stream are encrypted with, itself encrypted under a master key; or, with
+// nothing in `wrapped`, the end of encryption.
 struct DataKey {
   std::uint32_t number = 0;  // batches name their key by it; never used twice in a stream
+  WallTime since{};          // batches that arrived before were there before it
   std::string wrapped;       // as the master key's wrapping made it; names that key
   friend bool operator==(const DataKey&, const DataKey&) = default;
 };
@@ -76,7 +78,7 @@ struct DataKey {
 struct StreamEncryption {
   bool on = false;
   std::string key_id;         // as StartStreamEncryption named it
-  std::vector<DataKey> keys;  // by number, ascending; the last one encrypts what is put
+  std::vector<DataKey> keys;  // by number, ascending; the last one encrypts what is put while `on`
   friend bool operator==(const StreamEncryption&, const StreamEncryption&) = default;
 };
 

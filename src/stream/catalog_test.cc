@@ -46,7 +46,9 @@ StreamInfo random_stream(Random& random, std::string name) {
   stream.encryption.on = random.one_in(2);
   stream.encryption.key_id = random.one_in(2) ? "alias/aws/kinesis" : "";
   for (auto keys = static_cast<std::uint32_t>(random.below(3)); keys > 0; --keys)
-    stream.encryption.keys.push_back({keys, std::string(random.below(90), 'w')});
+    stream.encryption.keys.push_back(
+        {keys, from_millis(static_cast<std::int64_t>(random.below(1u << 30))),
+         std::string(random.below(90), 'w')});
   if (random.one_in(2)) stream.policy = R"({"Version":"2012-10-17"})";
   stream.shard_level_metrics = static_cast<std::uint32_t>(random.next());
   stream.distribution = static_cast<RecordDistribution>(random.below(2));

@@ -3,7 +3,7 @@
 //
 // Format, version 1 (integers little-endian; also docs/formats/record-batch.md):
 //   0  u8   version = 1
-//   1  u8   encoding: 0 plain (1 zstd and 2 AES-256-GCM are reserved)
+//   1  u8   encoding: 0 plain, 2 AES-256-GCM (encrypted_batch.h); 1, zstd, is reserved
 //   2  u16  zero
 //   4  records, each:
 //        u32  size of data            (≤ 10 MiB)

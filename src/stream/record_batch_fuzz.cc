@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "stream/catalog.h"
+#include "stream/encrypted_batch.h"
 #include "stream/record_batch.h"
 #include "stream/sequence_number.h"
 
@@ -15,6 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (const auto record = reader.next())
     total += record->data.size() + record->partition_key.size();
   SPILLWAY_ASSERT(total <= size);
+  SPILLWAY_ASSERT(!decrypt_batch(input, {1, 2, 3}, spillway::AesKey{}).has_value());
   if (const auto change = decode_catalog_change(input); change.ok())
     SPILLWAY_ASSERT(decode_catalog_change(encode(*change)).ok());
   if (const auto catalog = decode_catalog(input); catalog.ok())

@@ -1,10 +1,8 @@
 #include "stream/token.h"
 
-#include <openssl/evp.h>
-
 #include <cstring>
 
-#include "base/assert.h"
+#include "base/aes_gcm.h"
 #include "base/base64.h"
 #include "base/bytes.h"
 
@@ -12,24 +10,10 @@ namespace spillway::stream {
 
 namespace {
 
-constexpr std::size_t kNonceSize = 12;
-constexpr std::size_t kTagSize = 16;
 constexpr std::size_t kTokenSizeMax = 4096;  // as text
 constexpr std::size_t kKeyFileSizeMax = 1024;
 constexpr unsigned char kKeyFileVersion = 1;  // a u8, before the key; none in version 0
 constexpr std::string_view kIteratorKind = "shard-iterator-1";
-
-struct ContextDeleter {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, ContextDeleter>;
-
-const unsigned char* bytes_of(std::string_view view) {
-  return reinterpret_cast<const unsigned char*>(view.data());
-}
-unsigned char* bytes_of(std::string& text, std::size_t at) {
-  return reinterpret_cast<unsigned char*>(text.data()) + at;
-}
 
 }  // namespace
 
@@ -68,22 +52,12 @@ Result<TokenKey> load_or_create_token_key(io::Disk& disk, const std::string& dir
 }
 
 std::string TokenSealer::seal(std::string_view kind, std::string_view content) const {
-  std::string sealed(kNonceSize + content.size() + kTagSize, '\0');
-  entropy_.fill(std::span(bytes_of(sealed, 0), kNonceSize));
-  const CipherContext context(EVP_CIPHER_CTX_new());
-  int written = 0;
-  bool ok = context != nullptr &&
-            EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key_.data(),
-                               bytes_of(sealed, 0)) == 1 &&
-            EVP_EncryptUpdate(context.get(), nullptr, &written, bytes_of(kind),
-                              static_cast<int>(kind.size())) == 1 &&
-            EVP_EncryptUpdate(context.get(), bytes_of(sealed, kNonceSize), &written,
-                              bytes_of(content), static_cast<int>(content.size())) == 1 &&
-            EVP_EncryptFinal_ex(context.get(), bytes_of(sealed, kNonceSize + content.size()),
-                                &written) == 1 &&
-            EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, kTagSize,
-                                bytes_of(sealed, kNonceSize + content.size())) == 1;
-  SPILLWAY_ASSERT(ok);  // it fails only without memory
+  GcmNonce nonce;
+  entropy_.fill(nonce);
+  std::string sealed(nonce.begin(), nonce.end());
+  sealed.resize(nonce.size() + content.size());
+  const GcmTag tag = gcm_encrypt(key_, nonce, kind, content, sealed.data() + nonce.size());
+  sealed.append(tag.begin(), tag.end());
   std::string token(base64_encoded_size(sealed.size()), '\0');
   base64_encode(sealed, token.data());
   return token;
@@ -93,24 +67,15 @@ std::optional<std::string> TokenSealer::open(std::string_view kind, std::string_
   if (token.size() > kTokenSizeMax) return std::nullopt;
   std::string sealed(base64_decoded_size_max(token.size()), '\0');
   const auto size = base64_decode(token, sealed.data());
-  if (!size || *size < kNonceSize + kTagSize) return std::nullopt;
-  const std::size_t content_size = *size - kNonceSize - kTagSize;
-  std::string content(content_size, '\0');
-  const CipherContext context(EVP_CIPHER_CTX_new());
-  int written = 0;
-  unsigned char end[kTagSize];
-  const bool ok =
-      context != nullptr &&
-      EVP_DecryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key_.data(),
-                         bytes_of(sealed, 0)) == 1 &&
-      EVP_DecryptUpdate(context.get(), nullptr, &written, bytes_of(kind),
-                        static_cast<int>(kind.size())) == 1 &&
-      EVP_DecryptUpdate(context.get(), bytes_of(content, 0), &written, bytes_of(sealed, kNonceSize),
-                        static_cast<int>(content_size)) == 1 &&
-      EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagSize,
-                          bytes_of(sealed, kNonceSize + content_size)) == 1 &&
-      EVP_DecryptFinal_ex(context.get(), end, &written) == 1;
-  if (!ok) return std::nullopt;
+  GcmNonce nonce;
+  GcmTag tag;
+  if (!size || *size < nonce.size() + tag.size()) return std::nullopt;
+  const std::string_view encrypted =
+      std::string_view(sealed).substr(nonce.size(), *size - nonce.size() - tag.size());
+  std::memcpy(nonce.data(), sealed.data(), nonce.size());
+  std::memcpy(tag.data(), encrypted.data() + encrypted.size(), tag.size());
+  std::string content(encrypted.size(), '\0');
+  if (!gcm_decrypt(key_, nonce, kind, encrypted, tag, content.data())) return std::nullopt;
   return content;
 }
 

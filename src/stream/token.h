@@ -3,12 +3,12 @@
 // docs/formats/tokens.md.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/aes_gcm.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "io/disk.h"
@@ -17,7 +17,7 @@
 
 namespace spillway::stream {
 
-using TokenKey = std::array<unsigned char, 32>;
+using TokenKey = AesKey;
 
 // The key of a data directory, DIR/token.key; made at the first call. Tokens outlive restarts by
 // it.

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "engine/embedded/engine_impl.h"
+#include "stream/encrypted_batch.h"
 
 namespace spillway::engine {
 
@@ -16,6 +17,8 @@ Result<stream::Appended> EmbeddedEngine::sequence(const stream::AppendItem& item
   Shard* shard = table_.find(item.shard);
   if (shard == nullptr) return Error{ErrorCode::kNotFound, "there is no such shard"};
   if (shard->closed) return Error{ErrorCode::kClosed, "the shard is closed"};
+  if (shard->encrypted && !stream::is_encrypted(item.batch.view()))
+    return Error{ErrorCode::kClosed, "the shard's stream is encrypted"};
   log::Entry entry;
   entry.batch = {item.shard, shard->sequenced_next,
                  item.count, std::max(now_ms, shard->sequenced_arrival_ms),
@@ -116,7 +119,7 @@ void EmbeddedEngine::update_catalog(
   }
   pending.entries.push_back(std::move(entry));
   // A later change may close what this one makes before this one is durable.
-  for (const auto& stream : change->put) table_.add_shards(stream, first_position());
+  for (const auto& stream : change->put) table_.foresee(stream, first_position());
   pending.catalog = newest_catalog_ = stream::apply(*newest_catalog_, *change);
   pending.finish = [catalog = newest_catalog_, done = std::move(done)](const Error* error) mutable {
     done(error != nullptr ? Result<stream::CatalogRef>(*error) : catalog);

@@ -8,6 +8,7 @@
 
 #include "io/movable_clock.h"
 #include "io/posix_disk.h"
+#include "stream/encrypted_batch.h"
 #include "stream/record_batch.h"
 
 namespace spillway::engine {
@@ -239,6 +240,45 @@ TEST_F(EmbeddedEngineTest, MissingSnapshotsCostNothing) {
   std::filesystem::rename(directory / "away", directory / "snapshots");
   ASSERT_TRUE(open().ok());
   EXPECT_EQ(read_all(a), before);
+}
+
+// Whoever looked at the catalog before encryption began must not put a plain batch behind that.
+TEST_F(EmbeddedEngineTest, AnEncryptedStreamTakesNoPlainBatch) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  const auto encrypted = [&] {
+    auto batch = item(a, "hidden");
+    auto roomy = SharedBytes::uninitialized(0, batch.batch.size() + stream::kEncryptedBatchExtra);
+    roomy.resize(batch.batch.size());
+    std::ranges::copy(batch.batch.view(), roomy.mutable_data());
+    batch.batch = stream::encrypt_batch(std::move(roomy), {1, a, 1}, 1, AesKey{}, GcmNonce{});
+    return batch;
+  };
+  const auto turn = [&](bool on) {
+    Waiter<Result<stream::CatalogRef>> changed;
+    engine_->update_catalog(
+        [&](const stream::Catalog& catalog) {
+          stream::CatalogChange change;
+          change.put.push_back(*catalog.find("a"));
+          change.put[0].encryption.on = on;
+          return change;
+        },
+        changed.callback());
+    // Not durable yet, and the order is that of the calls all the same.
+    EXPECT_EQ(append(a, "plain").ok(), !on);
+    Waiter<std::vector<Result<stream::Appended>>> appended;
+    engine_->append({encrypted()}, appended.callback());
+    EXPECT_TRUE(appended.wait()[0].ok());
+    EXPECT_TRUE(changed.wait().ok());
+  };
+  turn(true);
+  EXPECT_EQ(append(a, "plain").error().code, ErrorCode::kClosed);
+  ASSERT_TRUE(open().ok());
+  EXPECT_EQ(append(a, "plain").error().code, ErrorCode::kClosed) << "after a restart";
+  create_stream("b");  // another change
+  EXPECT_EQ(append(a, "plain").error().code, ErrorCode::kClosed);
+  turn(false);
+  EXPECT_TRUE(append(a, "plain").ok());
 }
 
 TEST_F(EmbeddedEngineTest, RefusesToReadBeyondTheTip) {

@@ -31,6 +31,11 @@ void ShardTable::add_shards(const stream::StreamInfo& stream, std::uint64_t firs
   }
 }
 
+void ShardTable::foresee(const stream::StreamInfo& stream, std::uint64_t first_position) {
+  add_shards(stream, first_position);
+  for (const auto& info : stream.shards) shards_[info.id]->encrypted = stream.encryption.on;
+}
+
 void ShardTable::adopt(const stream::Catalog& visible, const stream::Catalog& newest,
                        std::uint64_t first_position) {
   std::unordered_set<stream::ShardId> present;
@@ -41,6 +46,7 @@ void ShardTable::adopt(const stream::Catalog& visible, const stream::Catalog& ne
       Shard& shard = *shards_[info.id];
       shard.retention_ms = std::int64_t{stream->retention_hours} * kHourMs;
       if (!info.open()) shard.closed = shard.visibly_closed = true;
+      if (&newest == &visible) shard.encrypted = stream->encryption.on;
     }
   }
   if (&newest != &visible) {

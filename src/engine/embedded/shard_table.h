@@ -28,6 +28,7 @@ struct Shard {
   std::int64_t visible_arrival_ms = 0;
   bool closed = false;  // takes nothing more, as of what is sequenced
   bool visibly_closed = false;
+  bool encrypted = false;  // takes encrypted batches alone, likewise
   std::int64_t retention_ms = 0;
   std::deque<TailBatch> tail;  // the newest visible batches; without gaps up to visible_next
 
@@ -44,8 +45,9 @@ class ShardTable {
   // in `newest`, the catalog with the changes under way. New ones begin at `first_position`.
   void adopt(const stream::Catalog& visible, const stream::Catalog& newest,
              std::uint64_t first_position);
-  // Adds those of `stream` that are not there yet, before the change that makes them is durable.
-  void add_shards(const stream::StreamInfo& stream, std::uint64_t first_position);
+  // What `stream` will be, before the change that makes it so is durable: adds the shards that are
+  // not there yet.
+  void foresee(const stream::StreamInfo& stream, std::uint64_t first_position);
 
   // A durable batch: its shard's tip moves behind it.
   void publish(const log::Batch& batch, std::uint64_t frame);
@@ -62,6 +64,7 @@ class ShardTable {
 
  private:
   static std::uint64_t cost_of(const log::Batch& batch);
+  void add_shards(const stream::StreamInfo& stream, std::uint64_t first_position);
 
   std::unordered_map<stream::ShardId, std::unique_ptr<Shard>> shards_;
   // Batches in the order of frames: which shard has the oldest.
