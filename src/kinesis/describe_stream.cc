@@ -20,7 +20,8 @@ void write_common_members(wire::DocumentWriter& to, Service& service,
   to.time("StreamCreationTimestamp", stream.created_at);
   to.key("EnhancedMonitoring").open_list().open_map();
   to.key("ShardLevelMetrics").open_list().close_list().close_map().close_list();
-  to.text("EncryptionType", "NONE");
+  to.text("EncryptionType", stream.encryption.on ? "KMS" : "NONE");
+  if (stream.encryption.on) to.text("KeyId", stream.encryption.key_id);
 }
 
 }  // namespace

@@ -57,9 +57,13 @@ Task<Reply> get_records(Service& service, Call& call) {
                            fmt::format("Shard - {}/{}/{}", service.options().account, stream->name,
                                        stream::shard_name(shard->index)));
   }
-  const Selection selection = select(*read, iterator->position, records_max, kBytesMax);
-  if (selection.corrupt)
-    co_return error_reply(ApiError::kInternalFailure, "a stored batch is damaged");
+  // With the data keys of what was read, and the children of a shard that ended.
+  const auto newest = service.existing(*service.engine().catalog(), iterator->stream_name);
+  if (newest == nullptr || newest->id != stream->id)
+    co_return stream_not_found(service, iterator->stream_name);
+  auto selection = select(service, *newest, *shard, *read, iterator->position,
+                          {.records_max = records_max, .bytes_max = kBytesMax});
+  if (selection.refusal) co_return *std::move(selection.refusal);
 
   const WallTime now = service.now();
   const std::int64_t behind_ms = millis_behind(selection, *read, now);
@@ -67,9 +71,6 @@ Task<Reply> get_records(Service& service, Call& call) {
   document.open_map();
   write_records(document, *shard, selection);
   if (read->ended && !selection.cut) {
-    // The children are in a catalog that is newer than the end.
-    const auto newest = service.existing(*service.engine().catalog(), iterator->stream_name);
-    if (newest == nullptr) co_return stream_not_found(service, iterator->stream_name);
     write_child_shards(document, *newest, *shard);
   } else {
     iterator->position = selection.next;

@@ -29,6 +29,8 @@ Task<Reply> put_records(Service& service, Call& call);
 Task<Reply> register_stream_consumer(Service& service, Call& call);
 Task<Reply> remove_tags_from_stream(Service& service, Call& call);
 Task<Reply> split_shard(Service& service, Call& call);
+Task<Reply> start_stream_encryption(Service& service, Call& call);
+Task<Reply> stop_stream_encryption(Service& service, Call& call);
 Task<Reply> subscribe_to_shard(Service& service, Call& call);
 Task<Reply> tag_resource(Service& service, Call& call);
 Task<Reply> untag_resource(Service& service, Call& call);

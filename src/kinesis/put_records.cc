@@ -2,6 +2,7 @@
 #include "base/digest.h"
 #include "kinesis/handlers.h"
 #include "kinesis/service.h"
+#include "stream/encrypted_batch.h"
 #include "stream/record_batch.h"
 #include "stream/sequence_number.h"
 #include "wire/kinesis_shapes.h"
@@ -105,12 +106,16 @@ std::vector<Group> group(const stream::StreamInfo& stream, std::span<PutEntry> e
   return groups;
 }
 
-// Decodes each record's data straight into its shard's batch. Nullopt where it is not base64.
-std::optional<std::vector<stream::AppendItem>> fill(const std::vector<Group>& groups) {
+// Decodes each record's data straight into its shard's batch, which is encrypted there where `key`
+// is not nullptr. Nullopt where data is not base64.
+std::optional<std::vector<stream::AppendItem>> fill(const stream::StreamInfo& stream,
+                                                    const std::vector<Group>& groups,
+                                                    OpenDataKey* key) {
   std::vector<stream::AppendItem> items;
   items.reserve(groups.size());
   for (const auto& group : groups) {
-    stream::RecordBatchBuilder builder(group.bytes);
+    stream::RecordBatchBuilder builder(group.bytes +
+                                       (key != nullptr ? stream::kEncryptedBatchExtra : 0));
     for (const auto* entry : group.entries) {
       char* to = builder.open_record(entry->key, entry->explicit_hash_key, std::nullopt,
                                      wire::blob_room(*entry->data));
@@ -119,7 +124,12 @@ std::optional<std::vector<stream::AppendItem>> fill(const std::vector<Group>& gr
       builder.close_record(*size);
     }
     items.push_back({group.shard->id, builder.count(), {}});
-    items.back().batch = std::move(builder).finish();
+    auto& batch = items.back().batch;
+    batch = std::move(builder).finish();
+    if (key == nullptr) continue;
+    batch =
+        stream::encrypt_batch(std::move(batch), {stream.id, group.shard->id, items.back().count},
+                              key->number(), key->key(), key->next_nonce());
   }
   return items;
 }
@@ -154,9 +164,16 @@ std::span<const wire::Value> records_in(const wire::Value& input) {
                             : std::span(&input, 1);
 }
 
-// Appends every record of `entries`; the answer is set where one's data is not base64.
-Task<std::optional<Reply>> put(Service& service, Call& call, const wire::Shape& shape,
-                               stream::StreamRef stream, std::span<PutEntry> entries) {
+struct PutResult {
+  std::optional<Reply> refusal;  // of the whole request
+  bool encrypted = false;        // at rest
+};
+
+// Appends every record of `entries`. Refused where one's data is not base64, or where the stream is
+// encrypted and its key can't be had.
+Task<PutResult> put(Service& service, Call& call, const wire::Shape& shape,
+                    stream::StreamRef stream, std::span<PutEntry> entries) {
+  PutResult result;
   Input again;
   for (int route = 0; route < kRoutesMax && stream != nullptr; ++route) {
     if (route > 0) {
@@ -170,8 +187,15 @@ Task<std::optional<Reply>> put(Service& service, Call& call, const wire::Shape& 
     }
     auto groups = group(*stream, entries);
     if (groups.empty()) break;
-    auto items = fill(groups);
-    if (!items) co_return error_reply(ApiError::kSerialization, "Data is not base64");
+    std::shared_ptr<OpenDataKey> key;
+    result.encrypted = stream->encryption.on;
+    if (result.encrypted) {
+      auto opened = service.data_keys().current(*stream);
+      if (!opened.ok()) co_return PutResult{data_key_reply(opened.error())};
+      key = *std::move(opened);
+    }
+    auto items = fill(*stream, groups, key.get());
+    if (!items) co_return PutResult{error_reply(ApiError::kSerialization, "Data is not base64")};
     const auto outcomes = co_await append(service, call.loop, std::move(*items));
     bool closed = false;
     for (std::size_t i = 0; i < groups.size(); ++i) {
@@ -189,7 +213,7 @@ Task<std::optional<Reply>> put(Service& service, Call& call, const wire::Shape& 
     if (!closed) break;
     stream = newest(service, *stream);
   }
-  co_return std::nullopt;
+  co_return result;
 }
 
 void write_result(wire::DocumentWriter& to, const PutEntry& entry) {
@@ -212,15 +236,16 @@ Task<Reply> put_record(Service& service, Call& call) {
   if (found.refusal) co_return std::move(*found.refusal);
   auto prepared = prepare(*found.stream, records_in(input.value));
   if (prepared.refusal) co_return std::move(*prepared.refusal);
-  auto refusal =
+  auto result =
       co_await put(service, call, wire::kinesis::kPutRecordInput, found.stream, prepared.entries);
-  if (refusal) co_return std::move(*refusal);
+  if (result.refusal) co_return *std::move(result.refusal);
   const PutEntry& entry = prepared.entries.front();
   if (!entry.outcome.ok())
     co_return engine_reply(entry.outcome.error(), where(service, *found.stream, entry));
   wire::DocumentWriter document(call.format);
   document.open_map();
   write_result(document, entry);
+  if (result.encrypted) document.text("EncryptionType", "KMS");
   document.close_map();
   co_return reply_with(std::move(document));
 }
@@ -232,9 +257,9 @@ Task<Reply> put_records(Service& service, Call& call) {
   if (found.refusal) co_return std::move(*found.refusal);
   auto prepared = prepare(*found.stream, records_in(input.value));
   if (prepared.refusal) co_return std::move(*prepared.refusal);
-  auto refusal =
+  auto result =
       co_await put(service, call, wire::kinesis::kPutRecordsInput, found.stream, prepared.entries);
-  if (refusal) co_return std::move(*refusal);
+  if (result.refusal) co_return *std::move(result.refusal);
 
   const auto failed = std::ranges::count_if(
       prepared.entries, [](const PutEntry& entry) { return !entry.outcome.ok(); });
@@ -254,7 +279,9 @@ Task<Reply> put_records(Service& service, Call& call) {
     }
     document.close_map();
   }
-  document.close_list().close_map();
+  document.close_list();
+  if (result.encrypted) document.text("EncryptionType", "KMS");
+  document.close_map();
   co_return reply_with(std::move(document));
 }
 

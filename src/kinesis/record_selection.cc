@@ -1,6 +1,7 @@
 #include "kinesis/record_selection.h"
 
 #include "base/base64.h"
+#include "stream/encrypted_batch.h"
 #include "stream/sequence_number.h"
 
 namespace spillway::kinesis {
@@ -14,34 +15,73 @@ void write_record(wire::DocumentWriter& to, const stream::ShardInfo& shard,
                        to.plain_text(stream::kSequenceNumberDigits));
   to.time("ApproximateArrivalTimestamp", answered.arrival);
   to.key("Data").blob(answered.record.data);
-  to.text("PartitionKey", answered.record.partition_key).close_map();
+  to.text("PartitionKey", answered.record.partition_key);
+  if (answered.encrypted) to.text("EncryptionType", "KMS");
+  to.close_map();
+}
+
+Reply damaged_batch() {
+  return error_reply(ApiError::kInternalFailure, "a stored batch is damaged");
+}
+
+struct PlainBatch {
+  std::string_view batch;  // of `decrypted`, or as it is stored
+  SharedBytes decrypted;
+  std::optional<Reply> refusal;
+};
+
+PlainBatch plain_batch(Service& service, const stream::StreamInfo& stream,
+                       const stream::ShardInfo& shard, const stream::StoredBatch& stored) {
+  const auto number = stream::data_key_number(stored.payload);
+  if (!number) return {stored.payload, {}, std::nullopt};
+  const auto key = service.data_keys().find(stream, *number);
+  if (!key.ok()) return {{}, {}, data_key_reply(key.error())};
+  auto decrypted =
+      stream::decrypt_batch(stored.payload, {stream.id, shard.id, stored.count}, (*key)->key());
+  if (!decrypted) return {{}, {}, damaged_batch()};
+  const std::string_view view = decrypted->view();
+  return {view, *std::move(decrypted), std::nullopt};
+}
+
+Selection cut_at(stream::Position position, Selection selection) {
+  selection.next = position;
+  selection.cut = true;
+  return selection;
+}
+
+// What comes before is answered; the next read meets it again.
+Selection refuse_at(stream::Position position, Reply refusal, Selection selection) {
+  if (!selection.records.empty()) return cut_at(position, std::move(selection));
+  selection.refusal = std::move(refusal);
+  return selection;
 }
 
 }  // namespace
 
-Selection select(const stream::ReadResult& read, stream::Position from, std::uint32_t records_max,
-                 std::size_t bytes_max) {
+Selection select(Service& service, const stream::StreamInfo& stream, const stream::ShardInfo& shard,
+                 const stream::ReadResult& read, stream::Position from, SelectionBounds bounds) {
   Selection selection;
   selection.next = read.next;
   std::size_t bytes = 0;
   for (const auto& batch : read.batches) {
-    stream::RecordBatchReader reader(batch.payload);
+    if (selection.records.size() == bounds.records_max)
+      return cut_at(batch.first, std::move(selection));
+    auto plain = plain_batch(service, stream, shard, batch);
+    if (plain.refusal)
+      return refuse_at(batch.first, *std::move(plain.refusal), std::move(selection));
+    const bool encrypted = !plain.decrypted.empty();
+    if (encrypted) selection.decrypted.push_back(std::move(plain.decrypted));
+    stream::RecordBatchReader reader(plain.batch);
     for (std::uint32_t i = 0; i < batch.count; ++i) {
-      const auto record = reader.next();
-      if (!record) {
-        selection.corrupt = true;
-        return selection;
-      }
       const stream::Position position = batch.first.plus(i);
+      const auto record = reader.next();
+      if (!record) return refuse_at(position, damaged_batch(), std::move(selection));
       if (position < from) continue;
       bytes += record->data.size() + record->partition_key.size();
-      if (selection.records.size() == records_max ||
-          (bytes > bytes_max && !selection.records.empty())) {
-        selection.next = position;
-        selection.cut = true;
-        return selection;
-      }
-      selection.records.push_back({*record, position, batch.arrival});
+      if (selection.records.size() == bounds.records_max ||
+          (bytes > bounds.bytes_max && !selection.records.empty()))
+        return cut_at(position, std::move(selection));
+      selection.records.push_back({*record, position, batch.arrival, encrypted});
     }
   }
   return selection;
@@ -54,7 +94,7 @@ std::int64_t millis_behind(const Selection& selection, const stream::ReadResult&
 }
 
 std::size_t document_size(wire::Format format, const Selection& selection) {
-  constexpr std::size_t kFixed = 200;  // names, sequence number and time of a record
+  constexpr std::size_t kFixed = 230;  // names, sequence number and time of a record
   std::size_t size = 2048;             // the iterator
   for (const auto& answered : selection.records) {
     const std::size_t data = answered.record.data.size();

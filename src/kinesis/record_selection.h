@@ -16,19 +16,29 @@ struct Answered {
   stream::RecordView record;
   stream::Position position;
   WallTime arrival;
+  bool encrypted = false;  // at rest
 };
 
 // Refers to the read's batches.
 struct Selection {
   std::vector<Answered> records;
   stream::Position next;
-  bool corrupt = false;
-  bool cut = false;  // a bound was reached before the batches ended
+  bool cut = false;  // it ends before the batches do
+  // Where not even the first record can be had: its batch is damaged, or can't be decrypted.
+  std::optional<Reply> refusal;
+  std::vector<SharedBytes> decrypted;  // batches that records are in
 };
 
-// At most `records_max` records of at most `bytes_max` bytes of data and keys, but at least one.
-Selection select(const stream::ReadResult& read, stream::Position from, std::uint32_t records_max,
-                 std::size_t bytes_max);
+// How much of a read is answered; at least one record.
+struct SelectionBounds {
+  std::uint32_t records_max = 0;
+  std::size_t bytes_max = 0;  // of data and keys
+};
+
+// The records from `from` on of what was read of `shard`. `stream` must be as of after the read:
+// its data keys are no older than the batches then.
+Selection select(Service& service, const stream::StreamInfo& stream, const stream::ShardInfo& shard,
+                 const stream::ReadResult& read, stream::Position from, SelectionBounds bounds);
 // How far the last of the selected records lies back; 0 at the tip.
 std::int64_t millis_behind(const Selection& selection, const stream::ReadResult& read,
                            WallTime now);

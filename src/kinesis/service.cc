@@ -117,6 +117,21 @@ Reply engine_reply(const Error& error, std::string_view where) {
   return error_reply(ApiError::kInternalFailure, error.message);
 }
 
+Reply data_key_reply(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kNotFound:
+      return error_reply(ApiError::kKmsNotFound, error.message);
+    case ErrorCode::kClosed:
+      return error_reply(ApiError::kKmsDisabled, error.message);
+    case ErrorCode::kDenied:
+      return error_reply(ApiError::kKmsAccessDenied, error.message);
+    case ErrorCode::kBusy:
+      return error_reply(ApiError::kKmsThrottling, error.message);
+    default:  // it is there, and not what it should be
+      return error_reply(ApiError::kKmsInvalidState, error.message);
+  }
+}
+
 Reply reply_with(wire::DocumentWriter document) {
   Reply reply;
   reply.body.push_back(std::move(document).finish());

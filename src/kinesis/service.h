@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "io/clock.h"
+#include "kinesis/data_keys.h"
 #include "kinesis/operation.h"
 #include "kinesis/subscriptions.h"
 #include "stream/engine.h"
@@ -31,17 +32,19 @@ inline constexpr std::int64_t kShardsMax = 100'000;  // of a stream
 class Service {
  public:
   Service(ServiceOptions options, stream::Engine& engine, io::Clock& clock, io::Entropy& entropy,
-          const stream::TokenKey& token_key)
+          const stream::TokenKey& token_key, const auth::MasterKeys& master_keys)
       : options_(std::move(options)),
         engine_(engine),
         clock_(clock),
         sealer_(token_key, entropy),
+        data_keys_(master_keys, entropy),
         subscriptions_(engine) {}
 
   const ServiceOptions& options() const { return options_; }
   stream::Engine& engine() { return engine_; }
   WallTime now() { return clock_.wall_now(); }
   const stream::TokenSealer& sealer() const { return sealer_; }
+  DataKeys& data_keys() { return data_keys_; }
   Subscriptions& subscriptions() { return subscriptions_; }
   std::string arn_of(std::string_view stream) const;
   // An iterator or token that was made then is too old.
@@ -60,6 +63,7 @@ class Service {
   stream::Engine& engine_;
   io::Clock& clock_;
   const stream::TokenSealer sealer_;
+  DataKeys data_keys_;
   Subscriptions subscriptions_;
 };
 
@@ -87,6 +91,8 @@ enum class ApiError {
 Reply error_reply(ApiError error, std::string_view message);
 // A failed call of the engine, to a client that can do nothing but try again.
 Reply engine_reply(const Error& error, std::string_view where);
+// A data key that can't be made or opened.
+Reply data_key_reply(const Error& error);
 
 // The input, decoded and valid; or the answer to give instead.
 struct Input {

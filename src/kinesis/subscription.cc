@@ -110,13 +110,15 @@ void Subscription::on_read(Result<stream::ReadResult> read) {
     at_tip_ = true;  // the stream is gone, which the catalog says too
     return pump();
   }
-  const Selection selection = select(*read, position_, kEventRecordsMax, kEventBytesMax);
-  if (selection.corrupt) return fail("InternalFailureException", "a stored batch is damaged");
+  // With the data keys of what was read, and the children of a shard that ended.
+  if (!refresh()) return;
+  const auto selection = select(service_, *target_.stream, *target_.shard, *read, position_,
+                                {.records_max = kEventRecordsMax, .bytes_max = kEventBytesMax});
+  if (selection.refusal)
+    return fail(selection.refusal->error_type, selection.refusal->error_message);
   const bool ended = read->ended && !selection.cut;
   position_ = selection.next;
   at_tip_ = position_ == read->tip;
-  // The children are in a catalog that is newer than the end.
-  if (ended && !refresh()) return;
   if (ended || !selection.records.empty()) send_records(selection, *read, ended);
   if (ended) return end();
   pump();

@@ -117,7 +117,7 @@ Status run_region(const Config& config, const ConfigSource& source) {
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, serve.data);
   kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms),
                             seconds(serve.subscription_seconds), seconds(serve.token_seconds)},
-                           *engine, clock, entropy, token_key);
+                           *engine, clock, entropy, token_key, master_keys);
 
   const auto threads =
       serve.threads > 0 ? static_cast<std::size_t>(serve.threads) : io::core_count();

@@ -28,8 +28,12 @@ class KinesisApiTest : public testing::Test {
     engine_ =
         engine::open_embedded_engine(options, {disk_, clock_, workers_, entropy_, log_, metrics_})
             .value();
+    master_keys_ = std::make_unique<auth::MasterKeys>(
+        auth::MasterKeyOptions{directory_, "us-east-1", "000000000000"}, disk_, clock_, entropy_,
+        log_);
+    master_keys_->configure({});
     service_ = std::make_unique<kinesis::Service>(kinesis::ServiceOptions{}, *engine_, clock_,
-                                                  entropy_, stream::TokenKey{});
+                                                  entropy_, stream::TokenKey{}, *master_keys_);
   }
   ~KinesisApiTest() override {
     service_.reset();
@@ -141,6 +145,7 @@ class KinesisApiTest : public testing::Test {
   metrics::Registry metrics_;
   io::AsioLoop loop_;  // outlives the engine, whose workers post to it
   std::unique_ptr<stream::Engine> engine_;
+  std::unique_ptr<auth::MasterKeys> master_keys_;
   std::unique_ptr<kinesis::Service> service_;
 };
 
@@ -344,6 +349,96 @@ TEST_F(KinesisApiTest, AClosedShardIsReadToItsEndAndNamesItsChildren) {
   EXPECT_EQ(count_of(R"("ParentShards":["shardId-000000000000"])", read), 2u);
   EXPECT_THAT(ask("PutRecord", R"({"StreamName":"s","Data":"","PartitionKey":"k"})"),
               Not(HasSubstr("shardId-000000000000")));
+}
+
+TEST_F(KinesisApiTest, EncryptionBeginsChangesAndEnds) {
+  create("s", 1);
+  const auto start = [&](std::string_view key) {
+    return ask("StartStreamEncryption",
+               fmt::format(R"({{"StreamName":"s","EncryptionType":"KMS","KeyId":"{}"}})", key));
+  };
+  const auto put = [&] {
+    return ask("PutRecord", R"({"StreamName":"s","Data":"aGk=","PartitionKey":"k"})");
+  };
+  const auto keys = [&] { return engine_->catalog()->find("s")->encryption.keys; };
+  EXPECT_THAT(put(), Not(HasSubstr("EncryptionType")));
+  EXPECT_EQ(start("alias/none"),
+            error("KMSNotFoundException", "There is no master key alias/none."));
+  EXPECT_EQ(ask("StartStreamEncryption",
+                R"({"StreamName":"s","EncryptionType":"NONE","KeyId":"alias/aws/kinesis"})"),
+            error("InvalidArgumentException", "The only valid EncryptionType is KMS."));
+  EXPECT_TRUE(keys().empty());
+  EXPECT_EQ(start("alias/aws/kinesis"), "");
+  EXPECT_THAT(put(), HasSubstr(R"("EncryptionType":"KMS")"));
+  EXPECT_EQ(start("alias/aws/kinesis"), "");
+  EXPECT_THAT(
+      ask("PutRecords", R"({"StreamName":"s","Records":[{"Data":"aGk=","PartitionKey":"k"}]})"),
+      HasSubstr(R"(],"EncryptionType":"KMS"})"));
+  EXPECT_EQ(ask("StopStreamEncryption",
+                R"({"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/gone"})"),
+            "");
+  EXPECT_THAT(put(), Not(HasSubstr("EncryptionType")));
+  ASSERT_EQ(keys().size(), 3u);
+  EXPECT_NE(keys()[0].wrapped, keys()[1].wrapped) << "each start has a key of its own";
+  EXPECT_EQ(keys()[2].wrapped, "");
+  const std::string read = ask(
+      "GetRecords",
+      fmt::format(R"({{"ShardIterator":"{}"}})",
+                  value_of("ShardIterator", iterator(R"("ShardIteratorType":"TRIM_HORIZON")"))));
+  EXPECT_EQ(count_of(R"("Data":"aGk=","PartitionKey":"k")", read), 4u);
+  EXPECT_EQ(count_of(R"("PartitionKey":"k","EncryptionType":"KMS")", read), 2u);
+  // Data keys go when no record can need them any more.
+  clock_.ahead_ms += 8761 * 3'600'000LL;
+  EXPECT_EQ(start("alias/aws/kinesis"), "");
+  EXPECT_EQ(keys().size(), 2u);
+}
+
+TEST_F(KinesisApiTest, AStreamHasAThousandDataKeysAYear) {
+  create("s", 1);
+  const std::string body =
+      R"({"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/aws/kinesis"})";
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(ask("StartStreamEncryption", body), "");
+  EXPECT_EQ(ask("StartStreamEncryption", body),
+            error("LimitExceededException",
+                  "Stream s has changed its encryption 1000 times within a year."));
+}
+
+// A batch that was moved between shards by whoever can write files, checksums and all.
+TEST_F(KinesisApiTest, ADamagedOrMovedBatchIsAnErrorBehindWhatIsWhole) {
+  create("s", 2);
+  EXPECT_EQ(ask("StartStreamEncryption",
+                R"({"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/aws/kinesis"})"),
+            "");
+  const std::string zero =
+      R"({"StreamName":"s","Data":"","PartitionKey":"k","ExplicitHashKey":"0"})";
+  ask("PutRecord", zero);
+  const auto stream = engine_->catalog()->find("s");
+  const auto shard = stream->shards[0].id;
+  stream::StoredBatch batch;
+  engine_->read({shard, stream::Position{}},
+                [&](Result<stream::ReadResult> read) { batch = read->batches.at(0); });
+  // The same bytes as another shard's.
+  const auto moved = SharedBytes::copy_of(batch.payload);
+  engine_->append({{stream->shards[1].id, batch.count, moved}},
+                  [&](const auto&) { loop_.post([&] { loop_.stop(); }); });
+  loop_.run();
+  const auto read = [&](std::string_view of) {
+    const std::string from =
+        value_of("ShardIterator", iterator(R"("ShardIteratorType":"TRIM_HORIZON")", of));
+    return ask("GetRecords", fmt::format(R"({{"ShardIterator":"{}"}})", from));
+  };
+  EXPECT_EQ(read("shardId-000000000001"),
+            error("InternalFailureException", "a stored batch is damaged"));
+  EXPECT_THAT(read("shardId-000000000000"), HasSubstr(R"("PartitionKey":"k")"));
+  // Behind a whole one: that one is given first.
+  engine_->append({{shard, batch.count + 1, moved}},
+                  [&](const auto&) { loop_.post([&] { loop_.stop(); }); });
+  loop_.run();
+  const std::string first = read("shardId-000000000000");
+  EXPECT_EQ(count_of(R"("PartitionKey":"k")", first), 1u);
+  EXPECT_EQ(ask("GetRecords",
+                fmt::format(R"({{"ShardIterator":"{}"}})", value_of("NextShardIterator", first))),
+            error("InternalFailureException", "a stored batch is damaged"));
 }
 
 }  // namespace

@@ -65,8 +65,6 @@ def main():
         expect("InvalidArgumentException", lambda: client.get_records(ShardIterator="made-up"))
         expect("InvalidArgumentException",
                lambda: first_from(ShardIteratorType="AT_SEQUENCE_NUMBER", StartingSequenceNumber="17"))
-        expect("UnknownOperationException",
-               lambda: client.stop_stream_encryption(StreamName="telemetry", EncryptionType="KMS", KeyId="k"))
 
         # Pages.
         for i in range(5):
