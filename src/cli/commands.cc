@@ -7,6 +7,7 @@ namespace spillway::cli {
 // Each is defined in the file of its name:
 CommandRun declare_bench(CLI::App& app);
 CommandRun declare_broker(CLI::App& app);
+CommandRun declare_doctor(CLI::App& app);
 CommandRun declare_put(CLI::App& app);
 CommandRun declare_serve(CLI::App& app);
 CommandRun declare_streams(CLI::App& app);
@@ -15,9 +16,10 @@ CommandRun declare_up(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 7> kCommands = {
+constexpr std::array<Command, 8> kCommands = {
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"broker", "Put this machine's telemetry into a stream", declare_broker},
+    Command{"doctor", "Examine the files of a region that doesn't run", declare_doctor},
     Command{"put", "Put records into a stream", declare_put},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},
     Command{"streams", "List, make and delete streams", declare_streams},

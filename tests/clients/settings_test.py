@@ -132,6 +132,12 @@ def check_statuses(region):
     client.put_record(StreamName="t", Data=b"", PartitionKey="k")
     assert len(client.list_shards(StreamName="t")["Shards"]) == 3
     wait_until(lambda: status() == "ACTIVE")
+    for change in client.start_stream_encryption, client.stop_stream_encryption:
+        change(StreamName="t", EncryptionType="KMS", KeyId="alias/aws/kinesis")
+        assert status() == "UPDATING"
+        expect("ResourceInUseException", lambda change=change: change(
+            StreamName="t", EncryptionType="KMS", KeyId="alias/aws/kinesis"), "UPDATING")
+        wait_until(lambda: status() == "ACTIVE")
     client.delete_stream(StreamName="t")
     assert status() == "DELETING"
     expect("ResourceInUseException", lambda: client.delete_stream(StreamName="t"), "DELETING")

@@ -1,0 +1,186 @@
+#include "engine/embedded/inspection.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "engine/embedded/snapshot.h"
+#include "log/journal.h"
+#include "log/journal_scan.h"
+#include "log/segment_format.h"
+
+namespace spillway::engine {
+
+namespace {
+
+constexpr std::uint64_t kRecordsAtOnce = 10'000;
+constexpr std::size_t kBytesAtOnce = std::size_t{4} << 20;
+
+// What is wrong with the hash ranges of the open shards, which must share out all keys.
+std::string wrong_ranges(const stream::StreamInfo& stream) {
+  std::map<Uint128, const stream::ShardInfo*> open;
+  for (const auto& shard : stream.shards)
+    if (shard.open()) open[shard.first_hash_key] = &shard;
+  Uint128 expected = 0;
+  bool complete = false;
+  for (const auto& [first, shard] : open) {
+    if (complete || first != expected || shard->last_hash_key < first)
+      return fmt::format("shard {} does not begin where the one before it ends", shard->index);
+    complete = shard->last_hash_key == kUint128Max;
+    expected = shard->last_hash_key + 1;
+  }
+  return complete ? "" : "the last hash key belongs to no open shard";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Inspection>> Inspection::open(io::Disk& disk, const std::string& directory) {
+  const auto names = disk.list(io::join_path(directory, "journal"));
+  if (!names.ok() && names.error().code == ErrorCode::kNotFound) {
+    return Error{ErrorCode::kNotFound,
+                 fmt::format("{} is no data directory of `spillway serve`", directory)};
+  }
+  if (!names.ok()) return names.error();
+  std::unique_ptr<Inspection> inspection(new Inspection(disk, directory));
+  SPILLWAY_ASSIGN(inspection->lock_, disk.lock(inspection->path("lock")));
+  SPILLWAY_TRY(inspection->read_catalog());
+  inspection->check_catalog();
+  return inspection;
+}
+
+void Inspection::damaged(std::string what) {
+  if (++report_.damage_count <= kDamagesMax) report_.damages.push_back(std::move(what));
+}
+
+// As recovery does it, without changing anything.
+Status Inspection::read_catalog() {
+  auto snapshot = read_newest_snapshot(disk_, path("snapshots"));
+  if (!snapshot.ok()) {
+    damaged(snapshot.error().message);
+    return {};  // without it, nobody knows where the journal goes on
+  }
+  report_.catalog = snapshot->catalog;
+  report_.snapshot_frame = report_.last_frame = snapshot->last_frame;
+  const auto content = log::read_journal(disk_, path("journal"), report_.snapshot_frame);
+  if (!content.ok()) {
+    damaged(content.error().message);
+    return {};
+  }
+  frames_known_ = true;
+  for (const auto& frame : content->frames) {
+    report_.last_frame = frame.number;
+    for (const auto& entry : frame.entries) {
+      if (entry.type != log::EntryType::kCatalogChange) continue;
+      const auto change = stream::decode_catalog_change(entry.batch.payload);
+      if (change.ok()) {
+        report_.catalog = stream::apply(*report_.catalog, *change);
+      } else {
+        damaged(fmt::format("journal frame {}: {}", frame.number, change.error().message));
+      }
+    }
+  }
+  return {};
+}
+
+void Inspection::check_catalog() {
+  std::set<std::uint64_t> ids;
+  const auto check_id = [&](std::uint64_t id, const std::string& name) {
+    if (!ids.insert(id).second || id >= report_.catalog->next_id)
+      damaged(
+          fmt::format("catalog: stream {}: id {} is there twice, or was never given", name, id));
+  };
+  for (const auto& [name, stream] : report_.catalog->streams) {
+    check_id(stream->id, name);
+    for (const auto& shard : stream->shards) check_id(shard.id, name);
+    for (const auto& [consumer, info] : stream->consumers) check_id(info.id, name);
+    if (const auto wrong = wrong_ranges(*stream); !wrong.empty())
+      damaged(fmt::format("catalog: stream {}: {}", name, wrong));
+  }
+}
+
+Status Inspection::walk(const std::function<void(const FoundBatch&)>& visit) {
+  SPILLWAY_TRY(walk_journal(visit));
+  return walk_segments(visit);
+}
+
+Status Inspection::walk_journal(const std::function<void(const FoundBatch&)>& visit) {
+  SPILLWAY_ASSIGN(const auto files, log::journal_paths(disk_, path("journal")));
+  report_.journal_files = files.size();
+  for (const auto& file : files) {
+    const auto scanned = log::scan_journal_file(disk_, file, [&](const log::ScannedFrame& frame) {
+      for (const auto& entry : frame.entries) {
+        if (entry.type != log::EntryType::kBatch) continue;
+        (frame.leftover ? report_.left_over : report_.in_journal).add(entry.batch);
+        visit({frame.leftover ? FoundBatch::Where::kLeftover : FoundBatch::Where::kJournal, file,
+               frame.offset, entry.batch});
+      }
+    });
+    if (!scanned.ok()) damaged(scanned.error().message);
+  }
+  return {};
+}
+
+Status Inspection::walk_segments(const std::function<void(const FoundBatch&)>& visit) {
+  const auto names = disk_.list(path("segments"));
+  if (!names.ok() && names.error().code == ErrorCode::kNotFound) return {};
+  if (!names.ok()) return names.error();
+  std::vector<log::SegmentRef> segments;  // by ascending last frame, as their names are
+  for (const auto& name : *names) {
+    if (!name.ends_with(log::kSegmentSuffix)) continue;
+    ++report_.segments;
+    const std::string file = io::join_path(path("segments"), name);
+    auto segment = log::Segment::open(disk_, file);
+    if (!segment.ok()) {
+      damaged(segment.error().message);
+      continue;
+    }
+    const log::FrameRange range = (*segment)->range();
+    if (log::segment_path(path("segments"), range) != file)
+      damaged(
+          fmt::format("{} holds frames {} to {}: it was renamed", file, range.first, range.last));
+    if (frames_known_ && range.last > report_.last_frame) {
+      damaged(fmt::format("{} holds frames through {}, but snapshots and journal end at {}", file,
+                          range.last, report_.last_frame));
+    }
+    segments.push_back(*std::move(segment));
+  }
+  std::map<std::uint64_t, std::uint64_t> ends;  // of shards, in the segments so far
+  for (const auto& segment : segments) {
+    // A leftover, whose content stands in another one too.
+    const bool covered = std::ranges::any_of(segments, [&](const auto& other) {
+      return other != segment && other->range().covers(segment->range());
+    });
+    const auto extents = segment->extents();
+    if (!extents.ok()) {
+      damaged(extents.error().message);
+      continue;
+    }
+    for (const auto& extent : *extents) {
+      auto& end = ends[extent.shard];
+      if (!covered && extent.first < end)
+        damaged(fmt::format("{}: shard {} goes back from position {} to {}", segment->path(),
+                            extent.shard, end, extent.first));
+      if (!covered) end = extent.end;
+      walk_extent(*segment, extent, visit);
+    }
+  }
+  return {};
+}
+
+// Every block of it: what is read of one is under checksums.
+void Inspection::walk_extent(const log::Segment& segment, const log::Extent& extent,
+                             const std::function<void(const FoundBatch&)>& visit) {
+  for (std::uint64_t from = extent.first; from < extent.end;) {
+    std::vector<log::Batch> batches;
+    const auto read = segment.read(extent, from, kRecordsAtOnce, kBytesAtOnce, batches);
+    for (const auto& batch : batches) {
+      report_.in_segments.add(batch);
+      visit({FoundBatch::Where::kSegment, segment.path(), 0, batch});
+    }
+    if (!read.ok()) damaged(read.error().message);
+    if (!read.ok() || batches.empty()) return;  // the rest of the extent can't be found
+    from = batches.back().end();
+  }
+}
+
+}  // namespace spillway::engine

@@ -1,0 +1,225 @@
+#include "engine/embedded/inspection.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+
+#include "engine/embedded/embedded_engine.h"
+#include "engine/embedded/encryption_check.h"
+#include "io/movable_clock.h"
+#include "io/posix_disk.h"
+#include "stream/encrypted_batch.h"
+#include "stream/record_batch.h"
+
+namespace spillway::engine {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class InspectionTest : public testing::Test {
+ protected:
+  InspectionTest() {
+    char pattern[] = "/tmp/spillway-inspection-XXXXXX";
+    options_.directory = ::mkdtemp(pattern);
+    options_.journal_file_bytes = 64 * 1024;
+    options_.tail_bytes = 32 * 1024;
+    open();
+  }
+  ~InspectionTest() override {
+    engine_.reset();
+    std::filesystem::remove_all(options_.directory);
+  }
+
+  void open() {
+    engine_.reset();
+    engine_ =
+        open_embedded_engine(options_, {disk_, clock_, workers_, entropy_, log_, metrics_}).value();
+  }
+  void change(std::function<void(stream::CatalogChange&, const stream::Catalog&)> edit) {
+    std::promise<bool> done;
+    engine_->update_catalog(
+        [&](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+          stream::CatalogChange change;
+          edit(change, catalog);
+          return change;
+        },
+        [&](const Result<stream::CatalogRef>& changed) { done.set_value(changed.ok()); });
+    EXPECT_TRUE(done.get_future().get());
+  }
+  stream::ShardId create(const std::string& name) {
+    stream::ShardId id = 0;
+    change([&](stream::CatalogChange& change, const stream::Catalog& catalog) {
+      id = catalog.next_id + 1;
+      auto& stream = change.put.emplace_back();
+      stream.id = catalog.next_id;
+      stream.name = name;
+      stream.shards.push_back({.id = id, .last_hash_key = kUint128Max});
+      change.ids_used = 2;
+    });
+    return id;
+  }
+  // What is told of a key, without the engine's watching over it.
+  void tell(const std::string& name, std::string wrapped) {
+    change([&](stream::CatalogChange& change, const stream::Catalog& catalog) {
+      auto& stream = change.put.emplace_back(*catalog.find(name));
+      auto& keys = stream.encryption.keys;
+      keys.push_back({static_cast<std::uint32_t>(keys.size() + 1), clock_.wall_now(), wrapped});
+    });
+    clock_.ahead_ms += 10;
+  }
+  void put(stream::ShardId shard, const std::string& data, bool encrypted = false) {
+    stream::RecordBatchBuilder builder(stream::kBatchHeaderSize + 64 + data.size() +
+                                       stream::kEncryptedBatchExtra);
+    builder.add({.partition_key = "k", .data = data});
+    SharedBytes batch = std::move(builder).finish();
+    if (encrypted)
+      batch = stream::encrypt_batch(std::move(batch), {1, shard, 1}, 1, AesKey{}, GcmNonce{});
+    std::promise<bool> done;
+    engine_->append({{shard, 1, std::move(batch)}},
+                    [&](const auto& outcomes) { done.set_value(outcomes[0].ok()); });
+    EXPECT_TRUE(done.get_future().get());
+    clock_.ahead_ms += 10;
+  }
+  std::unique_ptr<Inspection> inspect() {
+    engine_.reset();
+    auto opened = Inspection::open(disk_, options_.directory);
+    EXPECT_TRUE(opened.ok()) << opened.error().message;
+    return std::move(opened).value();
+  }
+  std::vector<std::string> damages() {
+    const auto inspection = inspect();
+    EXPECT_TRUE(inspection->walk([](const FoundBatch&) {}).ok());
+    EXPECT_EQ(inspection->report().damage_count, inspection->report().damages.size());
+    return inspection->report().damages;
+  }
+  std::string file_in(const std::string& directory, const std::string& suffix) {
+    std::string last;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(options_.directory + "/" + directory)) {
+      const std::string path = entry.path();
+      if (path.ends_with(suffix)) last = std::max(last, path);
+    }
+    EXPECT_FALSE(last.empty());
+    return last;
+  }
+  static void flip(const std::string& path, std::int64_t offset) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(offset);
+    const int byte = file.get();
+    file.seekp(offset);
+    file.put(static_cast<char>(byte ^ 1));
+  }
+
+  EmbeddedOptions options_;
+  io::PosixDisk disk_;
+  io::MovableClock clock_;
+  io::ThreadWorkers workers_;
+  io::SystemEntropy entropy_;
+  io::SilentLog log_;
+  metrics::Registry metrics_;
+  std::unique_ptr<stream::Engine> engine_;
+};
+
+TEST_F(InspectionTest, FindsEveryBatchAndNoDamage) {
+  const auto a = create("a");
+  std::set<std::uint64_t> expected;
+  for (std::uint64_t i = 0; i < 400; ++i) {  // several files, so segments too
+    put(a, std::string(700, 'x'));
+    expected.insert(i);
+  }
+  open();
+  put(a, "last");
+  expected.insert(400);
+  const auto inspection = inspect();
+  std::set<std::uint64_t> found;
+  EXPECT_TRUE(
+      inspection->walk([&](const FoundBatch& batch) { found.insert(batch.batch.first); }).ok());
+  const auto& report = inspection->report();
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(report.damage_count, 0u) << report.damages.front();
+  EXPECT_EQ(report.catalog->streams.size(), 1u);
+  EXPECT_GT(report.in_journal.batches, 0u);
+  EXPECT_GT(report.in_segments.batches, 0u);
+  EXPECT_GT(report.snapshot_frame, 0u);
+}
+
+TEST_F(InspectionTest, NamesFileAndOffsetOfDamage) {
+  const auto a = create("a");
+  for (int i = 0; i < 400; ++i) put(a, std::string(700, 'x'));
+  engine_.reset();
+  const std::string segment = file_in("segments", ".segment");
+  const std::string snapshot = file_in("snapshots", ".snapshot");
+  EXPECT_THAT(damages(), testing::IsEmpty());
+  flip(segment, 100);
+  EXPECT_THAT(damages(), ElementsAre(AllOf(HasSubstr(segment), HasSubstr("byte 16"))));
+  flip(segment, 100);
+  flip(segment, static_cast<std::int64_t>(std::filesystem::file_size(segment)) - 3);
+  EXPECT_THAT(damages(), ElementsAre(HasSubstr(segment)));
+  flip(segment, static_cast<std::int64_t>(std::filesystem::file_size(segment)) - 3);
+  flip(snapshot, 40);
+  EXPECT_THAT(damages(), ElementsAre(HasSubstr(snapshot)));
+  flip(snapshot, 40);
+  open();
+  for (int i = 0; i < 3; ++i) put(a, "y");
+  engine_.reset();
+  const std::string journal = file_in("journal", ".journal");
+  flip(journal, 512 + 80);  // in a frame that valid ones follow
+  EXPECT_THAT(damages(), ElementsAre(AllOf(HasSubstr(journal), HasSubstr("byte 512"))));
+}
+
+TEST_F(InspectionTest, IsForOneProcessAndADataDirectory) {
+  EXPECT_EQ(Inspection::open(disk_, options_.directory).error().code, ErrorCode::kBusy);
+  engine_.reset();
+  EXPECT_TRUE(Inspection::open(disk_, options_.directory).ok());
+  EXPECT_EQ(Inspection::open(disk_, options_.directory + "/segments").error().code,
+            ErrorCode::kNotFound);
+}
+
+TEST_F(InspectionTest, AMissingRangeOfKeysIsDamage) {
+  create("a");
+  change([](stream::CatalogChange& change, const stream::Catalog& catalog) {
+    auto& stream = change.put.emplace_back(*catalog.find("a"));
+    stream.shards[0].last_hash_key -= 1;
+  });
+  EXPECT_THAT(damages(), ElementsAre(HasSubstr("the last hash key belongs to no open shard")));
+}
+
+TEST_F(InspectionTest, APlainBatchIsFoundWhereOnlyEncryptedOnesMayBe) {
+  const auto a = create("a");
+  const auto b = create("b");
+  put(a, "before");
+  tell("a", "wrapped");
+  put(a, "hidden", true);
+  put(b, "of another stream");
+  const auto check = [&] {
+    auto inspection = inspect();
+    EncryptionCheck checked(*inspection->report().catalog->find("a"));
+    EXPECT_TRUE(inspection->walk([&](const FoundBatch& found) { checked.visit(found); }).ok());
+    inspection.reset();
+    open();
+    return checked;
+  };
+  EXPECT_TRUE(check().was_ever_on());
+  EXPECT_EQ(check().violations().batches, 0u);
+  EXPECT_GE(check().plain_allowed().batches, 1u);
+  EXPECT_GE(check().encrypted().batches, 1u);
+  put(a, "plain");
+  const auto violated = check();
+  EXPECT_GE(violated.violations().batches, 1u);
+  EXPECT_THAT(violated.places().front(), AllOf(HasSubstr(".journal"), HasSubstr("byte ")));
+  tell("a", "");  // it ends
+  put(a, "after");
+  tell("a", "wrapped");
+  put(a, "hidden", true);
+  EXPECT_THAT(check().places(), testing::Each(HasSubstr("position 2")));
+  EXPECT_FALSE(EncryptionCheck(stream::StreamInfo{}).was_ever_on());
+}
+
+}  // namespace
+}  // namespace spillway::engine
