@@ -81,14 +81,17 @@ void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
       if (--open_servers == 0) main_loop.stop();
     });
   };
+  const auto timer = main_loop.make_timer();
+  const std::function<void()> tick = [&] { timer->start(keeping_house(), [&] { tick(); }); };
   main_loop.on_signal([&](int signal) {
-    if (signal == SIGHUP && !stopping) reloading();
+    if (signal == SIGHUP && !stopping) {
+      reloading();
+      tick();  // what was begun is looked after at once
+    }
     if (signal == SIGHUP || std::exchange(stopping, true)) return;
     api.drain(deadline, drained);
     admin.drain(seconds(1), drained);
   });
-  const auto timer = main_loop.make_timer();
-  const std::function<void()> tick = [&] { timer->start(keeping_house(), [&] { tick(); }); };
   tick();
   serving();
   main_loop.run();
