@@ -27,11 +27,9 @@ COLUMNS = {
 }
 EXPLAINED = {
     "KMSOptInRequired": "an account of AWS subscribes to its KMS; there is nothing to subscribe to here",
-    "KMSThrottlingException": "keys are read from this machine, which asks no service that could throttle",
 }
 # What causes these is on its way.
-WAITING = {error for error in COLUMNS if error.startswith("KMS")} | {
-    "AccessDeniedException", "LimitExceededException", "ProvisionedThroughputExceededException"}
+WAITING = {"AccessDeniedException", "LimitExceededException", "ProvisionedThroughputExceededException"}
 
 A_TOKEN = "A" * 100
 NEITHER = {"ResourceARN": stream_arn("s").replace("stream/", "upstream/")}
@@ -68,7 +66,7 @@ class Causes:
     def __init__(self, stack):
         self.plain, self.slow = regions.Plain(stack), regions.Slow(stack)
         self.brief, self.damaged = regions.Brief(stack), regions.Damaged(stack)
-        self.unwritable = regions.Unwritable(stack)
+        self.unwritable, self.keyless = regions.Unwritable(stack), regions.Keyless(stack)
 
     def ResourceNotFoundException(self, operation):
         if operation == "GetRecords":
@@ -105,6 +103,22 @@ class Causes:
             return self.damaged.way, {"StreamName": "s", "ShardId": SHARD, "Timestamp": api.Time(1),
                                       "ShardIteratorType": "AT_TIMESTAMP"}
         return self.unwritable.way, BASES[operation](Target("s"))
+
+    def KMSAccessDeniedException(self, operation):
+        return self.keyless.way, self.keyless.members("denied", operation)
+
+    def KMSDisabledException(self, operation):
+        return self.keyless.way, self.keyless.members("disabled", operation)
+
+    def KMSInvalidStateException(self, operation):
+        return self.keyless.way, self.keyless.members("invalid", operation)
+
+    def KMSNotFoundException(self, operation):
+        return self.keyless.way, self.keyless.members("gone", operation)
+
+    def KMSThrottlingException(self, operation):
+        self.keyless.fetch_again()
+        return self.keyless.way, self.keyless.members("fetched", operation)
 
 
 def told(answer):

@@ -1,6 +1,7 @@
 """The regions whose answers are looked at, each configured for some errors, and what is in them."""
 
 import resource
+import signal
 
 import api
 import raw
@@ -117,3 +118,48 @@ class Unwritable:
         self.way = api.Api(region.port)
         do(self.way, "CreateStream", {"StreamName": "s", "ShardCount": 1})
         resource.prlimit(region.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+
+
+class Keyless:
+    """Streams that are named for what has become of their master keys: each was good once, and its
+    stream holds a record.
+    """
+
+    BROKEN = {"denied": 'source = "file:/nowhere/key"', "disabled": 'source = "env:X"\ndisabled = true',
+              "invalid": 'source = "env:PATH"', "gone": None,
+              "fetched": 'source = "command:sleep 1000"'}
+
+    def __init__(self, stack):
+        good = {name: 'source = "command:printf %064d 7"' for name in self.BROKEN}
+        self.region = region = stack.enter_context(configured("", self.tables(good)))
+        self.way = way = api.Api(region.port)
+        self.iterators = {}
+        for name in self.BROKEN:
+            do(way, "CreateStream", {"StreamName": name, "ShardCount": 1})
+            start = {"StreamName": name, "EncryptionType": "KMS", "KeyId": name}
+            # A command may take its time.
+            wait_until(lambda start=start: way.ask("StartStreamEncryption", start).status == 200)
+            do(way, "PutRecord", BASES["PutRecord"](Target(name)))
+            self.iterators[name] = iterator(way, name)
+        way.close()
+        assert region.stop() == 0
+        region.config.write_text(f"{KEY}{self.tables(self.BROKEN)}")
+        region.start()
+
+    @staticmethod
+    def tables(sources):
+        return "".join(f'[[serve.master_keys]]\nid = "{name}"\n{source}\n'
+                       for name, source in sources.items() if source)
+
+    def fetch_again(self):
+        """The command that is "fetched" has all its time ahead again."""
+        log = self.region.directory / "log"
+        seen = len(log.read_text("utf-8"))
+        self.region.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "configuration reloaded" in log.read_text("utf-8")[seen:])
+
+    def members(self, name, operation):
+        if operation == "GetRecords":
+            return {"ShardIterator": self.iterators[name]}
+        members = BASES[operation](Target(name))
+        return members | {"KeyId": name} if operation == "StartStreamEncryption" else members
