@@ -94,9 +94,10 @@ install_dynamodb() {
 # Those that the named clients need, or all.
 install_clients_of() {
   local name clients=tests/clients
-  [ $# -gt 0 ] || set -- go rust java kcl2 kcl3
+  [ $# -gt 0 ] || set -- go rust java flink kcl2 kcl3
   for name in "$@"; do
     case $name in
+      flink) install_java flink "$clients/flink" "$clients/flink/FlinkTest.java" ;;
       go) install_go ;;
       rust) install_rust ;;
       java | kpl) install_java java "$clients/java" "$clients"/java/src/main/java/*.java ;;

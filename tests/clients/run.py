@@ -77,6 +77,8 @@ CLIENTS = {
     "rust": Client("AWS SDK for Rust, aws-sdk-kinesis", lambda: crate("aws-sdk-kinesis"), python("rust_test.py")),
     "java": Client("AWS SDK for Java v2", lambda: maven("java", "kinesis"), python("java_test.py")),
     "kpl": Client("Kinesis Producer Library", lambda: maven("java", "amazon-kinesis-producer"), python("kpl_test.py")),
+    "flink": Client("Flink's connector for Kinesis", lambda: maven("flink", "flink-connector-kinesis"),
+                    python("flink_test.py")),
     "kcl2": Client("Kinesis Client Library 2", lambda: maven("kcl/v2", "amazon-kinesis-client"),
                    python("kcl_test.py", "2")),
     "kcl3": Client("Kinesis Client Library 3", lambda: maven("kcl/v3", "amazon-kinesis-client"),
