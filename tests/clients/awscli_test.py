@@ -80,6 +80,22 @@ def settings(aws):
     assert aws("describe-stream-summary", *of)["StreamDescriptionSummary"]["OpenShardCount"] == 4
 
 
+def encryption(aws):
+    of = ("--stream-name", STREAM)
+    key = ("--encryption-type", "KMS", "--key-id", "alias/aws/kinesis")
+    aws("start-stream-encryption", *of, *key)
+    aws("wait stream-exists", *of)
+    assert aws("describe-stream-summary", *of)["StreamDescriptionSummary"]["EncryptionType"] == "KMS"
+    put = aws("put-record", *of, "--partition-key", "k", "--data", "AAAA")
+    assert put["EncryptionType"] == "KMS"
+    aws("stop-stream-encryption", *of, *key)
+    aws("wait stream-exists", *of)
+    start = aws("get-shard-iterator", *of, "--shard-id", put["ShardId"], "--shard-iterator-type", "AT_SEQUENCE_NUMBER",
+                "--starting-sequence-number", put["SequenceNumber"])["ShardIterator"]
+    [record] = aws("get-records", "--shard-iterator", start)["Records"]
+    assert record["EncryptionType"] == "KMS" and record["PartitionKey"] == "k"
+
+
 def main():
     with VerifiedRegion() as region:
         aws = Aws(sys.argv[1], region)
@@ -88,6 +104,7 @@ def main():
         put_telemetry(aws, region)
         compare(region.records, read_telemetry(aws))
         settings(aws)
+        encryption(aws)
         aws.refused("ResourceInUseException", "create-stream", "--stream-name", STREAM, "--shard-count", "1")
         aws.refused("ResourceNotFoundException", "describe-stream", "--stream-name", "none")
         aws.refused("InvalidArgumentException", "get-records", "--shard-iterator", "made-up")
@@ -99,7 +116,7 @@ def main():
         assert region.spoken() == {"HTTP/1.1"}
         assert region.stop() == 0
     print(f"ran: JSON over HTTP/1.1, once in TLS | {len(region.records)} records of telemetry in and out, tags, retention, "
-          "consumers, split, merge, shard count, waiters, errors")
+          "consumers, split, merge, shard count, encryption, waiters, errors")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """The Kinesis Client Library: `kcl_test.py 2` or `3` runs its polling and its fan-out reader on one stream,
-which is split and merged while telemetry flows, kills them, and lets others go on from their leases.
+which is split, merged and encrypted while telemetry flows, kills them, and lets others go on from their leases.
 
 Its leases are in dynalite (npm), an implementation of DynamoDB by others: AWS's own DynamoDB Local comes
 under terms that let nobody pass it on. Its metrics go to a double that only counts them: what CloudWatch
@@ -191,6 +191,7 @@ def read_everything(version, region, leases, metrics):
         producer = Producer(region)
         wait_until(lambda: producer.has_put(COUNT // 4), SECONDS)
         ended = reshard(client)
+        client.start_stream_encryption(StreamName=STREAM, EncryptionType="KMS", KeyId="alias/aws/kinesis")
         wait_until(lambda: have(reader.lines, COUNT // 2), SECONDS)
         _, before = reader.end(kill=True)
         reader = Reader(version, region, leases, metrics)
@@ -227,7 +228,7 @@ def main():
         assert Metrics.taken > 0 and not Metrics.strange, f"{Metrics.taken} publications of metrics, {Metrics.strange}"
         assert region.stop() == 0
     print(f"ran: CBOR over HTTP/2 | {COUNT} records of telemetry read by polling and by enhanced fan-out, across a split, "
-          "a merge and a kill of the reader: complete, every key in order, every shard's end seen")
+          "a merge, the start of encryption and a kill of the reader: complete, every key in order, every shard's end seen")
 
 
 if __name__ == "__main__":
