@@ -277,7 +277,17 @@ Status Journal::begin_file(std::uint32_t files_max) {
   header_ = header;
   offset_ = kFileHeaderSize;
   in_use_.push_back(header.epoch);
+  remove_surplus();
   return {};
+}
+
+// Each start adds a file where none is free: without this there would be more after every crash.
+void Journal::remove_surplus() {
+  while (!free_.empty() && in_use_.size() + free_.size() > options_.files_max) {
+    // One that stays is free all the same, and is tried again when the next file begins.
+    if (!disk_.remove(path_of(free_.back())).ok()) return;
+    free_.pop_back();
+  }
 }
 
 Status Journal::append(std::span<const Entry> entries) {

@@ -21,7 +21,7 @@ namespace spillway::log {
 struct JournalOptions {
   std::string directory;
   std::uint64_t file_bytes = std::uint64_t{64} << 20;
-  std::uint32_t files_max = 4;  // that exist at a time
+  std::uint32_t files_max = 4;  // that exist at a time, but for those that starts had to add
 };
 
 // The largest frame body that fits into a file.
@@ -86,6 +86,7 @@ class Journal {
   std::string path_of(std::uint64_t epoch) const;
   Result<std::unique_ptr<io::File>> make_file(const std::string& path, std::uint32_t files_max);
   Status begin_file(std::uint32_t files_max);
+  void remove_surplus();
 
   io::Disk& disk_;
   const JournalOptions options_;

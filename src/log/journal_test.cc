@@ -214,6 +214,37 @@ TEST(Journal, AMissingFileIsTold) {
               testing::HasSubstr("those between are missing"));
 }
 
+// Every start adds a file, and crashes come one after the other; the disk must not fill with them.
+TEST(Journal, FilesThatStartsHaveAddedAreRemovedAgain) {
+  constexpr std::uint32_t kFilesMax = 2;
+  CrashDisk disk;
+  std::uint64_t after = 0;
+  std::size_t most = 0;
+  for (int start = 0; start < 6; ++start) {
+    const auto content = read_journal(disk, kDirectory, after).value();
+    const auto journal =
+        Journal::start(disk, {kDirectory, kFileBytes, kFilesMax}, content, after, 42).value();
+    // What it found is sealed, and then files are used one after the other.
+    if (!content.frames.empty()) {
+      after = content.frames.back().number;
+      journal->release_through(content.last_epoch);
+    }
+    for (int number = 0; number < 40; ++number) {
+      const Entry entry = batch_of(number, payload_of(number));
+      if (!journal->fits(entry.stored_size())) {
+        const std::uint64_t full = journal->current_epoch();
+        after = journal->next_frame() - 1;
+        journal->release_through(full - 1);
+        ASSERT_TRUE(journal->next_file().ok());
+      }
+      ASSERT_TRUE(journal->append({&entry, 1}).ok());
+    }
+    after = std::min(after, journal->next_frame() - 2);
+    most = std::max(most, disk.list(kDirectory)->size());
+  }
+  EXPECT_LE(most, kFilesMax + 1);
+}
+
 TEST(Journal, WhatAClientHidesInItsPayloadIsNoFrame) {
   // A frame as the journal would write it next, but for the salt, which no client knows; placed so
   // that it stands at a sector's beginning.

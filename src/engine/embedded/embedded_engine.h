@@ -25,6 +25,9 @@ struct EmbeddedOptions {
   std::string directory;
   std::uint64_t journal_file_bytes = std::uint64_t{64} << 20;
   std::uint32_t journal_files = 4;  // in use at most; appends are throttled beyond
+  // Files that starts may add to those before a start seals what is there before it serves: as many
+  // starts in a row may be cut short without one that takes long.
+  std::uint32_t journal_starts = 4;
   std::uint64_t queue_bytes = std::uint64_t{64} << 20;      // appended, not yet flushed
   std::uint64_t tail_bytes = std::uint64_t{64} << 20;       // kept in memory although in segments
   std::uint64_t page_cache_bytes = std::uint64_t{1} << 30;  // of segments; see SegmentSetOptions

@@ -90,8 +90,8 @@ log::JournalOptions EmbeddedEngine::journal_options() const {
   return {directory("journal"), options_.journal_file_bytes, options_.journal_files};
 }
 
-// What was replayed goes into a segment as every filled file does: in the background, unless starts
-// that were cut short have left more files than the journal may have.
+// What was replayed goes into a segment as every filled file does: in the background, unless many
+// starts that were cut short, one after the other, have each left a file.
 Status EmbeddedEngine::start_journal(const log::JournalContent& content) {
   std::array<unsigned char, 8> salt{};
   seams_.entropy.fill(salt);
@@ -102,7 +102,7 @@ Status EmbeddedEngine::start_journal(const log::JournalContent& content) {
   SealJob job;
   job.epoch = content.last_epoch;
   job.snapshot = {content.frames.back().number, generation_, catalog_, table_.tips()};
-  if (content.used.size() > options_.journal_files) return seal_file(job);
+  if (content.used.size() > options_.journal_files + options_.journal_starts) return seal_file(job);
   seal_jobs_.push_back(std::move(job));
   return {};
 }
