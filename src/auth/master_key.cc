@@ -22,8 +22,6 @@ constexpr std::size_t kIdSizeMax = 2048;  // as KeyId in the API
 constexpr auto kRetryAfter = seconds(30);
 constexpr auto kCommandTime = seconds(10);
 constexpr std::string_view kFileName = "master.key";
-// The id of DATA/master.key's key, so that it can be told from one that takes its alias later.
-constexpr std::string_view kDirectoryKey = "data-directory";
 
 bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= kIdSizeMax && std::ranges::all_of(name, [](char c) {
@@ -147,15 +145,16 @@ void MasterKeys::add_directory_key(std::vector<std::unique_ptr<Source>>& earlier
                                [&](const auto& name) { return arn_of(name) == alias; });
   });
   const std::string path = io::join_path(options_.directory, kFileName);
-  if (claimed) {
+  if (claimed && !options_.directory_key_used) {
     const auto file = disk_.open(path, io::OpenMode::kRead);
     // Nothing was ever wrapped under it.
     if (!file.ok() && file.error().code == ErrorCode::kNotFound) return;
   }
-  MasterKeyConfig config{.id = std::string(kDirectoryKey), .aliases = {}, .source = "file:" + path};
+  MasterKeyConfig config{
+      .id = std::string(kDirectoryMasterKey), .aliases = {}, .source = "file:" + path};
   if (!claimed) config.aliases.emplace_back(kDefaultMasterKey);
   Source& source = add_source(config, earlier);
-  source.made_if_missing = !claimed;
+  source.made_if_missing = !claimed && !options_.directory_key_used;
   begin_reading(source);
 }
 

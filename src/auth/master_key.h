@@ -37,6 +37,8 @@ namespace spillway::auth {
 
 // What is wrapped without a choice of its own is wrapped under this one.
 inline constexpr std::string_view kDefaultMasterKey = "alias/aws/kinesis";
+// The id of DATA/master.key's key, so that it can be told from one that takes its alias later.
+inline constexpr std::string_view kDirectoryMasterKey = "data-directory";
 
 struct MasterKeyConfig {
   std::string id;  // a key id, "alias/NAME", or the ARN of either
@@ -53,6 +55,9 @@ struct MasterKeyOptions {
   std::string directory;  // of master.key
   std::string region;     // names without a region and an account are those of these
   std::string account;
+  // Something is stored that was wrapped under DATA/master.key: where that is missing it was lost,
+  // and another one in its place would hide it.
+  bool directory_key_used = false;
 };
 
 // wrap(), unwrap(), check() and version() from any thread; all others from the one that it was made

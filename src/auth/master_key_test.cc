@@ -157,6 +157,24 @@ TEST_F(MasterKeysTest, TheDirectorysOwnKeyIsMadeOnceForItsOwnerAlone) {
   EXPECT_EQ(code_of(make()->check(kDefaultMasterKey)), ErrorCode::kInvalid);
 }
 
+TEST_F(MasterKeysTest, ALostKeyOfTheDirectoryIsNotReplaced) {
+  const std::string wrapped = *make()->wrap(kDefaultMasterKey, "s", "p");
+  std::filesystem::rename(directory_ + "/master.key", directory_ + "/away");
+  for (const auto& config :
+       {std::vector<MasterKeyConfig>{},
+        {{"k", {"alias/aws/kinesis"}, "env:SPILLWAY_TEST_NO_SUCH_VARIABLE"}}}) {
+    MasterKeys keys({directory_, "us-east-1", "000000000000", true}, disk_, clock_, entropy_, log_);
+    keys.configure(config);
+    EXPECT_FALSE(std::filesystem::exists(directory_ + "/master.key"));
+    EXPECT_EQ(keys.unwrap(wrapped, "p").error().code, ErrorCode::kDenied);
+    std::filesystem::rename(directory_ + "/away", directory_ + "/master.key");
+    clock_.ahead_ms += 30'000;
+    keys.poll();
+    EXPECT_EQ(*keys.unwrap(wrapped, "p"), "s") << "it is back";
+    std::filesystem::rename(directory_ + "/master.key", directory_ + "/away");
+  }
+}
+
 TEST_F(MasterKeysTest, NoneIsMadeBesideAConfiguredOne) {
   write("k", kHex);
   make({{"alias/aws/kinesis", {}, file("k")}});

@@ -52,6 +52,15 @@ std::shared_ptr<const auth::KeyTable> key_table(const ServeConfig& config) {
   return std::make_shared<auth::KeyTable>(std::move(keys));
 }
 
+// Whether a data key is wrapped under DATA/master.key.
+bool uses_directory_key(const stream::Catalog& catalog) {
+  return std::ranges::any_of(catalog.streams, [](const auto& entry) {
+    return std::ranges::any_of(entry.second->encryption.keys, [](const stream::DataKey& key) {
+      return auth::MasterKeys::key_of(key.wrapped) == auth::kDirectoryMasterKey;
+    });
+  });
+}
+
 // Access keys and master keys change at once; the log's level has changed already.
 void apply_reloaded(const ServeConfig& running, const ServeConfig& fresh, Dispatch& dispatch,
                     auth::MasterKeys& master_keys, io::EventLog& log) {
@@ -113,8 +122,9 @@ Status run_region(const Config& config, const ConfigSource& source) {
                                                {disk, clock, workers, entropy, *log, metrics}));
   SPILLWAY_ASSIGN(const auto token_key,
                   stream::load_or_create_token_key(disk, serve.data, entropy));
-  auth::MasterKeys master_keys({serve.data, serve.region, serve.account}, disk, clock, entropy,
-                               *log);
+  auth::MasterKeys master_keys(
+      {serve.data, serve.region, serve.account, uses_directory_key(*engine->catalog())}, disk,
+      clock, entropy, *log);
   master_keys.configure(serve.master_keys);
   SPILLWAY_ASSIGN(const RegionTls tls, load_tls(disk, serve, clock.wall_now()));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, serve.data);

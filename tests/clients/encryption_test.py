@@ -227,6 +227,26 @@ def check_keys(region, keys):
     assert stored(client, "kept") == {"before": "KMS", "after": "KMS"}
 
 
+def check_lost_key(region):
+    """The data directory's own key is gone: that is said, and no other one takes its place."""
+    key, away = region.data / "master.key", region.directory / "away"
+    client = region.client()
+    client.create_stream(StreamName="default", ShardCount=1)
+    start(client, "default")
+    put(client, "default", "before")
+    region.kill()
+    key.rename(away)
+    region.start()
+    client = region.client()
+    expect("KMSAccessDeniedException", lambda: stored(client, "default"), "data-directory")
+    expect("KMSAccessDeniedException", lambda: put(client, "default", "refused"))
+    assert not key.exists()
+    region.kill()
+    away.rename(key)
+    region.start()
+    assert stored(region.client(), "default") == {"before": "KMS"}
+
+
 def check_segments(region):
     """Enough for segments: they hold nothing plain either, and are read back."""
     client = region.client()
@@ -290,6 +310,7 @@ def main():
         region.client().create_stream(StreamName="plain", ShardCount=1)
         check_life(region)
         check_keys(region, keys)
+        check_lost_key(region)
         check_segments(region)
         print_ratio(region)
     print("encryption: keys of all kinds, rotation, missing keys, and files without plaintext")
