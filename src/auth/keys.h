@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/policy.h"
+#include "auth/rate_limit.h"
 #include "base/time.h"
 
 namespace spillway::auth {
@@ -17,13 +19,29 @@ struct Credentials {
   std::string session_token;  // empty: none
 };
 
-// An access key, as requests are checked against it. Immutable once shared.
+// A secret that was replaced, and is good for a while yet.
+struct PreviousSecret {
+  std::string secret;
+  WallTime until{};
+};
+
+// An access key, as requests are checked against it. Immutable once shared, but for its limiter.
 struct Key {
   std::string id;
   std::string secret;
   // Of a temporary key: its requests carry it. Empty: they may carry none.
   std::string session_token;
-  std::optional<WallTime> expires_at;  // nullopt: never
+  std::optional<WallTime> expires_at = std::nullopt;  // never
+  std::string holder = {};  // its user's name in ARNs and policies; empty: the id
+  bool enabled = true;
+  // Why its secret can't be opened now; empty: it could. Requests are then turned away as by a
+  // service that has a fault.
+  std::string fault = {};
+  std::optional<PreviousSecret> previous = std::nullopt;
+  std::shared_ptr<const Policy> policy = nullptr;  // it may do everything
+  std::shared_ptr<RateLimiter> limiter = nullptr;  // no limits
+
+  const std::string& user() const { return holder.empty() ? id : holder; }
 };
 
 // The access keys that a process knows. Immutable once shared; a reload makes a new one.
@@ -40,6 +58,7 @@ class KeyTable {
   }
 
   bool accepts_any() const { return keys_.empty(); }
+  std::size_t size() const { return keys_.size(); }
   // nullptr where there is no such key.
   std::shared_ptr<const Key> find(std::string_view id) const {
     const auto found = keys_.find(id);

@@ -89,9 +89,13 @@ std::string_view to_string(AuthErrorType type) {
       return "UnrecognizedClientException";
     case AuthErrorType::kExpiredToken:
       return "ExpiredTokenException";
+    case AuthErrorType::kInternalFailure:
+      return "InternalFailure";
   }
   return "";
 }
+
+int status_of(AuthErrorType type) { return type == AuthErrorType::kInternalFailure ? 500 : 400; }
 
 std::string iso_basic(WallTime time) {
   return fmt::format(
@@ -242,8 +246,8 @@ void Verifier::set_keys(std::shared_ptr<const KeyTable> keys) {
 }
 
 const Sha256Digest& Verifier::signing_key(const Authorization& authorization,
-                                          std::string_view secret) {
-  std::string name = fmt::format("{}/{}", authorization.access_key, authorization.date);
+                                          std::string_view secret, std::string_view of) {
+  std::string name = fmt::format("{}/{}/{}", authorization.access_key, authorization.date, of);
   if (const auto found = signing_keys_.find(name); found != signing_keys_.end())
     return found->second;
   if (signing_keys_.size() >= kCachedKeysMax) signing_keys_.clear();
@@ -268,14 +272,23 @@ std::variant<Caller, AuthError> Verifier::verify(const wire::RequestHead& head,
   std::string access_key(claim.authorization.access_key);
   if (keys_->accepts_any()) return Caller{std::move(access_key), nullptr};
   auto key = keys_->find(access_key);
-  if (key == nullptr) return invalid_token();
-  if (auto error = check(head, claim, *key, body_hash, now)) return std::move(*error);
+  auto error =
+      key != nullptr ? check(head, claim, *key, body_hash, now) : std::optional(invalid_token());
+  if (error) {
+    error->access_key = std::move(access_key);
+    return std::move(*error);
+  }
   return Caller{std::move(access_key), std::move(key)};
 }
 
 std::optional<AuthError> Verifier::check(const wire::RequestHead& head, const Claim& claim,
                                          const Key& key, const Sha256Digest& body_hash,
                                          WallTime now) {
+  if (!key.enabled) return invalid_token();
+  if (!key.fault.empty()) {
+    return AuthError{AuthErrorType::kInternalFailure,
+                     "The secret of this access key can't be opened now; the log says why"};
+  }
   if (!equal_constant_time(claim.session_token, key.session_token)) return invalid_token();
   if (key.expires_at && *key.expires_at <= now) {
     return AuthError{AuthErrorType::kExpiredToken,
@@ -283,7 +296,7 @@ std::optional<AuthError> Verifier::check(const wire::RequestHead& head, const Cl
   }
   if (auto error = check_scope(claim)) return error;
   if (auto error = check_time(claim.signed_at, claim.life, now)) return error;
-  return check_signature(head, claim, key, body_hash);
+  return check_signature(head, claim, key, body_hash, now);
 }
 
 std::optional<AuthError> Verifier::check_scope(const Claim& claim) const {
@@ -304,7 +317,7 @@ std::optional<AuthError> Verifier::check_scope(const Claim& claim) const {
 
 std::optional<AuthError> Verifier::check_signature(const wire::RequestHead& head,
                                                    const Claim& claim, const Key& key,
-                                                   const Sha256Digest& body_hash) {
+                                                   const Sha256Digest& body_hash, WallTime now) {
   const auto& authorization = claim.authorization;
   // What says where a request goes and what it does must be signed.
   if (!is_signed("host", authorization.signed_headers) &&
@@ -329,8 +342,12 @@ std::optional<AuthError> Verifier::check_signature(const wire::RequestHead& head
   const std::string scope =
       fmt::format("{}/{}/{}/{}", authorization.date, region_, service_, kTerminator);
   const std::string to_sign = string_to_sign(claim.timestamp, scope, canonical_);
-  if (equal_constant_time(signature_of(signing_key(authorization, key.secret), to_sign),
-                          authorization.signature))
+  const auto signed_with = [&](std::string_view secret, std::string_view of) {
+    return equal_constant_time(signature_of(signing_key(authorization, secret, of), to_sign),
+                               authorization.signature);
+  };
+  if (signed_with(key.secret, "")) return std::nullopt;
+  if (key.previous && now < key.previous->until && signed_with(key.previous->secret, "previous"))
     return std::nullopt;
   return invalid(
       "The request signature we calculated does not match the signature you provided. Check your "

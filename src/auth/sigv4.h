@@ -16,20 +16,23 @@
 
 namespace spillway::auth {
 
-// Errors as the API names them; all are answered with HTTP 400.
+// Errors as the API names them; see status_of().
 enum class AuthErrorType {
   kMissingAuthenticationToken,
   kIncompleteSignature,
   kInvalidSignature,
   kUnrecognizedClient,
   kExpiredToken,
+  kInternalFailure,  // whether the signature is right can't be told now
 };
 
 struct AuthError {
   AuthErrorType type;
   std::string message;
+  std::string access_key = {};  // that the request claims to be signed with, as far as it says
 };
 std::string_view to_string(AuthErrorType type);  // "IncompleteSignatureException"
+int status_of(AuthErrorType type);
 
 // The parts of a well-formed Authorization header; views into it.
 struct Authorization {
@@ -72,13 +75,16 @@ class Verifier {
                                  const Sha256Digest& body_hash, WallTime now);
   std::optional<AuthError> check_scope(const Claim& claim) const;
   std::optional<AuthError> check_signature(const wire::RequestHead& head, const Claim& claim,
-                                           const Key& key, const Sha256Digest& body_hash);
-  const Sha256Digest& signing_key(const Authorization& authorization, std::string_view secret);
+                                           const Key& key, const Sha256Digest& body_hash,
+                                           WallTime now);
+  // `of`: tells the secrets of one key from each other.
+  const Sha256Digest& signing_key(const Authorization& authorization, std::string_view secret,
+                                  std::string_view of);
 
   std::string region_;
   std::string service_;
   std::shared_ptr<const KeyTable> keys_;
-  // By "access key/date"; cleared when it grows past kCachedKeysMax.
+  // By "access key/date/of"; cleared when it grows past kCachedKeysMax.
   std::unordered_map<std::string, Sha256Digest> signing_keys_;
   std::string canonical_;  // reused
 };

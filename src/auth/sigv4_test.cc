@@ -208,6 +208,51 @@ TEST(SigV4, ATemporaryKeyIsGoodWithItsTokenAndForItsTime) {
             "Authorization.");
 }
 
+TEST(SigV4, ADisabledKeyIsAsIfItWereNotThere) {
+  auto head = post();
+  sign(head, "", kCredentials, "us-east-1", "service", kNow);
+  Key key{kCredentials.access_key, kCredentials.secret_key, ""};
+  key.enabled = false;
+  EXPECT_EQ(outcome(head, "", kNow, std::make_shared<KeyTable>(std::vector{key})), kInvalidToken);
+}
+
+TEST(SigV4, AKeyWhoseSecretIsSealedIsTheServicesFault) {
+  auto head = post();
+  sign(head, "", kCredentials, "us-east-1", "service", kNow);
+  Key key{kCredentials.access_key, "", ""};
+  key.fault = "its master key is disabled";
+  EXPECT_THAT(outcome(head, "", kNow, std::make_shared<KeyTable>(std::vector{key})),
+              testing::StartsWith("InternalFailure: "));
+  EXPECT_EQ(status_of(AuthErrorType::kInternalFailure), 500);
+}
+
+TEST(SigV4, TheSecretBeforeARotationIsGoodForItsGrace) {
+  const auto signed_with = [](const char* secret) {
+    auto head = post();
+    sign(head, "", {kCredentials.access_key, secret, ""}, "us-east-1", "service", kNow);
+    return head;
+  };
+  Key key{kCredentials.access_key, "new secret", ""};
+  key.previous = PreviousSecret{"old secret", kNow + seconds(60)};
+  Verifier verifier("us-east-1", "service", std::make_shared<KeyTable>(std::vector{key}));
+  const auto accepted = [&](const char* secret, WallTime now) {
+    return std::holds_alternative<Caller>(verifier.verify(signed_with(secret), sha256(""), now));
+  };
+  EXPECT_TRUE(accepted("old secret", kNow));
+  EXPECT_TRUE(accepted("new secret", kNow));
+  EXPECT_TRUE(accepted("old secret", kNow + seconds(59)));
+  EXPECT_FALSE(accepted("old secret", kNow + seconds(60)));
+  EXPECT_TRUE(accepted("new secret", kNow + seconds(60)));
+  EXPECT_FALSE(accepted("other secret", kNow));
+}
+
+TEST(SigV4, AnErrorSaysWhichKeyTheRequestClaims) {
+  auto head = post();
+  sign(head, "", {"AKIDOTHER", "secret", ""}, "us-east-1", "service", kNow);
+  Verifier verifier("us-east-1", "service", keys());
+  EXPECT_EQ(std::get<AuthError>(verifier.verify(head, sha256(""), kNow)).access_key, "AKIDOTHER");
+}
+
 const std::string kPresigned =
     "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2F"
     "service%2Faws4_request&X-Amz-Date=20150830T123600Z&X-Amz-SignedHeaders=host&"
