@@ -95,4 +95,14 @@ Reply consumer_not_found(Service& service, const ConsumerName& name) {
                                  name.consumer, name.stream, service.options().account));
 }
 
+Reply consumer_not_active(Service& service, const ConsumerName& name,
+                          const stream::ConsumerInfo& consumer) {
+  return error_reply(
+      ApiError::kResourceInUse,
+      fmt::format("Consumer {} with creation timestamp {} under stream: {} , account {} is not in "
+                  "ACTIVE status.",
+                  name.consumer, created_seconds(consumer), name.stream,
+                  service.options().account));
+}
+
 }  // namespace spillway::kinesis

@@ -37,5 +37,7 @@ const stream::ConsumerInfo* find_consumer(Service& service, const stream::Stream
 // Those whose deletion isn't over.
 std::int64_t consumer_count(Service& service, const stream::StreamInfo& stream);
 Reply consumer_not_found(Service& service, const ConsumerName& name);
+Reply consumer_not_active(Service& service, const ConsumerName& name,
+                          const stream::ConsumerInfo& consumer);
 
 }  // namespace spillway::kinesis

@@ -1,3 +1,5 @@
+#include "kinesis/list_shards.h"
+
 #include "base/bytes.h"
 #include "kinesis/handlers.h"
 #include "kinesis/service.h"
@@ -94,6 +96,12 @@ std::optional<std::string> apply_filter(const wire::Value& filter, const stream:
 }
 
 }  // namespace
+
+std::optional<std::string> stream_of_listing(Service& service, std::string_view next_token) {
+  const auto content = service.sealer().open(kTokenKind, next_token);
+  if (!content) return std::nullopt;
+  return decode(*content).stream;
+}
 
 Task<Reply> list_shards(Service& service, Call& call) {
   auto input = read_input(service, call, wire::kinesis::kListShardsInput);

@@ -14,6 +14,10 @@
 #include "io/event_loop.h"
 #include "wire/document_writer.h"
 
+namespace spillway::auth {
+struct Key;
+}
+
 namespace spillway::kinesis {
 
 class Service;  // service.h: the engine, region, account, token keys and metrics that operations
@@ -26,6 +30,8 @@ struct Call {
   wire::Format format = wire::Format::kJson;  // of the body, and of the reply's
   std::string request_id;                     // also in the answer's x-amzn-RequestId
   std::string access_key;
+  std::shared_ptr<const auth::Key> key;  // nullptr: any is accepted, and anybody may do anything
+  std::string resource;  // that it concerns, once that is known, for the audit log: an ARN or "*"
   std::string user_agent;
   std::string peer;               // the client's address, without its port: "127.0.0.1", "::1"
   bool secure = false;            // it came over TLS

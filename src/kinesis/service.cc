@@ -138,7 +138,7 @@ Reply reply_with(wire::DocumentWriter document) {
   return reply;
 }
 
-Input read_input(Service&, Call& call, const wire::Shape& shape) {
+Input read_input(Service& service, Call& call, const wire::Shape& shape) {
   static_assert(kBodyPadding >= wire::kJsonPadding);
   SPILLWAY_ASSERT(call.body.capacity() >= call.body.size() + kBodyPadding);
   auto value = call.format == wire::Format::kJson
@@ -153,6 +153,7 @@ Input read_input(Service&, Call& call, const wire::Shape& shape) {
                     fmt::format("{} validation error{} detected: {}", violations.size(),
                                 violations.size() == 1 ? "" : "s", fmt::join(violations, "; ")))};
   }
+  if (auto refusal = authorize(service, call, *value)) return {{}, std::move(refusal)};
   return {std::move(value).value(), std::nullopt};
 }
 

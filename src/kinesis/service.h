@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "io/clock.h"
+#include "kinesis/authorization.h"
 #include "kinesis/data_keys.h"
 #include "kinesis/operation.h"
 #include "kinesis/subscriptions.h"
@@ -46,6 +47,7 @@ class Service {
   const stream::TokenSealer& sealer() const { return sealer_; }
   DataKeys& data_keys() { return data_keys_; }
   Subscriptions& subscriptions() { return subscriptions_; }
+  ResourcePolicies& resource_policies() { return resource_policies_; }
   std::string arn_of(std::string_view stream) const;
   // An iterator or token that was made then is too old.
   bool token_expired(WallTime made) { return made + options_.token_life < now(); }
@@ -65,6 +67,7 @@ class Service {
   const stream::TokenSealer sealer_;
   DataKeys data_keys_;
   Subscriptions subscriptions_;
+  ResourcePolicies resource_policies_;
 };
 
 // The API's errors that this build gives: each is mapped once, to its name and status.
@@ -94,7 +97,7 @@ Reply engine_reply(const Error& error, std::string_view where);
 // A data key that can't be made or opened.
 Reply data_key_reply(const Error& error);
 
-// The input, decoded and valid; or the answer to give instead.
+// The input, decoded, valid, and of a caller who may do this; or the answer to give instead.
 struct Input {
   wire::Value value;
   std::optional<Reply> refusal;

@@ -8,19 +8,6 @@
 
 namespace spillway::kinesis {
 
-namespace {
-
-Reply not_active(Service& service, const ConsumerName& name, const stream::ConsumerInfo& consumer) {
-  return error_reply(
-      ApiError::kResourceInUse,
-      fmt::format("Consumer {} with creation timestamp {} under stream: {} , account {} is not in "
-                  "ACTIVE status.",
-                  name.consumer, to_millis(consumer.created_at) / 1000, name.stream,
-                  service.options().account));
-}
-
-}  // namespace
-
 Task<Reply> subscribe_to_shard(Service& service, Call& call) {
   auto input = read_input(service, call, wire::kinesis::kSubscribeToShardInput);
   if (input.refusal) co_return std::move(*input.refusal);
@@ -32,7 +19,7 @@ Task<Reply> subscribe_to_shard(Service& service, Call& call) {
   const auto* consumer = find_consumer(service, *stream, name);
   if (consumer == nullptr) co_return consumer_not_found(service, name);
   if (consumer->status_at(service.now()) != stream::StreamStatus::kActive)
-    co_return not_active(service, name, *consumer);
+    co_return consumer_not_active(service, name, *consumer);
   const std::string_view shard_id = input.value["ShardId"].text;
   const auto index = stream::parse_shard_name(shard_id);
   const auto* shard = index ? stream->find_shard(*index) : nullptr;

@@ -2,8 +2,8 @@
 // has an ARN by TagResource, UntagResource and ListTagsForResource.
 #include "kinesis/tags.h"
 
-#include "kinesis/consumer_name.h"
 #include "kinesis/handlers.h"
+#include "kinesis/resource_name.h"
 #include "wire/kinesis_shapes.h"
 
 namespace spillway::kinesis {
@@ -12,51 +12,15 @@ namespace {
 
 constexpr std::size_t kTagsMax = 50;
 
-// What has tags; or the answer to give instead.
-struct Resource {
-  std::string stream;
-  std::optional<ConsumerName> consumer;  // of the stream; nullopt: the stream itself
-  std::optional<Reply> refusal;
-};
-
-Resource stream_in(Service& service, const wire::Value& input) {
+ResourceName stream_in(Service& service, const wire::Value& input) {
   auto named = name_in(service, input);
   return {std::move(named.name), std::nullopt, std::move(named.refusal)};
-}
-
-// …:stream/NAME, or …:stream/NAME/consumer/…; the model's pattern allows more.
-bool may_have_tags(std::string_view arn) {
-  for (int i = 0; i < 5; ++i) arn.remove_prefix(arn.find(':') + 1);
-  if (!arn.starts_with("stream/")) return false;
-  const std::size_t slash = arn.find('/', sizeof("stream/") - 1);
-  return slash == std::string_view::npos || arn.substr(slash).starts_with("/consumer/");
-}
-
-Resource resource_in(Service& service, const wire::Value& input) {
-  const std::string_view arn = input["ResourceARN"].text;
-  if (auto consumer = parse_consumer_arn(service, arn)) {
-    std::string stream = consumer->stream;
-    return {std::move(stream), std::move(consumer), std::nullopt};
-  }
-  const std::string_view name = arn.substr(arn.rfind('/') + 1);
-  if (arn == service.arn_of(name)) return {std::string(name), std::nullopt, std::nullopt};
-  if (!may_have_tags(arn)) {
-    return {
-        "", std::nullopt,
-        error_reply(ApiError::kInvalidArgument,
-                    fmt::format("ResourceARN {} is neither a stream's nor a consumer's.", arn))};
-  }
-  return {"", std::nullopt,
-          error_reply(ApiError::kResourceNotFound,
-                      fmt::format("Resource {} not found: this endpoint serves account {} in "
-                                  "{}.",
-                                  arn, service.options().account, service.options().region))};
 }
 
 using Tags = std::map<std::string, std::string>;
 
 // Changes the tags of what the request names.
-Task<Reply> change_tags(Service& service, Call& call, Resource resource,
+Task<Reply> change_tags(Service& service, Call& call, ResourceName resource,
                         UniqueFunction<std::optional<Reply>(std::string_view, Tags&)> edit_tags) {
   if (resource.refusal) co_return std::move(*resource.refusal);
   StreamEdit edit = [&](const stream::Catalog&,
@@ -71,7 +35,7 @@ Task<Reply> change_tags(Service& service, Call& call, Resource resource,
   co_return co_await change_stream(service, call, resource.stream, std::move(edit));
 }
 
-Task<Reply> add_tags(Service& service, Call& call, Resource resource, const wire::Value& tags) {
+Task<Reply> add_tags(Service& service, Call& call, ResourceName resource, const wire::Value& tags) {
   co_return co_await change_tags(
       service, call, std::move(resource),
       [&tags](std::string_view owner, Tags& to) { return merge_tags(tags, owner, to); });
@@ -94,7 +58,8 @@ Reply invalid_characters() {
                      "digits, white space, _ . : / = + - % @.");
 }
 
-Task<Reply> remove_tags(Service& service, Call& call, Resource resource, const wire::Value& keys) {
+Task<Reply> remove_tags(Service& service, Call& call, ResourceName resource,
+                        const wire::Value& keys) {
   co_return co_await change_tags(service, call, std::move(resource),
                                  [&keys](std::string_view, Tags& from) -> std::optional<Reply> {
                                    if (!std::ranges::all_of(keys.children, has_tag_characters))
