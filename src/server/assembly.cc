@@ -7,6 +7,7 @@
 #include "io/entropy.h"
 #include "io/loop_threads.h"
 #include "io/posix_disk.h"
+#include "server/access_keys.h"
 #include "server/admin.h"
 #include "server/dispatch.h"
 #include "server/process_metrics.h"
@@ -19,21 +20,12 @@ namespace {
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr auto kCommandsPolledEvery = milliseconds(20);
 
-bool is_loopback(std::string_view address) {
-  return address.starts_with("127.") || address.starts_with("localhost:") ||
-         address.starts_with("[::1]:");
-}
-
 Status check_config(const ServeConfig& config) {
   if (config.limits != "none") {
     return Error{ErrorCode::kUnsupported,
                  "this build does not enforce serve.limits = \"aws\": leave it at \"none\""};
   }
-  if (!config.keys.empty() || is_loopback(config.listen)) return {};
-  return Error{ErrorCode::kDenied,
-               fmt::format("without access keys a region listens on loopback only, not on {}: add "
-                           "[[serve.keys]] to spillway.toml, or listen on 127.0.0.1",
-                           config.listen)};
+  return {};
 }
 
 engine::EmbeddedOptions engine_options(const ServeConfig& config) {
@@ -46,10 +38,12 @@ engine::EmbeddedOptions engine_options(const ServeConfig& config) {
   return options;
 }
 
-std::shared_ptr<const auth::KeyTable> key_table(const ServeConfig& config) {
-  std::vector<auth::Key> keys;
-  for (const auto& key : config.keys) keys.push_back({key.id, key.secret, "", std::nullopt});
-  return std::make_shared<auth::KeyTable>(std::move(keys));
+auth::AuditOptions audit_options(const ServeConfig& config) {
+  auth::AuditOptions options;
+  options.directory = io::join_path(config.data, "audit");
+  options.file_bytes = static_cast<std::uint64_t>(config.audit_mib) * kMiB;
+  options.files = static_cast<std::size_t>(config.audit_files);
+  return options;
 }
 
 // Whether a data key is wrapped under DATA/master.key.
@@ -62,27 +56,25 @@ bool uses_directory_key(const stream::Catalog& catalog) {
 }
 
 // Access keys and master keys change at once; the log's level has changed already.
-void apply_reloaded(const ServeConfig& running, const ServeConfig& fresh, Dispatch& dispatch,
+void apply_reloaded(const ServeConfig& fresh, AccessKeys& access_keys, Dispatch& dispatch,
                     auth::MasterKeys& master_keys, io::EventLog& log) {
   master_keys.configure(fresh.master_keys);
-  ServeConfig effective = running;  // it goes on listening where it does
-  effective.keys = fresh.keys;
-  if (const auto fine = check_config(effective); !fine.ok()) {
-    log.error("access keys not reloaded", {{"reason", fine.error().message}});
+  const auto keys = access_keys.load(fresh.keys);
+  if (!keys.ok()) {
+    log.error("access keys not reloaded", {{"reason", keys.error().message}});
     return;
   }
-  dispatch.set_keys(key_table(effective));
-  log.info("configuration reloaded", {{"access_keys", std::uint64_t{effective.keys.size()}},
+  dispatch.set_keys(*keys);
+  log.info("configuration reloaded", {{"access_keys", std::uint64_t{(*keys)->size()}},
                                       {"master_keys", std::uint64_t{fresh.master_keys.size()}}});
 }
 
 // Waits on the main thread's loop for the signal to stop, and for both servers to drain. Calls
 // `serving` once signals are handled: who reads there that the region serves may send one at once.
 // Calls `reloading` at SIGHUP, and `keeping_house` whenever the time that it gave is over.
-void wait_and_drain(HttpServer& api, HttpServer& admin, seconds deadline,
+void wait_and_drain(io::AsioLoop& main_loop, HttpServer& api, HttpServer& admin, seconds deadline,
                     const std::function<void()>& serving, const std::function<void()>& reloading,
                     const std::function<nanoseconds()>& keeping_house) {
-  io::AsioLoop main_loop;
   int open_servers = 2;
   bool stopping = false;
   const auto drained = [&] {
@@ -126,6 +118,9 @@ Status run_region(const Config& config, const ConfigSource& source) {
       {serve.data, serve.region, serve.account, uses_directory_key(*engine->catalog())}, disk,
       clock, entropy, *log);
   master_keys.configure(serve.master_keys);
+  AccessKeys access_keys(disk, serve, master_keys, *log);
+  SPILLWAY_ASSIGN(const auto first_keys, access_keys.load());
+  auth::AuditLog audit_log(audit_options(serve), disk, clock, workers, metrics, *log);
   SPILLWAY_ASSIGN(const RegionTls tls, load_tls(disk, serve, clock.wall_now()));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, serve.data);
   kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms),
@@ -135,7 +130,9 @@ Status run_region(const Config& config, const ConfigSource& source) {
   const auto threads =
       serve.threads > 0 ? static_cast<std::size_t>(serve.threads) : io::core_count();
   io::LoopThreads loops(threads);
-  Dispatch dispatch({serve.region}, loops.loops(), service, key_table(serve), entropy, metrics);
+  io::AsioLoop main_loop;
+  Dispatch dispatch({serve.region}, loops.loops(), service, first_keys, audit_log, entropy,
+                    metrics);
   HttpServerOptions api_options;
   api_options.address = serve.listen;
   api_options.connections = static_cast<std::size_t>(serve.connections_max);
@@ -148,6 +145,12 @@ Status run_region(const Config& config, const ConfigSource& source) {
                               return fmt::format(R"({{"role":"serve","region":"{}","streams":{}}})",
                                                  serve.region, engine->catalog()->streams.size());
                             }});
+  add_keys_route(routes, main_loop, *loops.loops().front(), [&](KeysReloaded done) {
+    const auto keys = access_keys.load();
+    if (!keys.ok()) return done(keys.error());
+    dispatch.set_keys(*keys,
+                      [count = (*keys)->size(), done = std::move(done)]() mutable { done(count); });
+  });
   HttpServerOptions admin_options;
   admin_options.name = "admin";
   admin_options.address = serve.admin;
@@ -168,16 +171,19 @@ Status run_region(const Config& config, const ConfigSource& source) {
   };
   const auto reloading = [&] {
     if (const auto fresh = reload(config, source, "serve", *log))
-      apply_reloaded(serve, fresh->serve, dispatch, master_keys, *log);
+      apply_reloaded(fresh->serve, access_keys, dispatch, master_keys, *log);
   };
   const auto keeping_house = [&]() -> nanoseconds {
     service.remove_deleted([&](const Status& removed) {
       if (!removed.ok())
         log->error("deleted streams not removed", {{"reason", removed.error().message}});
     });
-    return master_keys.poll() ? nanoseconds(kCommandsPolledEvery) : nanoseconds(seconds(1));
+    const bool commands_run = master_keys.poll();
+    if (const auto keys = access_keys.poll()) dispatch.set_keys(*keys);
+    return commands_run ? nanoseconds(kCommandsPolledEvery) : nanoseconds(seconds(1));
   };
-  wait_and_drain(api, admin, seconds(serve.drain_seconds), serving, reloading, keeping_house);
+  wait_and_drain(main_loop, api, admin, seconds(serve.drain_seconds), serving, reloading,
+                 keeping_house);
   // Answers of the engine post to the loops: they go on until it has stopped.
   engine->stop();
   loops.stop_and_join();

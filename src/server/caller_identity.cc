@@ -49,21 +49,21 @@ bool has_action(std::string_view form, std::string_view action) {
 }  // namespace
 
 wire::Response caller_identity(std::string_view form, std::string_view account,
-                               std::string_view access_key, const std::string& request_id) {
+                               std::string_view user, std::string_view access_key,
+                               const std::string& request_id) {
   if (!has_action(form, "GetCallerIdentity")) {
     return caller_identity_error(400, "InvalidAction",
                                  "Of the Security Token Service, this endpoint has only "
                                  "GetCallerIdentity.",
                                  request_id);
   }
-  const std::string key = escaped(access_key);
   return xml(
       200,
       fmt::format("<GetCallerIdentityResponse xmlns=\"{}\"><GetCallerIdentityResult>"
                   "<Arn>arn:aws:iam::{}:user/{}</Arn><UserId>{}</UserId><Account>{}</Account>"
                   "</GetCallerIdentityResult><ResponseMetadata><RequestId>{}</RequestId>"
                   "</ResponseMetadata></GetCallerIdentityResponse>\n",
-                  kNamespace, account, key, key, account, request_id),
+                  kNamespace, account, escaped(user), escaped(access_key), account, request_id),
       request_id);
 }
 

@@ -15,7 +15,8 @@ inline constexpr std::string_view kFormContentType = "application/x-www-form-url
 
 // The answer to a verified request with this form as its body; InvalidAction to any other action.
 wire::Response caller_identity(std::string_view form, std::string_view account,
-                               std::string_view access_key, const std::string& request_id);
+                               std::string_view user, std::string_view access_key,
+                               const std::string& request_id);
 // The answer to one that wasn't verified.
 wire::Response caller_identity_error(int status, std::string_view code, std::string_view message,
                                      const std::string& request_id);

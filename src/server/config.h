@@ -47,6 +47,8 @@ struct ServeConfig {
   std::int64_t queue_mib = 64;
   std::int64_t tail_mib = 64;
   std::int64_t page_cache_mib = 1024;
+  std::int64_t audit_mib = 64;
+  std::int64_t audit_files = 8;
   std::vector<AccessKey> keys;  // none: loopback only, and any well-formed signature
   std::vector<auth::MasterKeyConfig> master_keys;
 };

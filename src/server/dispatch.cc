@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "auth/keys.h"
 #include "base/digest.h"
 #include "server/caller_identity.h"
 
@@ -54,8 +55,13 @@ wire::Response to_response(kinesis::Reply& reply, wire::Format format,
 // A subscription's events, as the rest of an answer.
 class EventBody final : public kinesis::EventSink {
  public:
-  explicit EventBody(std::unique_ptr<BodyWriter> writer) : writer_(std::move(writer)) {}
-  void send(const SharedBytes& bytes) override { writer_->write(bytes); }
+  // `limiter`: of the caller's key; nullptr: it has no limits.
+  EventBody(std::unique_ptr<BodyWriter> writer, std::shared_ptr<auth::RateLimiter> limiter)
+      : writer_(std::move(writer)), limiter_(std::move(limiter)) {}
+  void send(const SharedBytes& bytes) override {
+    if (limiter_ != nullptr) limiter_->pay(bytes.size());
+    writer_->write(bytes);
+  }
   bool wanted() const override { return writer_->wanted(); }
   std::size_t unsent() const override { return writer_->unsent(); }
   void tell_below(std::size_t unsent) override { writer_->tell_below(unsent); }
@@ -65,6 +71,7 @@ class EventBody final : public kinesis::EventSink {
 
  private:
   const std::unique_ptr<BodyWriter> writer_;
+  const std::shared_ptr<auth::RateLimiter> limiter_;
 };
 
 // AWS answers what isn't its protocol at all in XML.
@@ -140,16 +147,20 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     auto& call = self->call_;
     if (self->asks_for_caller_) {
       return self->answer(caller_identity(call.body, self->dispatch_.service_.options().account,
+                                          call.key != nullptr ? call.key->user() : call.access_key,
                                           call.access_key, call.request_id));
     }
     Handler handler = self->operation_->handler;
     auto& service = self->dispatch_.service_;
     start(handler(service, call),
           UniqueFunction<void(kinesis::Reply)>([self = std::move(self)](kinesis::Reply reply) {
+            self->audit(reply);
             auto response = to_response(reply, self->call_.format, self->call_.request_id);
             if (!reply.events) return self->answer(std::move(response));
             self->count(response);
-            reply.events(std::make_unique<EventBody>(self->responder_.begin(std::move(response))));
+            const auto* key = self->call_.key.get();
+            reply.events(std::make_unique<EventBody>(self->responder_.begin(std::move(response)),
+                                                     key != nullptr ? key->limiter : nullptr));
           }));
   }
   using Handler = kinesis::Handler;
@@ -255,16 +266,13 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     auto& verifiers = *dispatch_.verifiers_.at(call_.loop);
     auto& verifier = asks_for_caller_ ? verifiers.caller_identity : verifiers.kinesis;
     const auto verdict = verifier.verify(head_, hash_.finish(), call_.loop->wall_now());
-    if (const auto* error = std::get_if<auth::AuthError>(&verdict)) {
-      dispatch_.refused_signatures_.add();
-      if (asks_for_caller_)
-        return caller_identity_error(403, to_string(error->type), error->message, call_.request_id);
-      if (auto refusal = refuse_unreadable()) return refusal;
-      return refused(to_string(error->type), error->message);
-    }
-    call_.access_key = std::get<auth::Caller>(verdict).access_key;
-    if (asks_for_caller_) return std::nullopt;
     if (const auto* agent = head_.find("user-agent")) call_.user_agent = *agent;
+    if (const auto* error = std::get_if<auth::AuthError>(&verdict)) return refuse_caller(*error);
+    const auto& caller = std::get<auth::Caller>(verdict);
+    call_.access_key = caller.access_key;
+    call_.key = caller.key;
+    if (auto refusal = refuse_rate()) return refusal;
+    if (asks_for_caller_) return std::nullopt;
     if (operation_->handler == nullptr) {
       return refused("UnknownOperationException",
                      fmt::format("{} is not offered by this build", call_.operation));
@@ -274,7 +282,67 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     return std::nullopt;
   }
 
+  wire::Response refuse_caller(const auth::AuthError& error) {
+    dispatch_.refused_signatures_.add();
+    call_.access_key = error.access_key;
+    const auto type = to_string(error.type);
+    if (asks_for_caller_) {
+      note("sts:GetCallerIdentity", auth::AuditOutcome::kDenied, type, error.message);
+      return caller_identity_error(403, type, error.message, call_.request_id);
+    }
+    if (auto refusal = refuse_unreadable()) return *std::move(refusal);
+    note("kinesis:" + call_.operation, auth::AuditOutcome::kDenied, type, error.message);
+    return refused(type, error.message, status_of(error.type));
+  }
+
+  // The answer to a caller whose key has used up its rate.
+  std::optional<wire::Response> refuse_rate() {
+    if (call_.key == nullptr || call_.key->limiter == nullptr) return std::nullopt;
+    auto& limiter = *call_.key->limiter;
+    const bool passes = limiter.take_request(call_.loop->mono_now());
+    limiter.pay(call_.body.size());
+    if (passes) return std::nullopt;
+    dispatch_.throttled_.add();
+    constexpr std::string_view kType = "ThrottlingException";
+    constexpr std::string_view kMessage = "Rate exceeded";
+    if (asks_for_caller_) return caller_identity_error(400, kType, kMessage, call_.request_id);
+    return refused(kType, kMessage);
+  }
+
+  // Tells the audit log of a call that has reached its handler, where it is one to be told.
+  void audit(const kinesis::Reply& reply) {
+    using auth::AuditOutcome;
+    const bool denied = reply.error_type == "AccessDeniedException";
+    if (denied) dispatch_.denied_.add();
+    if (!denied && kinesis::is_data_plane(call_.operation)) return;
+    const auto outcome = denied                ? AuditOutcome::kDenied
+                         : reply.status == 200 ? AuditOutcome::kOk
+                                               : AuditOutcome::kFailed;
+    note("kinesis:" + call_.operation, outcome, reply.error_type, reply.error_message);
+  }
+
+  void note(std::string action, auth::AuditOutcome outcome, std::string_view error,
+            std::string_view message) {
+    auth::AuditEvent event;
+    event.time = call_.loop->wall_now();
+    event.request_id = call_.request_id;
+    event.access_key = call_.access_key;
+    if (call_.key != nullptr) event.user = call_.key->user();
+    event.authenticated = call_.key != nullptr;
+    event.peer = call_.peer;
+    event.secure = call_.secure;
+    event.action = std::move(action);
+    event.resource = call_.resource;
+    event.outcome = outcome;
+    event.error = error;
+    event.message = message;
+    event.user_agent = call_.user_agent;
+    dispatch_.audit_log_.write(event);
+  }
+
   void answer(wire::Response response) {
+    if (call_.key != nullptr && call_.key->limiter != nullptr)
+      for (const auto& part : response.body) call_.key->limiter->pay(part.size());
     count(response);
     responder_.respond(std::move(response));
   }
@@ -315,13 +383,17 @@ class SharedReader final : public BodyReader {
 
 Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loops,
                    kinesis::Service& service, std::shared_ptr<const auth::KeyTable> keys,
-                   io::Entropy& entropy, metrics::Registry& metrics)
+                   auth::AuditLog& audit_log, io::Entropy& entropy, metrics::Registry& metrics)
     : options_(std::move(options)),
       service_(service),
+      audit_log_(audit_log),
       entropy_(entropy),
       metrics_(metrics),
       refused_signatures_(metrics.counter("spillway_api_refused_signatures_total",
-                                          "Requests without a signature that is accepted")) {
+                                          "Requests without a signature that is accepted")),
+      denied_(metrics.counter("spillway_api_denied_total", "Requests that no policy allowed")),
+      throttled_(metrics.counter("spillway_api_key_throttled_total",
+                                 "Requests beyond the rate of their access key")) {
   for (auto* loop : loops) {
     verifiers_[loop] = std::make_unique<Verifiers>(
         Verifiers{auth::Verifier(options_.region, "kinesis", keys),
@@ -335,9 +407,21 @@ Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loop
 
 Dispatch::~Dispatch() = default;
 
-void Dispatch::set_keys(const std::shared_ptr<const auth::KeyTable>& keys) {
+void Dispatch::set_keys(const std::shared_ptr<const auth::KeyTable>& keys,
+                        UniqueFunction<void()> done) {
+  // Calls `done` when the last loop has let go of it.
+  struct Finish {
+    explicit Finish(UniqueFunction<void()> its_done) : done(std::move(its_done)) {}
+    ~Finish() {
+      if (done) done();
+    }
+    Finish(const Finish&) = delete;
+    Finish& operator=(const Finish&) = delete;
+    UniqueFunction<void()> done;
+  };
+  const auto finish = std::make_shared<Finish>(std::move(done));
   for (const auto& [loop, verifiers] : verifiers_) {
-    loop->post([&verifiers = *verifiers, keys] {
+    loop->post([&verifiers = *verifiers, keys, finish] {
       verifiers.kinesis.set_keys(keys);
       verifiers.caller_identity.set_keys(keys);
     });

@@ -1,5 +1,6 @@
 // From an HTTP request to an operation of the API: checks in the order in which the API makes them
-// (method and content type, body, operation, signature), calls the handler, and answers.
+// (method and content type, body, operation, signature, the key's rate), calls the handler,
+// answers, and tells the audit log what became of it.
 #pragma once
 
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "auth/audit_log.h"
 #include "auth/sigv4.h"
 #include "io/entropy.h"
 #include "kinesis/service.h"
@@ -26,15 +28,17 @@ class Dispatch final : public RequestHandler {
   // What it is handed outlives it. `loops` are those that call it.
   Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loops,
            kinesis::Service& service, std::shared_ptr<const auth::KeyTable> keys,
-           io::Entropy& entropy, metrics::Registry& metrics);
+           auth::AuditLog& audit_log, io::Entropy& entropy, metrics::Registry& metrics);
   ~Dispatch() override;
 
   std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
                                          Responder responder) override;
   wire::Response refuse(Refusal why) override;
 
-  // For requests that arrive from now on. From any thread while the loops run.
-  void set_keys(const std::shared_ptr<const auth::KeyTable>& keys);
+  // For requests that are whole from now on. From any thread while the loops run; `done` is called
+  // when they all go by the new keys, on any thread.
+  void set_keys(const std::shared_ptr<const auth::KeyTable>& keys,
+                UniqueFunction<void()> done = nullptr);
 
  private:
   class ApiCall;
@@ -42,6 +46,7 @@ class Dispatch final : public RequestHandler {
 
   const DispatchOptions options_;
   kinesis::Service& service_;
+  auth::AuditLog& audit_log_;
   io::Entropy& entropy_;
   metrics::Registry& metrics_;
   struct Verifiers {
@@ -51,6 +56,8 @@ class Dispatch final : public RequestHandler {
   std::map<io::EventLoop*, std::unique_ptr<Verifiers>> verifiers_;
   std::map<std::string, std::unique_ptr<OperationMetrics>, std::less<>> operation_metrics_;
   metrics::Counter& refused_signatures_;
+  metrics::Counter& denied_;
+  metrics::Counter& throttled_;
   std::atomic<std::size_t> calls_{0};
   std::atomic<std::size_t> reserved_{0};  // bytes, for bodies of calls under way
 };

@@ -1,0 +1,85 @@
+#include "server/access_keys.h"
+
+namespace spillway::server {
+
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address.starts_with("localhost:") ||
+         address.starts_with("[::1]:");
+}
+
+AccessKeys::AccessKeys(io::Disk& disk, const ServeConfig& config,
+                       const auth::MasterKeys& master_keys, io::EventLog& log)
+    : file_(disk, config.data),
+      listen_(config.listen),
+      master_keys_(master_keys),
+      log_(log),
+      configured_(config.keys) {}
+
+Result<KeyTableRef> AccessKeys::load(std::vector<AccessKey> configured) {
+  // Before the keys are opened: a change meanwhile is seen by the next look.
+  seen_version_ = master_keys_.version();
+  SPILLWAY_ASSIGN(seen_, file_.read_bytes());
+  SPILLWAY_ASSIGN(auto table, make_table(seen_, configured));
+  configured_ = std::move(configured);
+  table_ = table;
+  return table;
+}
+
+std::optional<KeyTableRef> AccessKeys::poll() {
+  const auto bytes = file_.read_bytes();
+  // One that can't be read is looked at again a second later.
+  if (!bytes.ok() || (*bytes == seen_ && master_keys_.version() == seen_version_))
+    return std::nullopt;
+  auto loaded = load();
+  if (loaded.ok()) return *std::move(loaded);
+  log_.error("access keys not reloaded", {{"reason", loaded.error().message}});
+  return std::nullopt;
+}
+
+Result<KeyTableRef> AccessKeys::make_table(std::string_view stored,
+                                           const std::vector<AccessKey>& configured) const {
+  std::vector<auth::Key> keys;
+  std::vector<auth::StoredKey> decoded;
+  if (!stored.empty()) {
+    SPILLWAY_ASSIGN(decoded, auth::decode_keys(stored, file_.path()));
+  }
+  for (const auto& one : decoded) {
+    SPILLWAY_ASSIGN(auto key, auth::open_key(one, master_keys_));
+    if (!key.fault.empty())
+      log_.warning("access key can't be used", {{"key", key.id}, {"reason", key.fault}});
+    // What it has used of its rate still counts.
+    const auto before = table_->find(key.id);
+    if (before != nullptr && before->limiter != nullptr && key.limiter != nullptr &&
+        before->limiter->limits() == key.limiter->limits())
+      key.limiter = before->limiter;
+    keys.push_back(std::move(key));
+  }
+  for (const auto& key : configured) keys.push_back({key.id, key.secret, "", std::nullopt});
+  if (keys.empty() && !is_loopback(listen_)) {
+    return Error{ErrorCode::kDenied,
+                 fmt::format("without access keys a region listens on loopback only, not on {}: "
+                             "make one with `spillway keys create`, add [[serve.keys]] to "
+                             "spillway.toml, or listen on 127.0.0.1",
+                             listen_)};
+  }
+  return KeyTableRef(std::make_shared<auth::KeyTable>(std::move(keys)));
+}
+
+void add_keys_route(Routes& routes, io::EventLoop& main_loop, io::EventLoop& admin_loop,
+                    std::function<void(KeysReloaded)> reload) {
+  routes.add(
+      "POST", "/v1/keys/reload",
+      [&main_loop, &admin_loop, reload = std::move(reload)](RoutedRequest, Responder responder) {
+        main_loop.post([&admin_loop, reload, responder = std::move(responder)]() mutable {
+          reload([&admin_loop, responder = std::move(responder)](Result<std::size_t> keys) mutable {
+            admin_loop.post([keys = std::move(keys), responder = std::move(responder)]() mutable {
+              responder.respond(keys.ok()
+                                    ? wire::text_response(200, fmt::format("{} keys\n", *keys))
+                                    : wire::text_response(500, keys.error().message + "\n"));
+            });
+          });
+        });
+      });
+}
+
+}  // namespace spillway::server

@@ -1,0 +1,58 @@
+// The access keys of a region: those of its data directory, which `spillway keys` edits, and those
+// of spillway.toml.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "auth/key_file.h"
+#include "io/event_log.h"
+#include "server/config.h"
+#include "server/routes.h"
+
+namespace spillway::server {
+
+// Whether an address ("127.0.0.1:4566") can be reached from this machine only.
+bool is_loopback(std::string_view address);
+
+using KeyTableRef = std::shared_ptr<const auth::KeyTable>;
+
+// On the main thread. What it is handed must outlive it.
+class AccessKeys {
+ public:
+  AccessKeys(io::Disk& disk, const ServeConfig& config, const auth::MasterKeys& master_keys,
+             io::EventLog& log);
+
+  // Reads the data directory's keys again, with these of spillway.toml beside them; of two with one
+  // id the data directory's counts. kDenied where there are no keys, and the region listens beyond
+  // loopback; other errors where the file can't be read. They leave what was loaded before.
+  Result<KeyTableRef> load(std::vector<AccessKey> configured);
+  Result<KeyTableRef> load() { return load(configured_); }
+  // Loads where the file or a master key has changed since; nullopt where neither has, or what is
+  // there can't be loaded (the log says why, once).
+  std::optional<KeyTableRef> poll();
+
+ private:
+  Result<KeyTableRef> make_table(std::string_view stored,
+                                 const std::vector<AccessKey>& configured) const;
+
+  const auth::KeyFile file_;
+  const std::string listen_;
+  const auth::MasterKeys& master_keys_;
+  io::EventLog& log_;
+  std::vector<AccessKey> configured_;
+  std::string seen_;                // the file's content when it was last looked at
+  std::uint64_t seen_version_ = 0;  // of the master keys, likewise
+  KeyTableRef table_ = std::make_shared<auth::KeyTable>();
+};
+
+// POST /v1/keys/reload: answers when every request goes by the keys that are there now. `reload` is
+// called on the main thread, and calls back from any.
+using KeysReloaded = UniqueFunction<void(Result<std::size_t>)>;
+void add_keys_route(Routes& routes, io::EventLoop& main_loop, io::EventLoop& admin_loop,
+                    std::function<void(KeysReloaded)> reload);
+
+}  // namespace spillway::server
