@@ -5,9 +5,11 @@
 namespace spillway::cli {
 
 // Each is defined in the file of its name:
+CommandRun declare_audit(CLI::App& app);
 CommandRun declare_bench(CLI::App& app);
 CommandRun declare_broker(CLI::App& app);
 CommandRun declare_doctor(CLI::App& app);
+CommandRun declare_keys(CLI::App& app);
 CommandRun declare_put(CLI::App& app);
 CommandRun declare_serve(CLI::App& app);
 CommandRun declare_streams(CLI::App& app);
@@ -16,10 +18,12 @@ CommandRun declare_up(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 8> kCommands = {
+constexpr std::array<Command, 10> kCommands = {
+    Command{"audit", "Show the audit log of a region", declare_audit},
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"broker", "Put this machine's telemetry into a stream", declare_broker},
     Command{"doctor", "Examine the files of a region that doesn't run", declare_doctor},
+    Command{"keys", "Make and manage the access keys of a region", declare_keys},
     Command{"put", "Put records into a stream", declare_put},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},
     Command{"streams", "List, make and delete streams", declare_streams},

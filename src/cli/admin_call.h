@@ -1,0 +1,16 @@
+// What the subcommands share that speak to a process's admin port.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "wire/http_client.h"
+
+namespace spillway::cli {
+
+// One request without a body, waited for. kNotFound: nothing answers at that address; kIo: what
+// does gave no answer.
+Result<wire::ClientResponse> call_admin(const std::string& address, std::string method,
+                                        std::string target);
+
+}  // namespace spillway::cli

@@ -1,0 +1,185 @@
+#include "cli/key_commands.h"
+
+#include <fmt/format.h>
+
+#include "cli/admin_call.h"
+#include "io/asio_loop.h"
+#include "io/clock.h"
+
+namespace spillway::cli {
+
+namespace {
+
+// Temporary keys that expired longer ago are forgotten.
+constexpr auto kExpiredKept = std::chrono::hours(24);
+constexpr std::size_t kHolderMax = 64;  // as IAM's names of users
+
+Status check_holder(std::string_view holder) {
+  constexpr std::string_view kOthers = "+=,.@_-";  // of IAM's names of users
+  const bool fits = std::ranges::all_of(holder, [=](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           kOthers.find(c) != std::string_view::npos;
+  });
+  if (fits && !holder.empty() && holder.size() <= kHolderMax) return {};
+  return Error{ErrorCode::kInvalid,
+               fmt::format("the holder's name \"{}\" must be 1 to {} letters, digits or any of {}",
+                           holder, kHolderMax, kOthers)};
+}
+
+Result<std::string> read_policy(io::Disk& disk, const std::string& path) {
+  if (path.empty()) return std::string();
+  SPILLWAY_ASSIGN(auto text, io::read_file(disk, path, auth::kPolicyBytesMax));
+  const auto parsed = auth::Policy::parse(text, auth::PolicyKind::kIdentity);
+  if (!parsed.ok()) return context(path, parsed.error());
+  return text;
+}
+
+Error no_such_key(const std::string& id) {
+  return {ErrorCode::kNotFound,
+          fmt::format("there is no access key {}; `spillway keys list` shows them", id)};
+}
+
+}  // namespace
+
+KeyCommands::KeyCommands(const server::ServeConfig& config)
+    : config_(config),
+      master_keys_({config.data, config.region, config.account}, disk_, clock_, entropy_, log_),
+      file_(disk_, config.data) {}
+
+Status KeyCommands::ready() {
+  SPILLWAY_TRY(disk_.make_directory(config_.data));
+  master_keys_.configure(config_.master_keys);
+  constexpr auto kPolledEvery = milliseconds(20);
+  io::AsioLoop loop;
+  const auto timer = loop.make_timer();
+  const std::function<void()> poll = [&] {
+    master_keys_.poll();
+    const auto state = master_keys_.check(auth::kDefaultMasterKey);
+    if (state.ok() || state.error().code != ErrorCode::kBusy) return loop.stop();
+    timer->start(kPolledEvery, [&] { poll(); });
+  };
+  loop.post([&] { poll(); });
+  loop.run();
+  return master_keys_.check(auth::kDefaultMasterKey);
+}
+
+Result<std::string> KeyCommands::wrap(const std::string& id, auth::KeyPart part,
+                                      std::string_view secret) {
+  return master_keys_.wrap(auth::kDefaultMasterKey, secret, auth::wrapping_purpose(id, part));
+}
+
+Result<auth::Credentials> KeyCommands::create(const NewKey& wanted) {
+  SPILLWAY_TRY(check_holder(wanted.holder));
+  SPILLWAY_ASSIGN(auto policy, read_policy(disk_, wanted.policy_file));
+  SPILLWAY_TRY(ready());
+  auto made = auth::make_credentials(entropy_, wanted.session);
+  auth::StoredKey key;
+  key.id = made.access_key;
+  key.holder = wanted.holder;
+  key.created_at = now();
+  key.policy = std::move(policy);
+  key.limits = wanted.limits;
+  if (wanted.life) key.expires_at = key.created_at + *wanted.life;
+  SPILLWAY_ASSIGN(key.wrapped_secret, wrap(key.id, auth::KeyPart::kSecret, made.secret_key));
+  if (wanted.session) {
+    SPILLWAY_ASSIGN(key.wrapped_token, wrap(key.id, auth::KeyPart::kToken, made.session_token));
+  }
+  SPILLWAY_TRY(file_.edit([&](std::vector<auth::StoredKey>& keys) -> Status {
+    std::erase_if(keys, [&](const auth::StoredKey& old) {
+      return !old.wrapped_token.empty() && old.expires_at && *old.expires_at + kExpiredKept < now();
+    });
+    keys.push_back(key);
+    return {};
+  }));
+  return made;
+}
+
+Status KeyCommands::edit_one(const std::string& id,
+                             const std::function<Status(auth::StoredKey&)>& edit) {
+  return file_.edit([&](std::vector<auth::StoredKey>& keys) -> Status {
+    const auto found = std::ranges::find(keys, id, &auth::StoredKey::id);
+    if (found == keys.end()) return no_such_key(id);
+    return edit(*found);
+  });
+}
+
+Status KeyCommands::set_enabled(const std::string& id, bool enabled) {
+  return edit_one(id, [enabled](auth::StoredKey& key) -> Status {
+    key.enabled = enabled;
+    return {};
+  });
+}
+
+Status KeyCommands::remove(const std::string& id) {
+  for (const auto& configured : config_.keys) {
+    if (configured.id == id) {
+      return Error{ErrorCode::kExists,
+                   fmt::format("spillway.toml has the key {} too, and it would count again: remove "
+                               "it there first",
+                               id)};
+    }
+  }
+  return file_.edit([&](std::vector<auth::StoredKey>& keys) -> Status {
+    const auto removed =
+        std::erase_if(keys, [&](const auth::StoredKey& key) { return key.id == id; });
+    return removed > 0 ? Status() : Status(no_such_key(id));
+  });
+}
+
+Status KeyCommands::set_policy(const std::string& id, const std::string& file) {
+  SPILLWAY_ASSIGN(const auto policy, read_policy(disk_, file));
+  return edit_one(id, [&](auth::StoredKey& key) -> Status {
+    key.policy = policy;
+    return {};
+  });
+}
+
+Result<auth::Credentials> KeyCommands::rotate(const std::string& id, seconds grace) {
+  SPILLWAY_TRY(ready());
+  auth::Credentials made;
+  made.access_key = id;
+  made.secret_key = auth::make_secret(entropy_);
+  SPILLWAY_ASSIGN(const auto wrapped, wrap(id, auth::KeyPart::kSecret, made.secret_key));
+  SPILLWAY_TRY(edit_one(id, [&](auth::StoredKey& key) -> Status {
+    if (!key.wrapped_token.empty()) {
+      return Error{ErrorCode::kUnsupported,
+                   fmt::format("{} is temporary: create another one instead", id)};
+    }
+    key.wrapped_previous = grace > seconds(0) ? key.wrapped_secret : "";
+    key.previous_until = now() + grace;
+    key.wrapped_secret = wrapped;
+    return {};
+  }));
+  return made;
+}
+
+Result<std::vector<std::string>> KeyCommands::import() {
+  SPILLWAY_TRY(ready());
+  std::vector<std::string> imported;
+  SPILLWAY_TRY(file_.edit([&](std::vector<auth::StoredKey>& keys) -> Status {
+    for (const auto& configured : config_.keys) {
+      if (std::ranges::find(keys, configured.id, &auth::StoredKey::id) != keys.end()) continue;
+      auth::StoredKey key;
+      key.id = configured.id;
+      key.holder = configured.id;
+      key.created_at = now();
+      SPILLWAY_ASSIGN(key.wrapped_secret, wrap(key.id, auth::KeyPart::kSecret, configured.secret));
+      keys.push_back(std::move(key));
+      imported.push_back(configured.id);
+    }
+    return {};
+  }));
+  return imported;
+}
+
+Result<std::string> KeyCommands::tell_region() const {
+  auto answer = call_admin(config_.admin, "POST", "/v1/keys/reload");
+  if (!answer.ok() && answer.error().code == ErrorCode::kNotFound)
+    return fmt::format("no region answers at {}: this counts from its next start", config_.admin);
+  if (!answer.ok()) return std::move(answer).error();
+  if (answer->status == 200) return std::string();
+  return Error{ErrorCode::kDenied, fmt::format("stored, but the region at {} doesn't take it: {}",
+                                               config_.admin, answer->body)};
+}
+
+}  // namespace spillway::cli
