@@ -54,13 +54,16 @@ def compare(records, got, duplicates=False, ordered=True):
     """got: the data of what was read, as text, shard after shard. Each record is there once (or, with
     duplicates, again after it was there) and, if ordered, no series is out of order."""
     seen, numbers = set(), {}
+    for _, data in reversed(records):
+        record = json.loads(data)
+        numbers[record["series"]] = record["n"]  # in the end, its first
     for data in got:
         if data in seen:
             assert duplicates, f"read twice: {data}"
             continue
         seen.add(data)
         record = json.loads(data)
-        expected = numbers.get(record["series"], 0)
+        expected = numbers.get(record["series"])
         assert record["n"] == expected or not ordered, f"{record['series']}: {record['n']} where {expected} is next"
         numbers[record["series"]] = expected + 1
     missing = [data for _, data in records if data not in seen]

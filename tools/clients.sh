@@ -103,6 +103,7 @@ install_clients_of() {
       java | kpl) install_java java "$clients/java" "$clients"/java/src/main/java/*.java ;;
       kcl2 | kcl3)
         install_dynamodb
+        install_clients_of kpl
         install_java "$name" "$clients/kcl/v${name#kcl}" "$clients/kcl/KclTest.java" "$clients/kcl/v${name#kcl}/Tuning.java"
         ;;
     esac

@@ -93,7 +93,8 @@ public class KclTest {
             "worker " + ProcessHandle.current().pid(),
             () -> new Printer(application));
     // The defaults are for streams that reshard once in a while, not every few seconds.
-    var management = configs.leaseManagementConfig().failoverTimeMillis(3000).shardSyncIntervalMillis(500);
+    var management = configs.leaseManagementConfig();
+    management.failoverTimeMillis(3000).shardSyncIntervalMillis(500);
     Tuning.apply(management);
     return new Scheduler(
         configs.checkpointConfig(),
