@@ -34,7 +34,7 @@ constexpr Bound kBounds[] = {
 // the call under way, since what the function refers to is usually about to die.
 struct Computed {
   std::mutex mutex;
-  std::function<double()> read;
+  std::function<void(std::string& to, std::string_view name)> write;  // its sample, or samples
 };
 
 using Series = std::variant<std::unique_ptr<Counter>, std::unique_ptr<Gauge>,
@@ -124,6 +124,25 @@ struct Registry::State {
   mutable std::mutex mutex;
   std::map<std::string, Family, std::less<>> families;
 
+  // A series that `write` writes until the handle is gone.
+  std::shared_ptr<void> add_computed(
+      std::string_view name, std::string_view help, Type type, const std::string& labels,
+      std::function<void(std::string& to, std::string_view name)> write) {
+    auto computed = std::make_shared<Computed>();
+    computed->write = std::move(write);
+    {
+      const std::lock_guard lock(mutex);
+      auto& series = family(name, help, type).series;
+      series.insert_or_assign(labels, std::weak_ptr<Computed>(computed));
+    }
+    // The handle doesn't refer to the registry, and may outlive it.
+    auto* slot = computed.get();
+    return {slot, [computed = std::move(computed)](void*) {
+              const std::lock_guard lock(computed->mutex);
+              computed->write = nullptr;
+            }};
+  }
+
   // With the mutex held. One name has one type: anything else is a mistake in the program.
   Family& family(std::string_view name, std::string_view help, Type type) {
     auto it = families.find(name);
@@ -162,19 +181,24 @@ Histogram& Registry::histogram(std::string_view name, std::string_view help, Lab
 
 std::shared_ptr<void> Registry::computed_gauge(std::string_view name, std::string_view help,
                                                Labels labels, std::function<double()> read) {
-  auto computed = std::make_shared<Computed>();
-  computed->read = std::move(read);
-  {
-    const std::lock_guard lock(state_->mutex);
-    auto& series = state_->family(name, help, Type::kGauge).series;
-    series.insert_or_assign(written(labels), std::weak_ptr<Computed>(computed));
-  }
-  // The handle doesn't refer to the registry, and may outlive it.
-  auto* slot = computed.get();
-  return {slot, [computed = std::move(computed)](void*) {
-            const std::lock_guard lock(computed->mutex);
-            computed->read = nullptr;
-          }};
+  const std::string text = written(labels);
+  return state_->add_computed(
+      name, help, Type::kGauge, text,
+      [text, read = std::move(read)](std::string& to, std::string_view family) {
+        append_sample(to, family, "", text, number(read()));
+      });
+}
+
+std::shared_ptr<void> Registry::collected(SeriesType type, std::string_view name,
+                                          std::string_view help,
+                                          std::function<void(const AddSeries& add)> collect) {
+  return state_->add_computed(
+      name, help, type == SeriesType::kCounter ? Type::kCounter : Type::kGauge, "",
+      [collect = std::move(collect)](std::string& to, std::string_view family) {
+        collect([&](const Labels& labels, std::int64_t value) {
+          append_sample(to, family, "", written(labels), std::to_string(value));
+        });
+      });
 }
 
 std::string Registry::prometheus_text() const {
@@ -182,7 +206,6 @@ std::string Registry::prometheus_text() const {
   struct Pending {
     std::shared_ptr<Computed> computed;
     std::string_view name;
-    std::string labels;
   };
   struct Piece {
     std::string head;
@@ -206,7 +229,7 @@ std::string Registry::prometheus_text() const {
         } else if (const auto* histogram = std::get_if<2>(&series)) {
           append_histogram(text, name, labels, **histogram);
         } else if (auto computed = std::get<3>(series).lock()) {
-          piece.samples.emplace_back(Pending{std::move(computed), name, labels});
+          piece.samples.emplace_back(Pending{std::move(computed), name});
           continue;
         }
         if (!text.empty()) piece.samples.emplace_back(std::move(text));
@@ -223,8 +246,7 @@ std::string Registry::prometheus_text() const {
       }
       const auto& pending = std::get<Pending>(sample);
       const std::lock_guard lock(pending.computed->mutex);
-      if (pending.computed->read)
-        append_sample(samples, pending.name, "", pending.labels, number(pending.computed->read()));
+      if (pending.computed->write) pending.computed->write(samples, pending.name);
     }
     if (!samples.empty()) text += piece.head + samples;
   }

@@ -38,6 +38,10 @@ class Gauge {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
+enum class SeriesType { kCounter, kGauge };
+// Called once for each series of a family, with its labels and its value.
+using AddSeries = std::function<void(const Labels& labels, std::int64_t value)>;
+
 class Registry {
  public:
   Registry();
@@ -55,6 +59,11 @@ class Registry {
   // of the registry that it might need. Removed with the returned handle.
   [[nodiscard]] std::shared_ptr<void> computed_gauge(std::string_view name, std::string_view help,
                                                      Labels labels, std::function<double()> read);
+  // A family whose series come and go: `collect` names them all when the text is made, each once,
+  // under the same terms. Nothing else may be of that family.
+  [[nodiscard]] std::shared_ptr<void> collected(SeriesType type, std::string_view name,
+                                                std::string_view help,
+                                                std::function<void(const AddSeries& add)> collect);
 
   // Prometheus text exposition format 0.0.4, families and series in the order of their names.
   std::string prometheus_text() const;

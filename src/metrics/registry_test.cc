@@ -61,6 +61,27 @@ TEST(Registry, AsksComputedGaugesUntilTheirHandleIsGone) {
   EXPECT_THAT(registry.prometheus_text(), Not(HasSubstr("spillway_free_bytes")));
 }
 
+TEST(Registry, AsksForTheSeriesOfAFamilyThatComeAndGo) {
+  Registry registry;
+  std::map<std::string, int> shards = {{"0", 5}, {"1", 7}};
+  auto handle = registry.collected(SeriesType::kCounter, "spillway_in_total", "In.",
+                                   [&shards](const AddSeries& add) {
+                                     for (const auto& [shard, count] : shards)
+                                       add({{"stream", "s"}, {"shard", shard}}, count);
+                                   });
+  EXPECT_THAT(registry.prometheus_text(),
+              HasSubstr("# HELP spillway_in_total In.\n# TYPE spillway_in_total counter\n"
+                        "spillway_in_total{stream=\"s\",shard=\"0\"} 5\n"
+                        "spillway_in_total{stream=\"s\",shard=\"1\"} 7\n"));
+  shards.erase("0");
+  EXPECT_THAT(registry.prometheus_text(), Not(HasSubstr("shard=\"0\"")));
+  shards.clear();
+  EXPECT_THAT(registry.prometheus_text(), Not(HasSubstr("spillway_in_total")));
+  shards["2"] = 1;
+  handle.reset();
+  EXPECT_THAT(registry.prometheus_text(), Not(HasSubstr("spillway_in_total")));
+}
+
 TEST(Registry, AHandleMayOutliveIt) {
   std::shared_ptr<void> handle;
   {
