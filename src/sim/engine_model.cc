@@ -38,6 +38,11 @@ EngineModel::OperationId EngineModel::begin_append(std::vector<ModelItem> items)
   return last_id_;
 }
 
+void EngineModel::refused_in_part(OperationId id) {
+  const auto found = std::ranges::find(in_flight_, id, &Operation::id);
+  if (found != in_flight_.end()) found->refused_in_part = true;
+}
+
 EngineModel::OperationId EngineModel::begin_catalog_change(Names made, Names removed) {
   in_flight_.push_back({.id = ++last_id_,
                         .is_catalog_change = true,
@@ -220,7 +225,7 @@ Status EngineModel::match(std::deque<stream::StoredBatch>& beyond, const ModelIt
   return {};
 }
 
-// Finds the prefix of unanswered operations that explains what was seen.
+// Finds the prefixes of unanswered operations that explain what was seen.
 Status EngineModel::conclude(
     const std::map<stream::ShardId, std::vector<stream::StoredBatch>>& beyond,
     std::size_t catalog_changes) {
@@ -230,7 +235,10 @@ Status EngineModel::conclude(
       if (!info.open()) closed.insert(info.id);
   std::map<stream::ShardId, std::deque<stream::StoredBatch>> left;
   for (const auto& [id, batches] : beyond) left[id].assign(batches.begin(), batches.end());
-  std::optional<OperationId> absent;  // the first operation that is known not to be there
+  // The first of each that is known not to be there.
+  std::optional<OperationId> absent_change;
+  std::optional<OperationId> absent_append;
+  std::map<stream::ShardId, OperationId> absent_of_shard;
   for (const auto& operation : in_flight_) {
     std::optional<bool> there;
     if (operation.is_catalog_change) {
@@ -241,14 +249,24 @@ Status EngineModel::conclude(
       const auto found = left.find(item.shard);
       if (found == left.end()) continue;  // its stream is deleted: nobody can tell
       const bool is_there = !found->second.empty() && found->second.front().payload == item.payload;
-      if (!is_there && closed.contains(item.shard)) continue;  // it may have been refused for it
+      // It may have been refused.
+      if (!is_there && (closed.contains(item.shard) || operation.refused_in_part)) continue;
       if (there && *there != is_there) return wrong("operation {} is there in part", operation.id);
       there = is_there;
+      const auto before = absent_of_shard.find(item.shard);
+      if (is_there && before != absent_of_shard.end()) {
+        return wrong("operation {} is there, though {} before it is not", operation.id,
+                     before->second);
+      }
       if (is_there) SPILLWAY_TRY(match(found->second, item));
+      if (!is_there) absent_of_shard.try_emplace(item.shard, operation.id);
     }
-    if (there == false && !absent) absent = operation.id;
+    const auto& absent =
+        operation.is_catalog_change && !absent_change ? absent_append : absent_change;
     if (there == true && absent)
       return wrong("operation {} is there, though {} before it is not", operation.id, *absent);
+    auto& first = operation.is_catalog_change ? absent_change : absent_append;
+    if (there == false && !first) first = operation.id;
   }
   for (const auto& [id, batches] : left)
     if (!batches.empty())

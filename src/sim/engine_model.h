@@ -1,10 +1,12 @@
 // What a correct engine may hold, given what it answered: a checker that knows the history of calls
 // and answers alone, nothing of journals or segments.
 //
-// An operation is an append of items or a change of the catalog. In the order in which they were
-// called, operations become durable; so after a crash those that were not answered survived as a
-// prefix of that order, each whole. What was answered with success survived; what was refused did
-// not; what was answered with kIo may have.
+// An operation is an append of items or a change of the catalog. The appends of each shard become
+// durable in the order in which they were called, and a change of the catalog behind all that was
+// called before it, and before all that was called after it. So after a crash those that were not
+// answered survived as a prefix of each such order, each whole (but for items that were refused
+// while others were taken). What was answered with success survived; what was refused did not; what
+// was answered with kIo may have.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +34,8 @@ class EngineModel {
   // --- What was asked and answered. Numbers rise in the order of the calls.
 
   OperationId begin_append(std::vector<ModelItem> items);
+  // Some of its items were not taken; which, only its answer tells.
+  void refused_in_part(OperationId id);
   // `made` and `removed`: the names of streams that it makes and deletes.
   OperationId begin_catalog_change(Names made, Names removed);
   // `synced`: a number that rises with each sync of the journal.
@@ -77,6 +81,7 @@ class EngineModel {
   struct Operation {
     OperationId id = 0;
     bool is_catalog_change = false;
+    bool refused_in_part = false;
     std::vector<ModelItem> items;
     Names made;
     Names removed;

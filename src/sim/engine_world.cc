@@ -26,6 +26,7 @@ engine::EmbeddedOptions small_options(Random& random) {
   options.journal_files = static_cast<std::uint32_t>(random.between(2, 4));
   options.journal_starts = static_cast<std::uint32_t>(random.below(3));
   options.queue_bytes = std::uint64_t{4096} << random.below(4);
+  options.shard_frame_bytes = options.queue_bytes / 8;
   options.tail_bytes = random.one_in(2) ? random.below(2048) : random.below(32'768);
   options.merge_fan_in = static_cast<std::uint32_t>(random.between(2, 4));
   return options;
@@ -132,6 +133,8 @@ void EngineWorld::append() {
   if (items.empty()) return;
   const auto id = model_.begin_append(std::move(items));
   trace("  append {} of {} items", id, call.size());
+  auto& throttled = registry_.counter("spillway_engine_share_throttled_total", "");
+  const auto throttled_before = throttled.value();
   engine_->append(std::move(call), [this, id](std::vector<Result<stream::Appended>> outcomes) {
     if (disk_.crashed()) return;  // nobody hears it
     for (const auto& outcome : outcomes)
@@ -140,6 +143,7 @@ void EngineWorld::append() {
           outcomes.front().ok() ? "durable" : outcomes.front().error().message);
     note(model_.appended(id, outcomes, disk_.journal_syncs()));
   });
+  if (throttled.value() != throttled_before) model_.refused_in_part(id);
 }
 
 stream::StreamInfo new_stream(const stream::Catalog& catalog, std::string name, Random& random) {

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "engine/embedded/engine_impl.h"
+#include "engine/embedded/fair_turn.h"
 #include "stream/encrypted_batch.h"
 
 namespace spillway::engine {
@@ -9,6 +10,8 @@ namespace spillway::engine {
 namespace {
 
 constexpr std::uint64_t kFlushBytesMax = std::uint64_t{16} << 20;
+// For so long after appends to different shards each is held to its share of a frame.
+constexpr nanoseconds kContendedFor = milliseconds(100);
 
 }  // namespace
 
@@ -26,10 +29,17 @@ Result<stream::Appended> EmbeddedEngine::sequence(const stream::AppendItem& item
   const std::uint64_t size = entry.stored_size();
   if (pending.bytes + size > log::frame_body_max(options_.journal_file_bytes))
     return Error{ErrorCode::kInvalid, "the request is larger than a journal file"};
+  // However many shards are hot, each leaves as much of the queue free as it holds: there is always
+  // room for another one.
+  if (shard->queued_bytes > options_.queue_bytes - std::min(pending_bytes_, options_.queue_bytes)) {
+    share_throttled_.add();
+    return Error{ErrorCode::kThrottled, "the shard's share of the journal's queue is full"};
+  }
   shard->sequenced_next = entry.batch.end();
   shard->sequenced_arrival_ms = entry.batch.arrival_ms;
   const stream::Appended appended{stream::Position{entry.batch.first},
                                   from_millis(entry.batch.arrival_ms)};
+  shard->queued_bytes += size;
   pending.bytes += size;
   pending.entries.push_back(std::move(entry));
   return appended;
@@ -38,6 +48,7 @@ Result<stream::Appended> EmbeddedEngine::sequence(const stream::AppendItem& item
 void EmbeddedEngine::append(std::vector<stream::AppendItem> items,
                             UniqueFunction<void(std::vector<Result<stream::Appended>>)> done) {
   const std::int64_t now_ms = to_millis(seams_.clock.wall_now());
+  const MonoTime now = seams_.clock.mono_now();
   std::vector<Result<stream::Appended>> outcomes;
   outcomes.reserve(items.size());
   Pending pending;
@@ -49,6 +60,8 @@ void EmbeddedEngine::append(std::vector<stream::AppendItem> items,
     throttled_.add();
     refusal = Error{ErrorCode::kThrottled, "the journal's queue is full"};
   }
+  for (const auto& item : items)
+    if (std::exchange(last_shard_, item.shard) != item.shard) shards_differ_at_ = now;
   for (const auto& item : items)
     outcomes.push_back(refusal ? Result<stream::Appended>(*refusal)
                                : sequence(item, now_ms, pending));
@@ -139,12 +152,34 @@ std::vector<Pending> EmbeddedEngine::take_pending(std::uint64_t& bytes) {
     journal_->add_spare();
     spare_ = Spare::kNone;
   }
+  // Alone a shard gets whole frames.
+  FairTurn turn(contended() ? options_.shard_frame_bytes : bytes_max);
+  std::vector<Pending> waiting;
   while (!pending_.empty() && (taken.empty() || bytes + pending_.front().bytes <= bytes_max)) {
-    bytes += pending_.front().bytes;
-    taken.push_back(std::move(pending_.front()));
+    Pending& next = pending_.front();
+    // A change of the catalog may close a shard behind what waits.
+    if (next.catalog != nullptr && turn.any_waits()) break;
+    if (turn.take(next.catalog != nullptr ? std::span<const log::Entry>() : next.entries)) {
+      bytes += next.bytes;
+      taken.push_back(std::move(next));
+    } else {
+      waiting.push_back(std::move(next));
+    }
     pending_.pop_front();
   }
+  for (auto at = waiting.rbegin(); at != waiting.rend(); ++at) pending_.push_front(std::move(*at));
   return taken;
+}
+
+// Whether appends to several shards wait, or lately did. A change of the catalog has everybody's
+// turn: what is before it goes in the order of its arrival, so that it comes soon.
+bool EmbeddedEngine::contended() const {
+  if (pending_.empty()) return false;
+  const auto shard_of = [](const Pending& pending) { return pending.entries.front().batch.shard; };
+  const bool lately = seams_.clock.mono_now() - shards_differ_at_ < kContendedFor;
+  return (lately || shard_of(pending_.front()) != shard_of(pending_.back())) &&
+         std::ranges::none_of(pending_,
+                              [](const Pending& pending) { return pending.catalog != nullptr; });
 }
 
 // Answers everything that was not written with `error`, and takes back the positions it was given.
@@ -182,7 +217,10 @@ void EmbeddedEngine::publish(std::vector<Pending>& taken, std::uint64_t frame) {
       table_.adopt(*catalog_, *newest_catalog_, first_position());
       continue;
     }
-    for (const auto& entry : pending.entries) table_.publish(entry.batch, frame);
+    for (const auto& entry : pending.entries) {
+      table_.publish(entry.batch, frame);
+      if (Shard* shard = table_.find(entry.batch.shard)) shard->queued_bytes -= entry.stored_size();
+    }
   }
   if (journal_->wants_spare()) want_spare();
   table_.evict(sealed_through_, options_.tail_bytes);

@@ -14,6 +14,9 @@ EmbeddedEngine::EmbeddedEngine(const EmbeddedOptions& options, const EmbeddedSea
                                            "Bytes of entries written and synced")),
       throttled_(seams.metrics.counter("spillway_engine_throttled_total",
                                        "Appends refused because the queue was full")),
+      share_throttled_(seams.metrics.counter(
+          "spillway_engine_share_throttled_total",
+          "Batches refused because their shard held as much of the queue as was free")),
       found_no_space_(seams.metrics.counter("spillway_journal_no_space_total",
                                             "Flushes that found no space; their appends failed")),
       recovery_seconds_(seams.metrics.histogram("spillway_recovery_seconds",

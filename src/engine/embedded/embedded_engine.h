@@ -28,7 +28,8 @@ struct EmbeddedOptions {
   // Files that starts may add to those before a start seals what is there before it serves: as many
   // starts in a row may be cut short without one that takes long.
   std::uint32_t journal_starts = 4;
-  std::uint64_t queue_bytes = std::uint64_t{64} << 20;      // appended, not yet flushed
+  std::uint64_t queue_bytes = std::uint64_t{64} << 20;         // appended, not yet flushed
+  std::uint64_t shard_frame_bytes = std::uint64_t{512} << 10;  // of a frame that others wait for
   std::uint64_t tail_bytes = std::uint64_t{64} << 20;       // kept in memory although in segments
   std::uint64_t page_cache_bytes = std::uint64_t{1} << 30;  // of segments; see SegmentSetOptions
   std::uint32_t merge_fan_in = 8;  // adjacent segments that are merged into one

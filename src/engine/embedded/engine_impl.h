@@ -79,6 +79,7 @@ class EmbeddedEngine final : public stream::Engine {
 
   io::Step flush();
   std::vector<Pending> take_pending(std::uint64_t& bytes);
+  bool contended() const;
   void fail_pending(std::vector<Pending> taken, Error error, bool final);
   void publish(std::vector<Pending>& taken, std::uint64_t frame);
   void tell_listener(const std::vector<Pending>& taken);
@@ -126,6 +127,8 @@ class EmbeddedEngine final : public stream::Engine {
   std::uint64_t generation_ = 0;
   std::deque<Pending> pending_;
   std::uint64_t pending_bytes_ = 0;
+  stream::ShardId last_shard_ = 0;        // of the last append
+  MonoTime shards_differ_at_{};           // when it last was another than that of the append before
   std::optional<Error> write_error_;      // final
   std::optional<Error> no_space_;         // of the sealer; goes away
   std::optional<Error> append_no_space_;  // of the flusher's last try; likewise
@@ -143,6 +146,7 @@ class EmbeddedEngine final : public stream::Engine {
   metrics::Counter& frames_;
   metrics::Counter& journal_bytes_;
   metrics::Counter& throttled_;
+  metrics::Counter& share_throttled_;
   metrics::Counter& found_no_space_;
   metrics::Histogram& recovery_seconds_;
   metrics::Histogram& seal_seconds_;

@@ -81,6 +81,7 @@ void ShardTable::forget_sequenced() {
     shard->sequenced_next = shard->visible_next;
     shard->sequenced_arrival_ms = shard->visible_arrival_ms;
     shard->closed = shard->visibly_closed;
+    shard->queued_bytes = 0;
   }
 }
 
