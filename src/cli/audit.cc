@@ -1,4 +1,5 @@
-// spillway audit: what the audit log of a region says, whether it runs or not (docs/access.md).
+// spillway audit: what the audit log of a region says, whether it runs or not (docs/access.md); and
+// who uses its streams (audit_callers.cc).
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -8,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "auth/audit_log.h"
+#include "cli/audit_callers.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
 #include "cli/text_output.h"
@@ -109,7 +111,10 @@ CommandRun declare_audit(CLI::App& app) {
   log->add_flag("--denied", options->denied, "Only what was denied");
   log->add_option("--since", options->since, "How far back, as in 90s, 5m, 12h or 7d");
   log->add_flag("--json", options->json, "The lines as they are stored");
-  return [options] { return run_audit(*options); };
+  auto* callers = app.add_subcommand("callers", "Who uses which stream, and has no other source");
+  return [options, callers, run_callers = callers_command(*callers)] {
+    return callers->parsed() ? run_callers() : run_audit(*options);
+  };
 }
 
 }  // namespace spillway::cli

@@ -24,6 +24,7 @@ CommandRun declare_serve(CLI::App& app) {
   flags->add(app, "--listen", "serve.listen", "Address of the API (127.0.0.1:4566)");
   flags->add(app, "--admin", "serve.admin", "Address of /metrics and /health (127.0.0.1:4600)");
   flags->add(app, "--region", "serve.region", "The region's name (us-east-1)");
+  flags->add(app, "--limits", "serve.limits", "none or aws (none)");
   flags->add(app, "--log-format", "log.format", "text or json");
   return [flags] { return run_serve(*flags); };
 }

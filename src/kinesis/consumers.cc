@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "kinesis/consumer_name.h"
 #include "kinesis/handlers.h"
+#include "kinesis/quotas.h"
 #include "kinesis/tags.h"
 #include "wire/kinesis_shapes.h"
 
@@ -9,7 +10,6 @@ namespace spillway::kinesis {
 
 namespace {
 
-constexpr std::int64_t kConsumersMax = 1000;  // of a stream
 constexpr std::int64_t kPageDefault = 100;
 constexpr std::string_view kTokenKind = "list-stream-consumers-1";
 
@@ -70,10 +70,7 @@ Task<Reply> register_stream_consumer(Service& service, Call& call) {
                          fmt::format("Consumer {} under stream {}, account {} already exists.",
                                      name, stream.name, service.options().account));
     }
-    if (consumer_count(service, stream) >= kConsumersMax) {
-      return error_reply(ApiError::kLimitExceeded,
-                         fmt::format("A stream has at most {} consumers here.", kConsumersMax));
-    }
+    if (auto refusal = over_consumer_limit(service, catalog, stream)) return refusal;
     consumer.id = catalog.next_id;
     change.ids_used = 1;
     stream.consumers[name] = consumer;

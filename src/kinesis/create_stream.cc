@@ -1,4 +1,6 @@
 #include "kinesis/handlers.h"
+#include "kinesis/quotas.h"
+#include "kinesis/stream_settings.h"
 #include "kinesis/tags.h"
 #include "stream/reshard.h"
 #include "wire/kinesis_shapes.h"
@@ -32,7 +34,20 @@ stream::StreamInfo describe(const wire::Value& input, WallTime now) {
     stream.max_record_kib = static_cast<std::uint32_t>(size.integer);
   if (const auto& warm = input["WarmThroughputMiBps"]; warm.present && warm.integer > 0)
     stream.warm_throughput_mibps = static_cast<std::uint32_t>(warm.integer);
+  if (input["RecordDistributionStrategy"].text == "AUTO")
+    stream.distribution = stream::RecordDistribution::kAuto;
   return stream;
+}
+
+// What AWS's limits have against one more stream like this.
+std::optional<Reply> over_limits(Service& service, const stream::Catalog& catalog,
+                                 const stream::StreamInfo& stream, std::int64_t shards) {
+  auto refusal = over_transitions(service, catalog, stream::StreamStatus::kCreating);
+  if (refusal) return refusal;
+  if (stream.warm_throughput_mibps && (refusal = without_commitment(service, catalog)))
+    return refusal;
+  return stream.mode == stream::StreamMode::kOnDemand ? over_on_demand_limit(service, catalog)
+                                                      : over_shard_limit(service, catalog, shards);
 }
 
 }  // namespace
@@ -53,16 +68,21 @@ Task<Reply> create_stream(Service& service, Call& call) {
     co_return error_reply(ApiError::kInvalidArgument,
                           "ShardCount is required for a stream in Provisioned mode.");
   }
+  if (!on_demand && stream.distribution == stream::RecordDistribution::kAuto)
+    co_return auto_needs_on_demand(stream.name);
   const std::int64_t shards = on_demand ? kOnDemandShards : wanted.integer;
   if (shards > kShardsMax) co_return too_many_shards();
   const std::string name = stream.name;
   service.settle_later(stream, stream::StreamStatus::kCreating);
+  std::optional<Reply> refusal;
   auto awaiter = on_loop<Result<stream::CatalogRef>>(call.loop, [&](auto done) {
     service.engine().update_catalog(
-        [&service, &stream,
+        [&service, &stream, &refusal,
          shards](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
           if (service.existing(catalog, stream.name) != nullptr)
             return Error{ErrorCode::kExists, ""};
+          refusal = over_limits(service, catalog, stream, shards);
+          if (refusal) return Error{ErrorCode::kInvalid, ""};
           stream::CatalogChange change;
           if (catalog.find(stream.name) != nullptr) change.remove.push_back(stream.name);
           stream.id = catalog.next_id;
@@ -74,6 +94,7 @@ Task<Reply> create_stream(Service& service, Call& call) {
         std::move(done));
   });
   auto created = co_await awaiter;
+  if (refusal) co_return std::move(*refusal);
   if (created.ok()) co_return Reply{};
   if (created.error().code == ErrorCode::kExists) {
     co_return error_reply(

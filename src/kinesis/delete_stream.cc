@@ -1,5 +1,6 @@
 #include "kinesis/consumer_name.h"
 #include "kinesis/handlers.h"
+#include "kinesis/quotas.h"
 #include "wire/kinesis_shapes.h"
 
 namespace spillway::kinesis {
@@ -27,6 +28,8 @@ Task<Reply> delete_stream(Service& service, Call& call) {
                 fmt::format("Stream {} under account {} has registered consumers; deregister them "
                             "or set EnforceConsumerDeletion.",
                             name, service.options().account));
+          } else {
+            refusal = over_transitions(service, catalog, stream::StreamStatus::kDeleting);
           }
           if (refusal) return Error{ErrorCode::kInvalid, ""};
           stream::CatalogChange change;

@@ -1,6 +1,8 @@
 // DescribeStream and DescribeStreamSummary.
 #include "kinesis/consumer_name.h"
+#include "kinesis/enhanced_monitoring.h"
 #include "kinesis/handlers.h"
+#include "kinesis/stream_settings.h"
 #include "stream/sequence_number.h"
 #include "wire/kinesis_shapes.h"
 
@@ -19,7 +21,8 @@ void write_common_members(wire::DocumentWriter& to, Service& service,
   to.number("RetentionPeriodHours", stream.retention_hours);
   to.time("StreamCreationTimestamp", stream.created_at);
   to.key("EnhancedMonitoring").open_list().open_map();
-  to.key("ShardLevelMetrics").open_list().close_list().close_map().close_list();
+  write_metrics_names(to.key("ShardLevelMetrics"), stream.shard_level_metrics);
+  to.close_map().close_list();
   to.text("EncryptionType", stream.encryption.on ? "KMS" : "NONE");
   if (stream.encryption.on) to.text("KeyId", stream.encryption.key_id);
 }
@@ -71,10 +74,11 @@ Task<Reply> describe_stream_summary(Service& service, Call& call) {
   document.number("OpenShardCount", static_cast<std::int64_t>(stream.open_shard_count()));
   document.number("ConsumerCount", consumer_count(service, stream));
   document.number("MaxRecordSizeInKiB", stream.max_record_kib);
+  document.text("RecordDistributionStrategy", to_string(stream.distribution));
   if (stream.warm_throughput_mibps) {
     document.key("WarmThroughput").open_map();
     document.number("TargetMiBps", *stream.warm_throughput_mibps);
-    document.number("CurrentMiBps", *stream.warm_throughput_mibps).close_map();
+    document.number("CurrentMiBps", warm_now(stream)).close_map();
   }
   document.close_map().close_map();
   co_return reply_with(std::move(document));

@@ -26,6 +26,12 @@ Reply expired_iterator(Service& service, WallTime made) {
                   java_date(made), java_date(service.now()), service.options().token_life.count()));
 }
 
+std::string where(Service& service, const stream::StreamInfo& stream,
+                  const stream::ShardInfo& shard) {
+  return fmt::format("Shard - {}/{}/{}", service.options().account, stream.name,
+                     stream::shard_name(shard.index));
+}
+
 }  // namespace
 
 Task<Reply> get_records(Service& service, Call& call) {
@@ -43,6 +49,15 @@ Task<Reply> get_records(Service& service, Call& call) {
                           : nullptr;
   if (shard == nullptr) co_return stream_not_found(service, iterator->stream_name);
 
+  const bool dry = dry_run(input.value);
+  if (!service.limits().take_read(shard->id, service.mono_now(), dry)) {
+    Flow flow;
+    flow.read_exceeded = 1;
+    for (const auto id : {shard->id, stream->id})
+      if (!dry) service.traffic().add(id, flow);
+    co_return error_reply(ApiError::kProvisionedThroughputExceeded,
+                          fmt::format("Rate exceeded for {}.", where(service, *stream, *shard)));
+  }
   const stream::ReadRequest request{shard->id, iterator->position, records_max, kBytesMax};
   auto awaiter = on_loop<Result<stream::ReadResult>>(call.loop, [&service, request](auto done) {
     service.engine().read(request, std::move(done));
@@ -53,9 +68,7 @@ Task<Reply> get_records(Service& service, Call& call) {
       co_return stream_not_found(service, iterator->stream_name);
     if (read.error().code == ErrorCode::kInvalid)
       co_return error_reply(ApiError::kInvalidArgument, read.error().message);
-    co_return engine_reply(read.error(),
-                           fmt::format("Shard - {}/{}/{}", service.options().account, stream->name,
-                                       stream::shard_name(shard->index)));
+    co_return engine_reply(read.error(), where(service, *stream, *shard));
   }
   // With the data keys of what was read, and the children of a shard that ended.
   const auto newest = service.existing(*service.engine().catalog(), iterator->stream_name);
@@ -65,8 +78,11 @@ Task<Reply> get_records(Service& service, Call& call) {
                           {.records_max = records_max, .bytes_max = kBytesMax});
   if (selection.refusal) co_return *std::move(selection.refusal);
 
+  if (dry) co_return dry_run_reply();
+  service.limits().count_read(shard->id, selection.bytes, service.mono_now());
   const WallTime now = service.now();
   const std::int64_t behind_ms = millis_behind(selection, *read, now);
+  count_read(service, caller_of(call), Use::kGet, *stream, *shard, selection, behind_ms);
   wire::DocumentWriter document(call.format, document_size(call.format, selection));
   document.open_map();
   write_records(document, *shard, selection);

@@ -20,11 +20,18 @@ Task<Reply> get_shard_iterator(Service& service, Call& call) {
   const auto tip = service.engine().tip(shard->id);
   if (!tip.ok()) co_return shard_not_found(service, value["ShardId"].text, stream->name);
 
+  if (!service.limits().take_iterator(shard->id, service.mono_now(), dry_run(value))) {
+    co_return error_reply(
+        ApiError::kProvisionedThroughputExceeded,
+        fmt::format("Rate exceeded for shard {} in stream {} under account {}.",
+                    stream::shard_name(shard->index), stream->name, service.options().account));
+  }
   StartingPoint point{value["ShardIteratorType"].text, value["StartingSequenceNumber"].string(),
                       std::nullopt};
   if (value["Timestamp"].present) point.time = from_millis(value["Timestamp"].integer);
   auto start = co_await find_start(service, call, *shard, *tip, point);
   if (start.refusal) co_return std::move(*start.refusal);
+  if (dry_run(value)) co_return dry_run_reply();
   const stream::ShardIterator iterator{stream->id, stream->name, shard->index, start.position, now};
   wire::DocumentWriter document(call.format, 1024);
   document.open_map().text("ShardIterator", seal(service.sealer(), iterator)).close_map();

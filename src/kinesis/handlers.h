@@ -12,10 +12,13 @@ Task<Reply> decrease_stream_retention_period(Service& service, Call& call);
 Task<Reply> delete_resource_policy(Service& service, Call& call);
 Task<Reply> delete_stream(Service& service, Call& call);
 Task<Reply> deregister_stream_consumer(Service& service, Call& call);
+Task<Reply> describe_account_settings(Service& service, Call& call);
 Task<Reply> describe_limits(Service& service, Call& call);
 Task<Reply> describe_stream(Service& service, Call& call);
 Task<Reply> describe_stream_consumer(Service& service, Call& call);
 Task<Reply> describe_stream_summary(Service& service, Call& call);
+Task<Reply> disable_enhanced_monitoring(Service& service, Call& call);
+Task<Reply> enable_enhanced_monitoring(Service& service, Call& call);
 Task<Reply> get_records(Service& service, Call& call);
 Task<Reply> get_resource_policy(Service& service, Call& call);
 Task<Reply> get_shard_iterator(Service& service, Call& call);
@@ -37,9 +40,11 @@ Task<Reply> stop_stream_encryption(Service& service, Call& call);
 Task<Reply> subscribe_to_shard(Service& service, Call& call);
 Task<Reply> tag_resource(Service& service, Call& call);
 Task<Reply> untag_resource(Service& service, Call& call);
+Task<Reply> update_account_settings(Service& service, Call& call);
 Task<Reply> update_max_record_size(Service& service, Call& call);
 Task<Reply> update_shard_count(Service& service, Call& call);
 Task<Reply> update_stream_mode(Service& service, Call& call);
+Task<Reply> update_stream_record_distribution_strategy(Service& service, Call& call);
 Task<Reply> update_stream_warm_throughput(Service& service, Call& call);
 
 }  // namespace spillway::kinesis

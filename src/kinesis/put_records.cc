@@ -19,6 +19,7 @@ constexpr int kRoutesMax = 8;
 struct PutEntry {
   std::string_view key;
   const wire::Value* data = nullptr;
+  std::size_t size = 0;  // of data and key
   std::optional<Uint128> explicit_hash_key;
   Uint128 hash_key = 0;
   std::uint32_t shard_index = 0;  // of the shard that it was last sent to
@@ -33,6 +34,7 @@ struct Group {
 };
 
 struct Prepared {
+  stream::StreamRef stream;
   std::vector<PutEntry> entries;
   std::optional<Reply> refusal;
 };
@@ -43,19 +45,18 @@ Uint128 hash_key_of(std::string_view partition_key) {
   return key;
 }
 
-std::optional<Reply> prepare_entry(const stream::StreamInfo& stream, const wire::Value& value,
-                                   Prepared& prepared, std::size_t& request_bytes) {
+std::optional<Reply> prepare_entry(Service& service, const wire::Value& value, Prepared& prepared) {
+  const stream::StreamInfo& stream = *prepared.stream;
   PutEntry& entry = prepared.entries.emplace_back();
   entry.key = value["PartitionKey"].text;
   entry.data = &value["Data"];
-  const std::size_t size = wire::blob_size(*entry.data) + entry.key.size();
-  request_bytes += size;
-  if (size > std::size_t{stream.max_record_kib} * 1024) {
+  entry.size = wire::blob_size(*entry.data) + entry.key.size();
+  if (entry.size > std::size_t{stream.max_record_kib} * 1024) {
     return error_reply(
         ApiError::kInvalidArgument,
         fmt::format("A record of {} bytes (data and partition key) is larger than the "
                     "stream's maximum of {} KiB.",
-                    size, stream.max_record_kib));
+                    entry.size, stream.max_record_kib));
   }
   if (const auto text = value["ExplicitHashKey"].string()) {
     entry.explicit_hash_key = parse_uint128(*text);
@@ -67,17 +68,62 @@ std::optional<Reply> prepare_entry(const stream::StreamInfo& stream, const wire:
                       *text));
     }
   }
-  entry.hash_key = entry.explicit_hash_key ? *entry.explicit_hash_key : hash_key_of(entry.key);
+  if (stream.distribution == stream::RecordDistribution::kAuto) {
+    entry.explicit_hash_key.reset();
+    entry.hash_key = service.next_spread_key();
+  } else {
+    entry.hash_key = entry.explicit_hash_key ? *entry.explicit_hash_key : hash_key_of(entry.key);
+  }
   return std::nullopt;
 }
 
-Prepared prepare(const stream::StreamInfo& stream, std::span<const wire::Value> records) {
-  Prepared prepared;
+std::span<const wire::Value> records_in(const wire::Value& input) {
+  const auto* records = input.find("Records");
+  return records != nullptr ? std::span<const wire::Value>(records->children)
+                            : std::span(&input, 1);
+}
+
+// The records without a partition key, as violations: only a stream that chooses the shards of its
+// records takes such ones.
+std::vector<std::string> without_key(const wire::Value& input) {
+  const bool several = input.find("Records") != nullptr;
+  std::vector<std::string> violations;
+  const auto records = records_in(input);
+  for (std::size_t i = 0; i < records.size() && violations.size() < 10; ++i) {
+    if (records[i]["PartitionKey"].present) continue;
+    violations.push_back(fmt::format(
+        "Value null at '{}partitionKey' failed to satisfy constraint: Member must not be null",
+        several ? fmt::format("records.{}.member.", i + 1) : ""));
+  }
+  return violations;
+}
+
+// The stream and the records; or the answer to give instead.
+Prepared prepare(Service& service, const wire::Value& input) {
+  auto found = find_usable_stream(service, input);
+  Prepared prepared{found.stream, {}, std::nullopt};
+  const bool chooses =
+      found.stream != nullptr && found.stream->distribution == stream::RecordDistribution::kAuto;
+  if (const auto missing = without_key(input); !missing.empty() && !chooses)
+    prepared.refusal = validation_reply(missing);
+  else if (found.refusal)
+    prepared.refusal = std::move(found.refusal);
+  const auto* ordering = input.find("SequenceNumberForOrdering");
+  if (!prepared.refusal && chooses && ordering != nullptr && ordering->present) {
+    prepared.refusal = error_reply(
+        ApiError::kInvalidArgument,
+        fmt::format("SequenceNumberForOrdering cannot be used: the record distribution strategy of "
+                    "stream {} is AUTO.",
+                    found.stream->name));
+  }
+  if (prepared.refusal) return prepared;
+  const auto records = records_in(input);
   prepared.entries.reserve(records.size());
   std::size_t request_bytes = 0;
   for (const auto& record : records) {
-    prepared.refusal = prepare_entry(stream, record, prepared, request_bytes);
+    prepared.refusal = prepare_entry(service, record, prepared);
     if (prepared.refusal) return prepared;
+    request_bytes += prepared.entries.back().size;
   }
   if (request_bytes > kRequestBytesMax)
     prepared.refusal = error_reply(ApiError::kInvalidArgument, "Records size exceeds 10 MB limit");
@@ -104,6 +150,28 @@ std::vector<Group> group(const stream::StreamInfo& stream, std::span<PutEntry> e
         wire::blob_room(*entry.data), entry.key.size(), entry.explicit_hash_key.has_value(), false);
   }
   return groups;
+}
+
+// Leaves in each group what its shard takes now; the others' outcome is kThrottled. A group that
+// nothing is left of goes.
+void limit(Service& service, std::vector<Group>& groups, bool only_asked = false) {
+  if (service.options().limits == Limits::kNone) return;
+  std::vector<std::size_t> sizes;
+  for (auto& group : groups) {
+    sizes.clear();
+    for (const auto* entry : group.entries) sizes.push_back(entry->size);
+    const auto taken =
+        service.limits().take_records(group.shard->id, sizes, service.mono_now(), only_asked);
+    for (std::size_t i = taken; i < group.entries.size(); ++i)
+      group.entries[i]->outcome = Error{ErrorCode::kThrottled, "the shard takes no more"};
+    if (taken < group.entries.size()) {
+      Flow flow;
+      flow.write_exceeded = group.entries.size() - taken;
+      if (!only_asked) service.traffic().add(group.shard->id, flow);
+    }
+    group.entries.resize(taken);
+  }
+  std::erase_if(groups, [](const Group& group) { return group.entries.empty(); });
 }
 
 // Decodes each record's data straight into its shard's batch, which is encrypted there where `key`
@@ -134,6 +202,25 @@ std::optional<std::vector<stream::AppendItem>> fill(const stream::StreamInfo& st
   return items;
 }
 
+// The batches of the groups; or the answer to give instead, where data is not base64, or where the
+// stream is encrypted and its key can't be had.
+struct Filled {
+  std::vector<stream::AppendItem> items;
+  std::optional<Reply> refusal;
+};
+
+Filled fill(Service& service, const stream::StreamInfo& stream, const std::vector<Group>& groups) {
+  std::shared_ptr<OpenDataKey> key;
+  if (stream.encryption.on) {
+    auto opened = service.data_keys().current(stream);
+    if (!opened.ok()) return {{}, data_key_reply(opened.error())};
+    key = *std::move(opened);
+  }
+  auto items = fill(stream, groups, key.get());
+  if (!items) return {{}, error_reply(ApiError::kSerialization, "Data is not base64")};
+  return {*std::move(items), std::nullopt};
+}
+
 using Outcomes = std::vector<Result<stream::Appended>>;
 
 Task<Outcomes> append(Service& service, io::EventLoop* loop,
@@ -143,6 +230,36 @@ Task<Outcomes> append(Service& service, io::EventLoop* loop,
   });
   auto outcomes = co_await awaiter;
   co_return outcomes;
+}
+
+// Counts what went into the shards, and what the engine throttled.
+void count(Service& service, const std::vector<Group>& groups, const Outcomes& outcomes) {
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    Flow flow;
+    if (outcomes[i].ok()) {
+      flow.incoming_records = groups[i].entries.size();
+      for (const auto* entry : groups[i].entries) flow.incoming_bytes += entry->size;
+    } else if (outcomes[i].error().code == ErrorCode::kThrottled) {
+      flow.write_exceeded = groups[i].entries.size();
+    }
+    service.traffic().add(groups[i].shard->id, flow);
+  }
+}
+
+// Counts what became of the whole request, of its stream and of who made it.
+void count(Service& service, const Call& call, const Prepared& prepared) {
+  Flow all;
+  for (const auto& entry : prepared.entries) {
+    if (entry.outcome.ok()) {
+      ++all.incoming_records;
+      all.incoming_bytes += entry.size;
+    } else if (entry.outcome.error().code == ErrorCode::kThrottled) {
+      ++all.write_exceeded;
+    }
+  }
+  service.traffic().add(prepared.stream->id, all);
+  service.callers().saw(caller_of(call), *prepared.stream, Use::kPut, service.now(),
+                        all.incoming_records, all.incoming_bytes);
 }
 
 // The stream with changes that are not durable yet: a shard takes no records from the moment that
@@ -158,10 +275,28 @@ stream::StreamRef newest(Service& service, const stream::StreamInfo& stream) {
   return found != nullptr && found->id == stream.id ? found : nullptr;
 }
 
-std::span<const wire::Value> records_in(const wire::Value& input) {
-  const auto* records = input.find("Records");
-  return records != nullptr ? std::span<const wire::Value>(records->children)
-                            : std::span(&input, 1);
+std::string where(Service& service, const stream::StreamInfo& stream, const PutEntry& entry) {
+  return fmt::format("shard {} in stream {} under account {}",
+                     stream::shard_name(entry.shard_index), stream.name, service.options().account);
+}
+
+const PutEntry* first_throttled(std::span<const PutEntry> entries) {
+  const auto at = std::ranges::find_if(entries, [](const PutEntry& entry) {
+    return !entry.outcome.ok() && entry.outcome.error().code == ErrorCode::kThrottled;
+  });
+  return at != entries.end() ? &*at : nullptr;
+}
+
+// What a request with DryRun gets: all that can be said without appending.
+Reply dry_put(Service& service, Prepared& prepared) {
+  auto groups = group(*prepared.stream, prepared.entries);
+  if (auto filled = fill(service, *prepared.stream, groups); filled.refusal)
+    return *std::move(filled.refusal);
+  limit(service, groups, true);
+  const auto* throttled = first_throttled(prepared.entries);
+  return throttled != nullptr ? engine_reply(throttled->outcome.error(),
+                                             where(service, *prepared.stream, *throttled))
+                              : dry_run_reply();
 }
 
 struct PutResult {
@@ -185,18 +320,14 @@ Task<PutResult> put(Service& service, Call& call, const wire::Shape& shape,
         entries[i].data = &records[i]["Data"];
       }
     }
-    auto groups = group(*stream, entries);
-    if (groups.empty()) break;
-    std::shared_ptr<OpenDataKey> key;
     result.encrypted = stream->encryption.on;
-    if (result.encrypted) {
-      auto opened = service.data_keys().current(*stream);
-      if (!opened.ok()) co_return PutResult{data_key_reply(opened.error())};
-      key = *std::move(opened);
-    }
-    auto items = fill(*stream, groups, key.get());
-    if (!items) co_return PutResult{error_reply(ApiError::kSerialization, "Data is not base64")};
-    const auto outcomes = co_await append(service, call.loop, std::move(*items));
+    auto groups = group(*stream, entries);
+    limit(service, groups);
+    if (groups.empty()) break;
+    auto filled = fill(service, *stream, groups);
+    if (filled.refusal) co_return PutResult{std::move(filled.refusal)};
+    const auto outcomes = co_await append(service, call.loop, std::move(filled.items));
+    count(service, groups, outcomes);
     bool closed = false;
     for (std::size_t i = 0; i < groups.size(); ++i) {
       std::uint32_t number = 0;
@@ -222,26 +353,21 @@ void write_result(wire::DocumentWriter& to, const PutEntry& entry) {
   to.text("ShardId", stream::shard_name(entry.shard_index));
 }
 
-std::string where(Service& service, const stream::StreamInfo& stream, const PutEntry& entry) {
-  return fmt::format("shard {} in stream {} under account {}",
-                     stream::shard_name(entry.shard_index), stream.name, service.options().account);
-}
-
 }  // namespace
 
 Task<Reply> put_record(Service& service, Call& call) {
   auto input = read_input(service, call, wire::kinesis::kPutRecordInput);
   if (input.refusal) co_return std::move(*input.refusal);
-  auto found = find_usable_stream(service, input.value);
-  if (found.refusal) co_return std::move(*found.refusal);
-  auto prepared = prepare(*found.stream, records_in(input.value));
+  auto prepared = prepare(service, input.value);
   if (prepared.refusal) co_return std::move(*prepared.refusal);
-  auto result =
-      co_await put(service, call, wire::kinesis::kPutRecordInput, found.stream, prepared.entries);
+  if (dry_run(input.value)) co_return dry_put(service, prepared);
+  auto result = co_await put(service, call, wire::kinesis::kPutRecordInput, prepared.stream,
+                             prepared.entries);
   if (result.refusal) co_return *std::move(result.refusal);
+  count(service, call, prepared);
   const PutEntry& entry = prepared.entries.front();
   if (!entry.outcome.ok())
-    co_return engine_reply(entry.outcome.error(), where(service, *found.stream, entry));
+    co_return engine_reply(entry.outcome.error(), where(service, *prepared.stream, entry));
   wire::DocumentWriter document(call.format);
   document.open_map();
   write_result(document, entry);
@@ -253,13 +379,13 @@ Task<Reply> put_record(Service& service, Call& call) {
 Task<Reply> put_records(Service& service, Call& call) {
   auto input = read_input(service, call, wire::kinesis::kPutRecordsInput);
   if (input.refusal) co_return std::move(*input.refusal);
-  auto found = find_usable_stream(service, input.value);
-  if (found.refusal) co_return std::move(*found.refusal);
-  auto prepared = prepare(*found.stream, records_in(input.value));
+  auto prepared = prepare(service, input.value);
   if (prepared.refusal) co_return std::move(*prepared.refusal);
-  auto result =
-      co_await put(service, call, wire::kinesis::kPutRecordsInput, found.stream, prepared.entries);
+  if (dry_run(input.value)) co_return dry_put(service, prepared);
+  auto result = co_await put(service, call, wire::kinesis::kPutRecordsInput, prepared.stream,
+                             prepared.entries);
   if (result.refusal) co_return *std::move(result.refusal);
+  count(service, call, prepared);
 
   const auto failed = std::ranges::count_if(
       prepared.entries, [](const PutEntry& entry) { return !entry.outcome.ok(); });
@@ -272,7 +398,7 @@ Task<Reply> put_records(Service& service, Call& call) {
     } else if (entry.outcome.error().code == ErrorCode::kThrottled) {
       document.text("ErrorCode", "ProvisionedThroughputExceededException");
       document.text("ErrorMessage",
-                    fmt::format("Rate exceeded for {}.", where(service, *found.stream, entry)));
+                    fmt::format("Rate exceeded for {}.", where(service, *prepared.stream, entry)));
     } else {
       document.text("ErrorCode", "InternalFailure");
       document.text("ErrorMessage", entry.outcome.error().message);

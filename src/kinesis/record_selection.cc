@@ -15,7 +15,9 @@ void write_record(wire::DocumentWriter& to, const stream::ShardInfo& shard,
                        to.plain_text(stream::kSequenceNumberDigits));
   to.time("ApproximateArrivalTimestamp", answered.arrival);
   to.key("Data").blob(answered.record.data);
-  to.text("PartitionKey", answered.record.partition_key);
+  // AUTO distribution takes records without one.
+  if (!answered.record.partition_key.empty())
+    to.text("PartitionKey", answered.record.partition_key);
   if (answered.encrypted) to.text("EncryptionType", "KMS");
   to.close_map();
 }
@@ -62,7 +64,6 @@ Selection select(Service& service, const stream::StreamInfo& stream, const strea
                  const stream::ReadResult& read, stream::Position from, SelectionBounds bounds) {
   Selection selection;
   selection.next = read.next;
-  std::size_t bytes = 0;
   for (const auto& batch : read.batches) {
     if (selection.records.size() == bounds.records_max)
       return cut_at(batch.first, std::move(selection));
@@ -77,10 +78,11 @@ Selection select(Service& service, const stream::StreamInfo& stream, const strea
       const auto record = reader.next();
       if (!record) return refuse_at(position, damaged_batch(), std::move(selection));
       if (position < from) continue;
-      bytes += record->data.size() + record->partition_key.size();
+      const std::size_t size = record->data.size() + record->partition_key.size();
       if (selection.records.size() == bounds.records_max ||
-          (bytes > bounds.bytes_max && !selection.records.empty()))
+          (selection.bytes + size > bounds.bytes_max && !selection.records.empty()))
         return cut_at(position, std::move(selection));
+      selection.bytes += size;
       selection.records.push_back({*record, position, batch.arrival, encrypted});
     }
   }
@@ -91,6 +93,19 @@ std::int64_t millis_behind(const Selection& selection, const stream::ReadResult&
                            WallTime now) {
   if (selection.next >= read.tip || selection.records.empty()) return 0;
   return std::max<std::int64_t>(0, to_millis(now) - to_millis(selection.records.back().arrival));
+}
+
+void count_read(Service& service, const CallerName& caller, Use use,
+                const stream::StreamInfo& stream, const stream::ShardInfo& shard,
+                const Selection& selection, std::int64_t behind_ms) {
+  Flow flow;
+  flow.outgoing_bytes = selection.bytes;
+  flow.outgoing_records = selection.records.size();
+  flow.iterator_age_ms = behind_ms;
+  service.traffic().add(shard.id, flow, true);
+  service.traffic().add(stream.id, flow, true);
+  service.callers().saw(caller, stream, use, service.now(), flow.outgoing_records,
+                        flow.outgoing_bytes, behind_ms);
 }
 
 std::size_t document_size(wire::Format format, const Selection& selection) {

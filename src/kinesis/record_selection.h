@@ -22,6 +22,7 @@ struct Answered {
 // Refers to the read's batches.
 struct Selection {
   std::vector<Answered> records;
+  std::size_t bytes = 0;  // of their data and keys
   stream::Position next;
   bool cut = false;  // it ends before the batches do
   // Where not even the first record can be had: its batch is damaged, or can't be decrypted.
@@ -42,6 +43,11 @@ Selection select(Service& service, const stream::StreamInfo& stream, const strea
 // How far the last of the selected records lies back; 0 at the tip.
 std::int64_t millis_behind(const Selection& selection, const stream::ReadResult& read,
                            WallTime now);
+
+// Counts that they were read, by whom and how.
+void count_read(Service& service, const CallerName& caller, Use use,
+                const stream::StreamInfo& stream, const stream::ShardInfo& shard,
+                const Selection& selection, std::int64_t behind_ms);
 
 // Room for a document with all of them: growing would copy megabytes.
 std::size_t document_size(wire::Format format, const Selection& selection);

@@ -2,6 +2,7 @@
 #include "stream/reshard.h"
 
 #include "kinesis/handlers.h"
+#include "kinesis/quotas.h"
 #include "kinesis/service.h"
 #include "stream/sequence_number.h"
 #include "wire/kinesis_shapes.h"
@@ -67,6 +68,7 @@ std::optional<Reply> split(Service& service, const wire::Value& input,
                     spillway::to_string(shard.last_hash_key)));
   }
   if (static_cast<std::int64_t>(stream.open_shard_count()) >= kShardsMax) return too_many_shards();
+  if (auto refusal = over_shard_limit(service, catalog, 1)) return refusal;
   service.settle_later(stream, stream::StreamStatus::kUpdating);
   stream::split({shard.index, *at}, catalog.next_id, change);
   return std::nullopt;
@@ -134,8 +136,13 @@ Task<Reply> update_shard_count(Service& service, Call& call) {
                           stream::CatalogChange& change) -> std::optional<Reply> {
       stream::StreamInfo& stream = change.put.front();
       if (stream.mode == stream::StreamMode::kOnDemand) return on_demand(service, stream);
-      if (std::exchange(first, false))
+      if (first) {
         before = static_cast<std::int64_t>(stream.open_shard_count());
+        if (auto refusal = over_scaling(service, stream, target)) return refusal;
+        if (auto refusal = over_shard_limit(service, catalog, target - before)) return refusal;
+        service.limits().add_daily(DailyQuota::kUpdateShardCount, stream.id, service.mono_now());
+        first = false;
+      }
       const auto round = stream::next_round(stream, static_cast<std::uint64_t>(target));
       for (const auto& one : round.splits) stream::split(one, catalog.next_id, change);
       for (const auto& one : round.merges) stream::merge(one, catalog.next_id, change);

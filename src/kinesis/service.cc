@@ -1,6 +1,7 @@
 #include "kinesis/service.h"
 
 #include "base/assert.h"
+#include "kinesis/quotas.h"
 #include "stream/sequence_number.h"
 
 namespace spillway::kinesis {
@@ -16,6 +17,8 @@ ErrorRow row_of(ApiError error) {
   switch (error) {
     case ApiError::kAccessDenied:
       return {"AccessDeniedException", 400};
+    case ApiError::kDryRun:
+      return {"DryRunOperationException", 400};
     case ApiError::kExpiredIterator:
       return {"ExpiredIteratorException", 400};
     case ApiError::kExpiredNextToken:
@@ -104,9 +107,30 @@ void Service::remove_deleted(UniqueFunction<void(Status)> done) {
       });
 }
 
+void Service::forget_deleted() {
+  limits_.forget_unused(clock_.mono_now());
+  const auto catalog = engine_.catalog();
+  if (std::exchange(forgotten_version_, catalog->version) == catalog->version) return;
+  traffic_.keep_only(*catalog);
+  callers_.keep_only(*catalog);
+}
+
 Reply error_reply(ApiError error, std::string_view message) {
   const ErrorRow row = row_of(error);
   return {row.status, std::string(row.type), std::string(message), {}};
+}
+
+Reply validation_reply(std::span<const std::string> violations) {
+  return error_reply(ApiError::kValidation,
+                     fmt::format("{} validation error{} detected: {}", violations.size(),
+                                 violations.size() == 1 ? "" : "s", fmt::join(violations, "; ")));
+}
+
+bool dry_run(const wire::Value& input) { return input["DryRun"].integer != 0; }
+
+Reply dry_run_reply() {
+  return error_reply(ApiError::kDryRun,
+                     "Request would have succeeded, but the DryRun parameter is set.");
 }
 
 Reply engine_reply(const Error& error, std::string_view where) {
@@ -138,6 +162,44 @@ Reply reply_with(wire::DocumentWriter document) {
   return reply;
 }
 
+namespace {
+
+// The name of the stream that the input names, whether there is one or not; empty where none is.
+std::string_view named_stream(const wire::Value& input) {
+  constexpr std::string_view kBefore = ":stream/";
+  if (const auto* name = input.find("StreamName"); name != nullptr && name->present)
+    return name->text;
+  for (const char* member : {"StreamARN", "ResourceARN", "ConsumerARN"}) {
+    const auto* arn = input.find(member);
+    if (arn == nullptr || !arn->present) continue;
+    const std::size_t at = arn->text.find(kBefore);
+    if (at == std::string_view::npos) continue;
+    const auto name = arn->text.substr(at + kBefore.size());
+    return name.substr(0, name.find('/'));
+  }
+  return {};
+}
+
+// Those about records note more, where they know it.
+bool about_records(std::string_view operation) {
+  return operation == "PutRecord" || operation == "PutRecords" || operation == "GetRecords" ||
+         operation == "SubscribeToShard";
+}
+
+// Counts the call of an operation; gives the answer to one that comes too soon.
+std::optional<Reply> admit(Service& service, const Call& call, const wire::Value& input) {
+  if (about_records(call.operation)) return std::nullopt;
+  const auto name = named_stream(input);
+  if (!service.limits().take_call(call.operation, name, service.mono_now()))
+    return too_many_calls(service, name);
+  if (name.empty()) return std::nullopt;
+  if (const auto stream = service.existing(*service.engine().catalog(), name))
+    service.callers().saw(caller_of(call), *stream, Use::kDescribe, service.now());
+  return std::nullopt;
+}
+
+}  // namespace
+
 Input read_input(Service& service, Call& call, const wire::Shape& shape) {
   static_assert(kBodyPadding >= wire::kJsonPadding);
   SPILLWAY_ASSERT(call.body.capacity() >= call.body.size() + kBodyPadding);
@@ -146,14 +208,9 @@ Input read_input(Service& service, Call& call, const wire::Shape& shape) {
                    : wire::decode_cbor(call.body, shape, call.format);
   if (!value.ok()) return {{}, error_reply(ApiError::kSerialization, value.error().message)};
   const auto violations = wire::violations(*value);
-  if (!violations.empty()) {
-    return {
-        {},
-        error_reply(ApiError::kValidation,
-                    fmt::format("{} validation error{} detected: {}", violations.size(),
-                                violations.size() == 1 ? "" : "s", fmt::join(violations, "; ")))};
-  }
+  if (!violations.empty()) return {{}, validation_reply(violations)};
   if (auto refusal = authorize(service, call, *value)) return {{}, std::move(refusal)};
+  if (auto refusal = admit(service, call, *value)) return {{}, std::move(refusal)};
   return {std::move(value).value(), std::nullopt};
 }
 
@@ -292,6 +349,16 @@ std::string_view to_string(stream::StreamMode mode) {
       return "PROVISIONED";
     case stream::StreamMode::kOnDemand:
       return "ON_DEMAND";
+  }
+  return "";
+}
+
+std::string_view to_string(stream::RecordDistribution distribution) {
+  switch (distribution) {
+    case stream::RecordDistribution::kUserPartitionKey:
+      return "USER_PARTITION_KEY";
+    case stream::RecordDistribution::kAuto:
+      return "AUTO";
   }
   return "";
 }

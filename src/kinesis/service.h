@@ -1,15 +1,20 @@
 // What the operations share: the engine, who we are, and how inputs are read and errors answered.
 #pragma once
 
+#include <atomic>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "io/clock.h"
 #include "kinesis/authorization.h"
+#include "kinesis/callers.h"
 #include "kinesis/data_keys.h"
 #include "kinesis/operation.h"
+#include "kinesis/rate_limits.h"
 #include "kinesis/subscriptions.h"
+#include "kinesis/traffic.h"
 #include "stream/engine.h"
 #include "stream/token.h"
 #include "wire/shapes.h"
@@ -25,6 +30,7 @@ struct ServiceOptions {
   milliseconds subscription_life{seconds(300)};
   // How long an iterator and a page's token can be used.
   milliseconds token_life{seconds(300)};
+  Limits limits = Limits::kNone;
 };
 
 inline constexpr std::int64_t kShardsMax = 100'000;  // of a stream
@@ -39,15 +45,25 @@ class Service {
         clock_(clock),
         sealer_(token_key, entropy),
         data_keys_(master_keys, entropy),
+        limits_(options_.limits),
         subscriptions_(engine) {}
 
   const ServiceOptions& options() const { return options_; }
   stream::Engine& engine() { return engine_; }
   WallTime now() { return clock_.wall_now(); }
+  MonoTime mono_now() { return clock_.mono_now(); }
   const stream::TokenSealer& sealer() const { return sealer_; }
   DataKeys& data_keys() { return data_keys_; }
   Subscriptions& subscriptions() { return subscriptions_; }
   ResourcePolicies& resource_policies() { return resource_policies_; }
+  Traffic& traffic() { return traffic_; }
+  RateLimits& limits() { return limits_; }
+  Callers& callers() { return callers_; }
+  // Hash keys that spread over all there are: of records whose stream chooses their shards.
+  Uint128 next_spread_key() {
+    constexpr Uint128 kGolden = Uint128{0x9e3779b97f4a7c15} << 64 | 0xf39cc0605cedc835;
+    return kGolden * spread_.fetch_add(1, std::memory_order_relaxed);
+  }
   std::string arn_of(std::string_view stream) const;
   // An iterator or token that was made then is too old.
   bool token_expired(WallTime made) { return made + options_.token_life < now(); }
@@ -59,6 +75,9 @@ class Service {
   // Removes the streams and consumers whose deletion is over; call it now and then. `done` runs on
   // any thread, possibly before this returns.
   void remove_deleted(UniqueFunction<void(Status)> done);
+  // Forgets what was counted of streams that are gone, and limits that nobody is near; now and then
+  // too, on one thread.
+  void forget_deleted();
 
  private:
   const ServiceOptions options_;
@@ -66,6 +85,11 @@ class Service {
   io::Clock& clock_;
   const stream::TokenSealer sealer_;
   DataKeys data_keys_;
+  std::atomic<std::uint64_t> spread_{0};
+  Traffic traffic_;
+  RateLimits limits_;
+  Callers callers_;
+  std::uint64_t forgotten_version_ = 0;  // of the catalog: forget_deleted()'s
   Subscriptions subscriptions_;
   ResourcePolicies resource_policies_;
 };
@@ -73,6 +97,7 @@ class Service {
 // The API's errors that this build gives: each is mapped once, to its name and status.
 enum class ApiError {
   kAccessDenied,
+  kDryRun,  // a request that would have succeeded
   kExpiredIterator,
   kExpiredNextToken,
   kInternalFailure,
@@ -92,6 +117,11 @@ enum class ApiError {
   kValidation,
 };
 Reply error_reply(ApiError error, std::string_view message);
+// Why an input is not valid, as wire::violations() words it; at least one.
+Reply validation_reply(std::span<const std::string> violations);
+// Whether nothing must be done of what was asked; and what is answered where it could have been.
+bool dry_run(const wire::Value& input);
+Reply dry_run_reply();
 // A failed call of the engine, to a client that can do nothing but try again.
 Reply engine_reply(const Error& error, std::string_view where);
 // A data key that can't be made or opened.
@@ -143,6 +173,7 @@ void write_shard(wire::DocumentWriter& to, const stream::ShardInfo& shard);
 void write_hash_key_range(wire::DocumentWriter& to, const stream::ShardInfo& shard);
 std::string_view to_string(stream::StreamStatus status);
 std::string_view to_string(stream::StreamMode mode);
+std::string_view to_string(stream::RecordDistribution distribution);
 // Closed so long ago that none of its records can be read any more.
 bool expired(const stream::StreamInfo& stream, const stream::ShardInfo& shard, WallTime now);
 

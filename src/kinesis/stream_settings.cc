@@ -1,5 +1,9 @@
-// UpdateStreamMode, UpdateMaxRecordSize and UpdateStreamWarmThroughput.
+// UpdateStreamMode, UpdateMaxRecordSize, UpdateStreamWarmThroughput and
+// UpdateStreamRecordDistributionStrategy.
+#include "kinesis/stream_settings.h"
+
 #include "kinesis/handlers.h"
+#include "kinesis/quotas.h"
 #include "kinesis/service.h"
 #include "wire/kinesis_shapes.h"
 
@@ -24,11 +28,27 @@ Task<Reply> update_stream_mode(Service& service, Call& call) {
     co_return error_reply(ApiError::kInvalidArgument,
                           "WarmThroughputMiBps can only be set for a stream in On-Demand mode.");
   }
-  StreamEdit edit = [&](const stream::Catalog&,
+  StreamEdit edit = [&](const stream::Catalog& catalog,
                         stream::CatalogChange& change) -> std::optional<Reply> {
     auto& stream = change.put.front();
+    if (on_demand != (stream.mode == stream::StreamMode::kOnDemand)) {
+      auto refusal = over_mode_switches(service, stream);
+      if (!refusal) {
+        refusal = on_demand
+                      ? over_on_demand_limit(service, catalog)
+                      : over_shard_limit(service, catalog,
+                                         static_cast<std::int64_t>(stream.open_shard_count()));
+      }
+      if (refusal) return refusal;
+      service.limits().add_daily(DailyQuota::kUpdateStreamMode, stream.id, service.mono_now());
+    }
+    if (warm.present && warm.integer > 0)
+      if (auto refusal = without_commitment(service, catalog)) return refusal;
     stream.mode = on_demand ? stream::StreamMode::kOnDemand : stream::StreamMode::kProvisioned;
-    if (!on_demand) stream.warm_throughput_mibps.reset();
+    if (!on_demand) {
+      stream.warm_throughput_mibps.reset();
+      stream.distribution = stream::RecordDistribution::kUserPartitionKey;
+    }
     set_warm_throughput(stream, warm);
     service.settle_later(stream, stream::StreamStatus::kUpdating);
     return std::nullopt;
@@ -56,9 +76,11 @@ Task<Reply> update_stream_warm_throughput(Service& service, Call& call) {
   if (named.refusal) co_return std::move(*named.refusal);
   const std::string name = named.name;
   const auto& warm = input.value["WarmThroughputMiBps"];
-  StreamEdit edit = [&](const stream::Catalog&,
+  std::int64_t current = 0;
+  StreamEdit edit = [&](const stream::Catalog& catalog,
                         stream::CatalogChange& change) -> std::optional<Reply> {
     auto& stream = change.put.front();
+    if (auto refusal = without_commitment(service, catalog)) return refusal;
     if (stream.mode != stream::StreamMode::kOnDemand) {
       return error_reply(ApiError::kInvalidArgument,
                          fmt::format("Warm throughput can only be set in On-Demand mode; stream {} "
@@ -66,6 +88,7 @@ Task<Reply> update_stream_warm_throughput(Service& service, Call& call) {
                                      stream.name));
     }
     set_warm_throughput(stream, warm);
+    current = warm_now(stream);
     service.settle_later(stream, stream::StreamStatus::kUpdating);
     return std::nullopt;
   };
@@ -74,8 +97,40 @@ Task<Reply> update_stream_warm_throughput(Service& service, Call& call) {
   wire::DocumentWriter document(call.format);
   document.open_map().text("StreamARN", service.arn_of(name)).text("StreamName", name);
   document.key("WarmThroughput").open_map().number("TargetMiBps", warm.integer);
-  document.number("CurrentMiBps", warm.integer).close_map().close_map();
+  document.number("CurrentMiBps", current).close_map().close_map();
   co_return reply_with(std::move(document));
+}
+
+std::int64_t warm_now(const stream::StreamInfo& stream) {
+  return std::min<std::int64_t>(stream.warm_throughput_mibps.value_or(0),
+                                static_cast<std::int64_t>(stream.open_shard_count()));
+}
+
+Reply auto_needs_on_demand(std::string_view stream) {
+  return error_reply(
+      ApiError::kInvalidArgument,
+      fmt::format("RecordDistributionStrategy AUTO can only be set in On-Demand mode; "
+                  "stream {} is in Provisioned mode.",
+                  stream));
+}
+
+Task<Reply> update_stream_record_distribution_strategy(Service& service, Call& call) {
+  auto input =
+      read_input(service, call, wire::kinesis::kUpdateStreamRecordDistributionStrategyInput);
+  if (input.refusal) co_return std::move(*input.refusal);
+  const auto wanted = input.value["RecordDistributionStrategy"].text == "AUTO"
+                          ? stream::RecordDistribution::kAuto
+                          : stream::RecordDistribution::kUserPartitionKey;
+  StreamEdit edit = [&](const stream::Catalog&,
+                        stream::CatalogChange& change) -> std::optional<Reply> {
+    auto& stream = change.put.front();
+    if (wanted == stream::RecordDistribution::kAuto && stream.mode != stream::StreamMode::kOnDemand)
+      return auto_needs_on_demand(stream.name);
+    stream.distribution = wanted;
+    service.settle_later(stream, stream::StreamStatus::kUpdating);
+    return std::nullopt;
+  };
+  co_return co_await change_stream(service, call, input.value, std::move(edit));
 }
 
 }  // namespace spillway::kinesis

@@ -184,7 +184,10 @@ void Subscription::send_records(const Selection& selection, const stream::ReadRe
   wire::DocumentWriter document(target_.format, document_size(target_.format, selection));
   document.open_map();
   write_records(document, *target_.shard, selection);
-  document.number("MillisBehindLatest", millis_behind(selection, read, service_.now()));
+  const std::int64_t behind_ms = millis_behind(selection, read, service_.now());
+  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, selection,
+             behind_ms);
+  document.number("MillisBehindLatest", behind_ms);
   if (ended) {
     write_child_shards(document, *target_.stream, *target_.shard);
   } else {
@@ -196,6 +199,7 @@ void Subscription::send_records(const Selection& selection, const stream::ReadRe
 
 void Subscription::send_empty() {
   wire::DocumentWriter document(target_.format);
+  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, {}, 0);
   document.open_map().key("Records").open_list().close_list();
   document.number("MillisBehindLatest", 0).text("ContinuationSequenceNumber", continuation());
   document.close_map();

@@ -27,6 +27,7 @@ struct SubscriptionTarget {
   std::uint64_t consumer_id = 0;
   std::string consumer;  // its name
   wire::Format format = wire::Format::kJson;
+  CallerName caller;
 };
 
 class Subscription : public std::enable_shared_from_this<Subscription> {

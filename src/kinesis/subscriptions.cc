@@ -28,6 +28,12 @@ bool Subscriptions::begin(std::shared_ptr<Subscription> subscription, MonoTime n
   return true;
 }
 
+bool Subscriptions::may_begin(const Subscription& subscription, MonoTime now) {
+  const std::lock_guard lock(mutex_);
+  const auto entry = entries_.find({subscription.shard_id(), subscription.consumer_id()});
+  return entry == entries_.end() || now - entry->second.began >= kTakeOverAfter;
+}
+
 void Subscriptions::end(const Subscription& subscription) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find({subscription.shard_id(), subscription.consumer_id()});

@@ -27,6 +27,8 @@ class Subscriptions final : public stream::EngineListener {
   // False where that one began less than 5 seconds ago, whether it is still under way or not
   // (SubscribeToShard's documentation).
   bool begin(std::shared_ptr<Subscription> subscription, MonoTime now);
+  // What begin() would say.
+  bool may_begin(const Subscription& subscription, MonoTime now);
   // It has ended. Does nothing where another one took its place.
   void end(const Subscription& subscription);
 

@@ -7,8 +7,12 @@
 #include "io/entropy.h"
 #include "io/loop_threads.h"
 #include "io/posix_disk.h"
+#include "kinesis/on_demand.h"
+#include "kinesis/traffic_metrics.h"
 #include "server/access_keys.h"
 #include "server/admin.h"
+#include "server/caller_store.h"
+#include "server/callers_route.h"
 #include "server/dispatch.h"
 #include "server/process_metrics.h"
 #include "server/tls_files.h"
@@ -19,14 +23,6 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr auto kCommandsPolledEvery = milliseconds(20);
-
-Status check_config(const ServeConfig& config) {
-  if (config.limits != "none") {
-    return Error{ErrorCode::kUnsupported,
-                 "this build does not enforce serve.limits = \"aws\": leave it at \"none\""};
-  }
-  return {};
-}
 
 engine::EmbeddedOptions engine_options(const ServeConfig& config) {
   engine::EmbeddedOptions options;
@@ -43,6 +39,17 @@ auth::AuditOptions audit_options(const ServeConfig& config) {
   options.directory = io::join_path(config.data, "audit");
   options.file_bytes = static_cast<std::uint64_t>(config.audit_mib) * kMiB;
   options.files = static_cast<std::size_t>(config.audit_files);
+  return options;
+}
+
+kinesis::ServiceOptions service_options(const ServeConfig& config) {
+  kinesis::ServiceOptions options;
+  options.region = config.region;
+  options.account = config.account;
+  options.transition = milliseconds(config.transition_ms);
+  options.subscription_life = seconds(config.subscription_seconds);
+  options.token_life = seconds(config.token_seconds);
+  options.limits = config.limits == "aws" ? kinesis::Limits::kAws : kinesis::Limits::kNone;
   return options;
 }
 
@@ -102,7 +109,6 @@ void wait_and_drain(io::AsioLoop& main_loop, HttpServer& api, HttpServer& admin,
 
 Status run_region(const Config& config, const ConfigSource& source) {
   const ServeConfig& serve = config.serve;
-  SPILLWAY_TRY(check_config(serve));
   const auto log = io::make_stderr_log(log_format(config.log), log_level(config.log));
   io::PosixDisk disk;
   io::SystemClock clock;
@@ -123,9 +129,12 @@ Status run_region(const Config& config, const ConfigSource& source) {
   auth::AuditLog audit_log(audit_options(serve), disk, clock, workers, metrics, *log);
   SPILLWAY_ASSIGN(const RegionTls tls, load_tls(disk, serve, clock.wall_now()));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, serve.data);
-  kinesis::Service service({serve.region, serve.account, milliseconds(serve.transition_ms),
-                            seconds(serve.subscription_seconds), seconds(serve.token_seconds)},
-                           *engine, clock, entropy, token_key, master_keys);
+  kinesis::Service service(service_options(serve), *engine, clock, entropy, token_key, master_keys);
+  kinesis::OnDemandScaling scaling(service, [&](const Error& error) {
+    log->error("a stream on demand was not scaled", {{"reason", error.message}});
+  });
+  CallerStore caller_store(service.callers(), disk, *log, serve.data);
+  const auto traffic_series = kinesis::show_traffic(service.traffic(), *engine, metrics);
 
   const auto threads =
       serve.threads > 0 ? static_cast<std::size_t>(serve.threads) : io::core_count();
@@ -151,6 +160,7 @@ Status run_region(const Config& config, const ConfigSource& source) {
     dispatch.set_keys(*keys,
                       [count = (*keys)->size(), done = std::move(done)]() mutable { done(count); });
   });
+  add_callers_route(routes, service.callers());
   HttpServerOptions admin_options;
   admin_options.name = "admin";
   admin_options.address = serve.admin;
@@ -160,7 +170,9 @@ Status run_region(const Config& config, const ConfigSource& source) {
   if (auto listening = admin.listen(); !listening.ok())
     return context("serve.admin", std::move(listening).error());
   loops.start();
+  bool served = false;
   const auto serving = [&] {
+    served = true;
     std::printf("spillway serves Kinesis in %s on http://%s (metrics: http://%s/metrics)\n",
                 serve.region.c_str(), serve.listen.c_str(), serve.admin.c_str());
     if (!tls.authority_file.empty()) {
@@ -178,12 +190,16 @@ Status run_region(const Config& config, const ConfigSource& source) {
       if (!removed.ok())
         log->error("deleted streams not removed", {{"reason", removed.error().message}});
     });
+    service.forget_deleted();
+    scaling.tick(clock.mono_now());
+    if (served) caller_store.tick(clock.mono_now());
     const bool commands_run = master_keys.poll();
     if (const auto keys = access_keys.poll()) dispatch.set_keys(*keys);
     return commands_run ? nanoseconds(kCommandsPolledEvery) : nanoseconds(seconds(1));
   };
   wait_and_drain(main_loop, api, admin, seconds(serve.drain_seconds), serving, reloading,
                  keeping_house);
+  caller_store.save();
   // Answers of the engine post to the loops: they go on until it has stopped.
   engine->stop();
   loops.stop_and_join();

@@ -37,7 +37,7 @@ const ConfigKey kKeys[] = {
   {.name = "serve.account", .field = +[](Config& c) -> std::string& { return c.serve.account; },
    .meaning = "The 12-digit account id in ARNs."},
   {.name = "serve.limits", .field = +[](Config& c) -> std::string& { return c.serve.limits; },
-   .meaning = "`none` leaves only the machine's own limits; `aws`, Kinesis's rates and quotas, is not there yet and refused.",
+   .meaning = "`none` leaves only the machine's own limits; `aws` enforces Kinesis's rates and quotas too.",
    .choices = "none|aws"},
   {.name = "serve.transition_ms", .field = +[](Config& c) -> std::int64_t& { return c.serve.transition_ms; },
    .meaning = "How long a stream stays CREATING, UPDATING or DELETING, as at AWS; 0 is no time at all.", .min = 0, .max = 600'000},

@@ -61,6 +61,9 @@ constexpr std::string_view kMinimumThroughputBillingCommitmentInputStatusValues[
                                                                                      "DISABLED"};
 const Shape MinimumThroughputBillingCommitmentInputStatus{
     Kind::kString, {}, {}, "", kMinimumThroughputBillingCommitmentInputStatusValues};
+constexpr std::string_view kRecordDistributionStrategyValues[] = {"AUTO", "USER_PARTITION_KEY"};
+const Shape RecordDistributionStrategy{
+    Kind::kString, {}, {}, "", kRecordDistributionStrategyValues};
 constexpr std::string_view kScalingTypeValues[] = {"UNIFORM_SCALING"};
 const Shape ScalingType{Kind::kString, {}, {}, "", kScalingTypeValues};
 const Shape TagMap{Kind::kMap, 1, 200, "", {}, {}, &TagValue, &TagKey};
@@ -71,7 +74,7 @@ const Member kShardFilterMembers[] = {
     {"Type", &ShardFilterType, true}, {"ShardId", &ShardId}, {"Timestamp", &Timestamp}};
 const Shape ShardFilter{Kind::kStructure, {}, {}, "", {}, kShardFilterMembers};
 const Member kPutRecordsRequestEntryMembers[] = {
-    {"Data", &Data, true}, {"ExplicitHashKey", &HashKey}, {"PartitionKey", &PartitionKey, true}};
+    {"Data", &Data, true}, {"ExplicitHashKey", &HashKey}, {"PartitionKey", &PartitionKey}};
 const Shape PutRecordsRequestEntry{
     Kind::kStructure, {}, {}, "", {}, kPutRecordsRequestEntryMembers};
 const Shape PutRecordsRequestEntryList{Kind::kList, 1, 500, "", {}, {}, &PutRecordsRequestEntry};
@@ -94,7 +97,8 @@ const Member kCreateStream[] = {{"StreamName", &StreamName, true},
                                 {"StreamModeDetails", &StreamModeDetails},
                                 {"Tags", &TagMap},
                                 {"WarmThroughputMiBps", &NaturalIntegerObject},
-                                {"MaxRecordSizeInKiB", &MaxRecordSizeInKiB}};
+                                {"MaxRecordSizeInKiB", &MaxRecordSizeInKiB},
+                                {"RecordDistributionStrategy", &RecordDistributionStrategy}};
 const Member kDecreaseStreamRetentionPeriod[] = {
     {"StreamName", &StreamName},
     {"RetentionPeriodHours", &RetentionPeriodHours, true},
@@ -132,7 +136,8 @@ const Member kEnableEnhancedMonitoring[] = {{"StreamName", &StreamName},
 const Member kGetRecords[] = {{"ShardIterator", &ShardIterator, true},
                               {"Limit", &GetRecordsInputLimit},
                               {"StreamARN", &StreamARN},
-                              {"StreamId", &StreamId}};
+                              {"StreamId", &StreamId},
+                              {"DryRun", &BooleanObject}};
 const Member kGetResourcePolicy[] = {{"ResourceARN", &ResourceARN, true}, {"StreamId", &StreamId}};
 const Member kGetShardIterator[] = {{"StreamName", &StreamName},
                                     {"ShardId", &ShardId, true},
@@ -140,7 +145,8 @@ const Member kGetShardIterator[] = {{"StreamName", &StreamName},
                                     {"StartingSequenceNumber", &SequenceNumber},
                                     {"Timestamp", &Timestamp},
                                     {"StreamARN", &StreamARN},
-                                    {"StreamId", &StreamId}};
+                                    {"StreamId", &StreamId},
+                                    {"DryRun", &BooleanObject}};
 const Member kIncreaseStreamRetentionPeriod[] = {
     {"StreamName", &StreamName},
     {"RetentionPeriodHours", &RetentionPeriodHours, true},
@@ -176,15 +182,17 @@ const Member kMergeShards[] = {{"StreamName", &StreamName},
                                {"StreamId", &StreamId}};
 const Member kPutRecord[] = {{"StreamName", &StreamName},
                              {"Data", &Data, true},
-                             {"PartitionKey", &PartitionKey, true},
+                             {"PartitionKey", &PartitionKey},
                              {"ExplicitHashKey", &HashKey},
                              {"SequenceNumberForOrdering", &SequenceNumber},
                              {"StreamARN", &StreamARN},
-                             {"StreamId", &StreamId}};
+                             {"StreamId", &StreamId},
+                             {"DryRun", &BooleanObject}};
 const Member kPutRecords[] = {{"Records", &PutRecordsRequestEntryList, true},
                               {"StreamName", &StreamName},
                               {"StreamARN", &StreamARN},
-                              {"StreamId", &StreamId}};
+                              {"StreamId", &StreamId},
+                              {"DryRun", &BooleanObject}};
 const Member kPutResourcePolicy[] = {
     {"ResourceARN", &ResourceARN, true}, {"StreamId", &StreamId}, {"Policy", &Policy, true}};
 const Member kRegisterStreamConsumer[] = {{"StreamARN", &StreamARN, true},
@@ -213,7 +221,8 @@ const Member kStopStreamEncryption[] = {{"StreamName", &StreamName},
 const Member kSubscribeToShard[] = {{"ConsumerARN", &ConsumerARN, true},
                                     {"StreamId", &StreamId},
                                     {"ShardId", &ShardId, true},
-                                    {"StartingPosition", &StartingPosition, true}};
+                                    {"StartingPosition", &StartingPosition, true},
+                                    {"DryRun", &BooleanObject}};
 const Member kTagResource[] = {
     {"Tags", &TagMap, true}, {"ResourceARN", &ResourceARN, true}, {"StreamId", &StreamId}};
 const Member kUntagResource[] = {
@@ -232,6 +241,10 @@ const Member kUpdateStreamMode[] = {{"StreamARN", &StreamARN, true},
                                     {"StreamId", &StreamId},
                                     {"StreamModeDetails", &StreamModeDetails, true},
                                     {"WarmThroughputMiBps", &NaturalIntegerObject}};
+const Member kUpdateStreamRecordDistributionStrategy[] = {
+    {"StreamARN", &StreamARN, true},
+    {"RecordDistributionStrategy", &RecordDistributionStrategy, true},
+    {"StreamId", &StreamId}};
 const Member kUpdateStreamWarmThroughput[] = {{"StreamARN", &StreamARN},
                                               {"StreamName", &StreamName},
                                               {"StreamId", &StreamId},
@@ -282,6 +295,8 @@ const Shape kUpdateAccountSettingsInput{Kind::kStructure, {}, {}, "", {}, kUpdat
 const Shape kUpdateMaxRecordSizeInput{Kind::kStructure, {}, {}, "", {}, kUpdateMaxRecordSize};
 const Shape kUpdateShardCountInput{Kind::kStructure, {}, {}, "", {}, kUpdateShardCount};
 const Shape kUpdateStreamModeInput{Kind::kStructure, {}, {}, "", {}, kUpdateStreamMode};
+const Shape kUpdateStreamRecordDistributionStrategyInput{
+    Kind::kStructure, {}, {}, "", {}, kUpdateStreamRecordDistributionStrategy};
 const Shape kUpdateStreamWarmThroughputInput{Kind::kStructure,           {}, {}, "", {},
                                              kUpdateStreamWarmThroughput};
 
@@ -326,6 +341,7 @@ constexpr OperationInput kInputs[] = {
     {"UpdateMaxRecordSize", &kUpdateMaxRecordSizeInput},
     {"UpdateShardCount", &kUpdateShardCountInput},
     {"UpdateStreamMode", &kUpdateStreamModeInput},
+    {"UpdateStreamRecordDistributionStrategy", &kUpdateStreamRecordDistributionStrategyInput},
     {"UpdateStreamWarmThroughput", &kUpdateStreamWarmThroughputInput},
 };
 

@@ -1,5 +1,6 @@
 // The inputs of Kinesis's operations (service model 2013-12-02), under the model's names; what they
-// consist of is in the .cc file. tests/model holds them against the model.
+// consist of is in the .cc file. tests/model holds them against the model, and names what is newer
+// than that: RecordDistributionStrategy, DryRun, and partition keys that may be missing.
 #pragma once
 
 #include <span>
@@ -47,6 +48,7 @@ extern const Shape kUpdateAccountSettingsInput;
 extern const Shape kUpdateMaxRecordSizeInput;
 extern const Shape kUpdateShardCountInput;
 extern const Shape kUpdateStreamModeInput;
+extern const Shape kUpdateStreamRecordDistributionStrategyInput;
 extern const Shape kUpdateStreamWarmThroughputInput;
 
 struct OperationInput {

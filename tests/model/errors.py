@@ -67,6 +67,7 @@ class Causes:
         self.plain, self.slow = regions.Plain(stack), regions.Slow(stack)
         self.brief, self.damaged = regions.Brief(stack), regions.Damaged(stack)
         self.unwritable, self.keyless = regions.Unwritable(stack), regions.Keyless(stack)
+        self.committed = regions.Committed(stack)
 
     def ResourceNotFoundException(self, operation):
         if operation == "GetRecords":
@@ -82,6 +83,8 @@ class Causes:
 
     def InvalidArgumentException(self, operation):
         target = self.plain.target
+        if operation == "UpdateAccountSettings":
+            return self.committed.way, BASES[operation](target)
         if operation in INVALID:
             return self.plain.way, INVALID[operation](target)
         return self.plain.way, unnamed(BASES[operation](target))

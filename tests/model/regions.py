@@ -55,6 +55,17 @@ class Plain:
         self.subscription.ask("SubscribeToShard", BASES["SubscribeToShard"](self.target))
 
 
+class Committed:
+    """An account that committed to a throughput, and a stream that is kept warm for it."""
+
+    def __init__(self, stack):
+        region = stack.enter_context(configured())
+        self.way = api.Api(region.port)
+        do(self.way, "UpdateAccountSettings", {"MinimumThroughputBillingCommitment": {"Status": "ENABLED"}})
+        do(self.way, "CreateStream", {"StreamName": "warm", "WarmThroughputMiBps": 4,
+                                      "StreamModeDetails": {"StreamMode": "ON_DEMAND"}})
+
+
 class Slow:
     """Streams whose creation and deletion take longer than any test."""
 

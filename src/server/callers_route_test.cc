@@ -1,0 +1,81 @@
+// Who uses which stream, as recorded by the operations and shown at the admin port; and its file.
+#include "server/callers_route.h"
+
+#include "server/caller_store.h"
+#include "server/kinesis_api_fixture.h"
+
+namespace spillway::server {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class CallersTest : public KinesisApiTest {
+ protected:
+  std::string json(std::string_view stream = {}) {
+    return callers_json(service_->callers(), stream);
+  }
+};
+
+TEST_F(CallersTest, OperationsTellWhoDoesWhat) {
+  create("s", 1);
+  EXPECT_THAT(json(), HasSubstr(R"({"callers":[],"forgotten":0})")) << "it wasn't there yet";
+  ask("PutRecords", R"({"StreamName":"s","Records":[{"Data":"AAAA","PartitionKey":"key"},)"
+                    R"({"Data":"","PartitionKey":"k"}]})");
+  ask("GetRecords",
+      fmt::format(R"({{"ShardIterator":"{}"}})",
+                  value_of("ShardIterator", iterator(R"("ShardIteratorType":"TRIM_HORIZON")"))));
+  ask("PutRecord", R"({"StreamName":"none","Data":"","PartitionKey":"k"})");
+  ask("PutRecord", R"({"StreamName":"s","Data":"","PartitionKey":"k","DryRun":true})");
+  const auto found = json();
+  EXPECT_EQ(count_of(R"("stream":)", found), 1u);
+  EXPECT_THAT(found, HasSubstr(R"("put":{"requests":1,"records":2,"bytes":7,)"));
+  EXPECT_THAT(found, HasSubstr(R"("get":{"requests":1,"records":2,"bytes":7,)"));
+  EXPECT_THAT(found, HasSubstr(R"("describe":{"requests":1,)"));
+  EXPECT_THAT(found, HasSubstr(R"("lag_ms":0)"));
+  EXPECT_EQ(json("s"), found);
+  EXPECT_EQ(json("other"), R"({"callers":[],"forgotten":0})");
+  ask("DeleteStream", R"({"StreamName":"s"})");
+  service_->forget_deleted();
+  EXPECT_EQ(json(), R"({"callers":[],"forgotten":0})");
+}
+
+TEST_F(CallersTest, TheStoreLoadsOnceAndSavesEveryMinute) {
+  create("s", 1);
+  ask("PutRecord", R"({"StreamName":"s","Data":"","PartitionKey":"k"})");
+  const auto seen = json();
+  const auto path = io::join_path(directory_, "callers");
+  {
+    CallerStore store(service_->callers(), disk_, log_, directory_);
+    store.tick(MonoTime(seconds(1)));
+    store.tick(MonoTime(seconds(60)));
+    EXPECT_FALSE(std::filesystem::exists(path));
+    store.tick(MonoTime(seconds(61)));
+    EXPECT_TRUE(std::filesystem::exists(path));
+  }
+  serve({});
+  CallerStore store(service_->callers(), disk_, log_, directory_);
+  EXPECT_EQ(json(), R"({"callers":[],"forgotten":0})");
+  store.tick(MonoTime(seconds(1)));
+  EXPECT_EQ(json(), seen);
+  store.tick(MonoTime(seconds(2)));
+  EXPECT_EQ(json(), seen) << "once";
+}
+
+TEST_F(CallersTest, ADamagedFileIsReplaced) {
+  const auto path = io::join_path(directory_, "callers");
+  ASSERT_TRUE(io::replace_file(disk_, path, "SPWYCALL but no more").ok());
+  CallerStore store(service_->callers(), disk_, log_, directory_);
+  store.tick(MonoTime(seconds(1)));
+  create("s", 1);
+  ask("PutRecord", R"({"StreamName":"s","Data":"","PartitionKey":"k"})");
+  store.save();
+  const auto seen = json();
+  serve({});
+  CallerStore again(service_->callers(), disk_, log_, directory_);
+  again.tick(MonoTime(seconds(1)));
+  EXPECT_EQ(json(), seen);
+}
+
+}  // namespace
+}  // namespace spillway::server

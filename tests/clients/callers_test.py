@@ -1,0 +1,88 @@
+"""Who depends on which stream: recorded, shown at the admin port and by `spillway audit callers`, and
+kept over a restart.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from region import BINARY, Region, expect, wait_until  # noqa: E402
+
+
+def callers(region, query=""):
+    with urllib.request.urlopen(f"http://127.0.0.1:{region.admin}/v1/callers{query}", timeout=20) as answer:
+        return json.load(answer)["callers"]
+
+
+def audit(region, *arguments):
+    return subprocess.run([str(BINARY), "audit", "callers", "--admin", f"127.0.0.1:{region.admin}", *arguments],
+                          check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def use(region):
+    producer = region.client(access_key="AKIDPRODUCER", user_agent_appid="shop")
+    reader = region.client(access_key="AKIDREADER")
+    for stream in ("orders", "clicks"):
+        producer.create_stream(StreamName=stream, ShardCount=1)
+        producer.put_records(StreamName=stream, Records=[{"Data": b"x" * 10, "PartitionKey": "key"}] * 3)
+    iterator = reader.get_shard_iterator(StreamName="orders", ShardId="shardId-000000000000",
+                                         ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+    reader.get_records(ShardIterator=iterator, Limit=2)
+    expect("ResourceNotFoundException",
+           lambda: reader.put_record(StreamName="none", Data=b"", PartitionKey="k"))
+
+
+def check(region):
+    found = {(caller["stream"], caller["access_key"]): caller for caller in callers(region)}
+    assert len(found) == 3, found
+    put = found["orders", "AKIDPRODUCER"]
+    assert put["agent"] == "Boto3 shop" and put["peer"] == "127.0.0.1", put
+    assert put["put"]["records"] == 3 and put["put"]["bytes"] == 39 and put["put"]["requests"] == 1, put
+    read = found["orders", "AKIDREADER"]
+    assert read["get"]["records"] == 2 and read["describe"]["requests"] == 1, read
+    assert read["lag_ms"] >= 0 and read["first_seen_ms"] <= read["last_seen_ms"], read
+    assert [caller["stream"] for caller in callers(region, "?stream=clicks")] == ["clicks"]
+
+
+def check_audit(region):
+    table = audit(region)
+    lines = table.splitlines()
+    assert lines[0].split()[:3] == ["STREAM", "ACCESS", "KEY"] and len(lines) == 5, table
+    assert lines[-1] == "If orders stopped, 1 caller would have no source left.", table
+    assert "clicks" not in audit(region, "--stream", "orders")
+    rows = [json.loads(line) for line in audit(region, "--json").splitlines()]
+    assert rows == callers(region), rows
+    gone = subprocess.run([str(BINARY), "audit", "callers", "--admin", "127.0.0.1:1"], check=False,
+                          stderr=subprocess.PIPE, text=True)
+    assert gone.returncode == 1 and "127.0.0.1:1" in gone.stderr, gone
+
+
+def check_queries(region):
+    try:
+        callers(region, "?name=orders")
+        raise AssertionError("not refused")
+    except urllib.error.HTTPError as error:
+        assert error.code == 400, error
+
+
+def main():
+    with Region() as region:
+        use(region)
+        check(region)
+        check_audit(region)
+        check_queries(region)
+        before = callers(region)
+        assert region.stop() == 0
+        region.start()
+        wait_until(lambda: callers(region) == before)
+        region.client().delete_stream(StreamName="orders")
+        wait_until(lambda: [caller["stream"] for caller in callers(region)] == ["clicks"])
+    print("callers: recorded, shown, and kept over a restart")
+
+
+if __name__ == "__main__":
+    main()
