@@ -58,6 +58,16 @@ class Answer:
         assert self.document.keys() == {"__type", text}, self.document
         assert headers["x-amzn-errortype"] == self.error, headers
 
+    @property
+    def told(self):
+        """The error that it tells; PutRecords tells one of each record, by a code of its own."""
+        if self.status != 200 or not self.document.get("FailedRecordCount"):
+            return self.error
+        entry = next(entry for entry in self.document["Records"] if "ErrorCode" in entry)
+        assert "SequenceNumber" not in entry and entry["ErrorMessage"], entry
+        code = entry["ErrorCode"]
+        return "InternalFailureException" if code == "InternalFailure" else code
+
     def __repr__(self):
         return f"{self.status} {self.error or ''} {self.message or str(self.document)[:300]}"
 
@@ -67,44 +77,48 @@ class Api:
 
     def __init__(self, port, access_key=raw.ACCESS_KEY, secret_key=raw.SECRET_KEY):
         self.port, self.key = port, {"access_key": access_key, "secret_key": secret_key}
-        self.connection, self.count = None, 0
+        self.connection, self.received = None, b""
 
     def ask(self, operation, members, content_type=JSON):
-        return self.send(operation, encode(members, content_type), content_type)
+        return next(self.ask_at_once(operation, members, content_type, 1))
 
-    def send(self, operation, body, content_type):
-        """The same of a body as it is."""
+    def ask_at_once(self, operation, members, content_type, copies):
+        """So many times the same, sent before the first answer is read; the answers."""
         rpc = content_type == RPC_CBOR
-        data = raw.call(operation, body, self.port, content_type=content_type,
+        data = raw.call(operation, encode(members, content_type), self.port, content_type=content_type,
                         target="" if rpc else None, **self.key,
                         path=f"/service/Kinesis_20131202/operation/{operation}" if rpc else "/")
-        self.count += 1
         if self.connection is None:
             self.connection = socket.create_connection(("127.0.0.1", self.port), raw.LONGEST)
-        self.connection.sendall(data)
-        status, headers, rest = self._head()
-        streamed = headers["content-type"] == EVENT_STREAM
-        while not streamed and len(rest) < int(headers["content-length"]):
-            rest += self._receive()
-        if streamed or headers.get("connection") == "close":
-            self.close()
-        return Answer(status, headers, rest, content_type)
+            self.received = b""
+        self.connection.sendall(data * copies)
+        for _ in range(copies):
+            yield self._answer(content_type)
+            if self.connection is None:
+                return
 
     def close(self):
         if self.connection is not None:
             self.connection.close()
             self.connection = None
 
+    def _answer(self, sent_as):
+        while b"\r\n\r\n" not in self.received:
+            self._receive()
+        head, _, self.received = self.received.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        body = b""
+        if headers["content-type"] == EVENT_STREAM or headers.get("connection") == "close":
+            self.close()  # an event stream's messages are others' to look at
+        else:
+            size = int(headers["content-length"])
+            while len(self.received) < size:
+                self._receive()
+            body, self.received = self.received[:size], self.received[size:]
+        return Answer(int(first.split()[1]), headers, body, sent_as)
+
     def _receive(self):
         part = self.connection.recv(1 << 20)
         assert part, "the connection ended before the answer did"
-        return part
-
-    def _head(self):
-        received = b""
-        while b"\r\n\r\n" not in received:
-            received += self._receive()
-        head, _, rest = received.partition(b"\r\n\r\n")
-        lines = head.decode().split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines[1:])
-        return int(lines[0].split()[1]), {k.lower(): v for k, v in headers.items()}, rest
+        self.received += part

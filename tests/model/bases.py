@@ -68,5 +68,7 @@ BASES = {
                                    "ScalingType": "UNIFORM_SCALING"},
     "UpdateStreamMode": lambda t: {"StreamARN": t.arn,
                                    "StreamModeDetails": {"StreamMode": "ON_DEMAND"}},
+    "UpdateStreamRecordDistributionStrategy": lambda t: {
+        "StreamARN": t.arn, "RecordDistributionStrategy": "USER_PARTITION_KEY"},
     "UpdateStreamWarmThroughput": lambda t: {"StreamName": t.stream, "WarmThroughputMiBps": 10},
 }

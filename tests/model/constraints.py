@@ -3,7 +3,6 @@ so, word for word, and one at its edge that is not.
 """
 
 import api
-import cbor
 from bases import BASES, Target, stream_arn
 from service_model import validation_message
 
@@ -11,6 +10,8 @@ COLUMNS = ("type", "required", "enum", "pattern", "length min", "length max", "v
 NO_LENGTH = "a length of at least 0 forbids nothing"
 KEY, VALUE, ELEMENT = "<key>", "<value>", "<element>"
 ABSENT = object()
+# Not required by the newest model, but by the API for most streams.
+NEEDED = ("PartitionKey",)
 
 NUMBER = "class com.amazon.coral.value.json.numbers.TruncatingBigNumber"
 LIST_FOUND, MAP_FOUND = ("Start of list found where not expected",
@@ -88,8 +89,8 @@ class Values:
     def sample(self, shape):
         of = self.model.shapes[shape]
         if of["type"] == "structure":
-            return {member: self.sample(of["members"][member]["shape"])
-                    for member in of.get("required", ())}
+            return {member: self.sample(inner["shape"]) for member, inner in of["members"].items()
+                    if member in of.get("required", ()) or member in NEEDED}
         if of["type"] in ("list", "map"):
             return self.of_size(shape, 1)
         if "enum" in of:
@@ -97,7 +98,7 @@ class Values:
         if "pattern" in of:
             return PATTERNS[of["pattern"]][1][0]
         return {"string": "a", "integer": max(1, of.get("min", 1)), "boolean": True, "blob": b"data",
-                "timestamp": cbor.Time(1_600_000_000_000)}[of["type"]]
+                "timestamp": api.Time(1_600_000_000_000)}[of["type"]]
 
     def of_size(self, shape, size):
         """So long, or with so many; texts are as short as their pattern allows if that is longer."""

@@ -22,15 +22,6 @@ import table  # noqa: E402
 PAGE = service_model.ROOT / "docs/coverage.md"
 
 
-def offered(model, region_api):
-    for operation in sorted(model.operations):
-        answer = region_api.ask(operation, {})
-        if answer.error == "UnknownOperationException":
-            print(f"not offered, so not covered: {operation}")
-        else:
-            yield operation
-
-
 def constraint_cells(model, operations):
     values = constraints.Values(model)
     return {(operation, constraint, node.name) for operation in operations
@@ -61,13 +52,14 @@ def renew_or_check(text):
 
 def main():
     began = time.monotonic()
+    table.self_test()
     model = service_model.load()
     by_constraint = table.Coverage(constraints.COLUMNS)
     by_error = table.Coverage(errors.COLUMNS)
     with contextlib.ExitStack() as stack:
         region = stack.enter_context(regions.configured())
         way = api.Api(region.port)
-        operations = list(offered(model, way))
+        operations = sorted(model.operations)
         checker = constraints.Checker(model, way, by_constraint)
         for operation in operations:
             checker.check(operation)
@@ -79,7 +71,7 @@ def main():
     print(text)
     problems = by_error.problems + by_constraint.problems + out_of_order
     if problems:
-        raise SystemExit("\n".join(problems))
+        raise SystemExit("\n".join(p[:1000] for p in problems))
     renew_or_check(text)
     print(f"coverage: {len(operations)} operations, {time.monotonic() - began:.0f} s")
 

@@ -11,6 +11,9 @@ from region import Region, wait_until
 KEY = f'[[serve.keys]]\naccess_key = "{raw.ACCESS_KEY}"\nsecret_key = "{raw.SECRET_KEY}"\n'
 SMALL = "journal_file_mib = 16\nqueue_mib = 8\ntail_mib = 8\n"
 
+DENIAL = ('{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*",'
+          '"Action":"kinesis:*","Resource":"%s"}]}')
+
 
 def configured(settings="", tables=""):
     """With the key that raw requests are signed by."""
@@ -33,6 +36,17 @@ def iterator(way, stream, **members):
     return do(way, "GetShardIterator", members)["ShardIterator"]
 
 
+def make_denied(way, stream):
+    """A stream that nobody may do anything with, nor with its consumer."""
+    do(way, "CreateStream", {"StreamName": stream, "ShardCount": 2})
+    target = Target(stream, iterator=iterator(way, stream))
+    registered = do(way, "RegisterStreamConsumer", BASES["RegisterStreamConsumer"](target))
+    target.consumer_arn = registered["Consumer"]["ConsumerARN"]
+    for arn in (target.consumer_arn, target.arn):
+        do(way, "PutResourcePolicy", {"ResourceARN": arn, "Policy": DENIAL % arn})
+    return target
+
+
 class Plain:
     """Streams that are there, and an iterator of one that is there no more."""
 
@@ -43,6 +57,7 @@ class Plain:
             do(self.way, "CreateStream", {"StreamName": name, "ShardCount": shards})
         do(self.way, "CreateStream", {"StreamName": "on-demand",
                                       "StreamModeDetails": {"StreamMode": "ON_DEMAND"}})
+        self.denied = make_denied(self.way, "denied")
         self.orphan = iterator(self.way, "gone")
         do(self.way, "DeleteStream", {"StreamName": "gone"})
         consumer = do(self.way, "RegisterStreamConsumer",
@@ -129,6 +144,36 @@ class Unwritable:
         self.way = api.Api(region.port)
         do(self.way, "CreateStream", {"StreamName": "s", "ShardCount": 1})
         resource.prlimit(region.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+
+
+class Limited:
+    """Kinesis's own rates and quotas: `calls` and `throughput` ask until they are told of them."""
+
+    def __init__(self, stack):
+        region = stack.enter_context(configured('limits = "aws"'))
+        way = api.Api(region.port)
+        do(way, "CreateStream", {"StreamName": "s", "ShardCount": 1})
+        consumer = do(way, "RegisterStreamConsumer", BASES["RegisterStreamConsumer"](Target("s")))
+        self.target = Target("s", "c", consumer["Consumer"]["ConsumerARN"], iterator(way, "s"))
+        self.calls = Insistent(way, "LimitExceededException")
+        self.throughput = Insistent(way, "ProvisionedThroughputExceededException")
+
+
+class Insistent:
+    """Asks the same many times at once, and again, until it is told of that error."""
+
+    def __init__(self, way, error):
+        self.way, self.error = way, error
+
+    def ask(self, operation, members, content_type):
+        """The first answer with the error, or the last of many without it."""
+        copies = 3 if operation in ("PutRecord", "PutRecords") else 500
+        for _ in range(20):
+            for answer in self.way.ask_at_once(operation, members, content_type, copies):
+                if answer.told == self.error:
+                    self.way.close()  # what else is on its way
+                    return answer
+        return answer
 
 
 class Keyless:

@@ -1,4 +1,4 @@
-"""The pinned service model of Kinesis, and what its shapes allow."""
+"""The pinned service model of Kinesis, with what AWS has added since, and what its shapes allow."""
 
 import gzip
 import json
@@ -9,11 +9,56 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODEL = ROOT / "build/model/botocore/data/kinesis/2013-12-02/service-2.json.gz"
 SHOWN_MAX = 1024  # bytes of a value that a message repeats
 
+# What AWS has added since the pinned model, from the Node SDK's of September 2026: members, what they
+# are, what is no longer required, and an operation.
+DRY_RUN = ("PutRecordInput", "PutRecordsInput", "GetRecordsInput", "GetShardIteratorInput",
+           "SubscribeToShardInput")
+ADDED_MEMBERS = [(name, "DryRun", "BooleanObject") for name in DRY_RUN] + [
+    ("CreateStreamInput", "RecordDistributionStrategy", "RecordDistributionStrategy")]
+ADDED_SHAPES = {
+    "RecordDistributionStrategy": {"type": "string", "enum": ["AUTO", "USER_PARTITION_KEY"]},
+    "DryRunOperationException": {"type": "structure", "exception": True},
+    "UpdateStreamRecordDistributionStrategyInput": {
+        "type": "structure", "required": ["StreamARN", "RecordDistributionStrategy"],
+        "members": {"StreamARN": {"shape": "StreamARN"}, "StreamId": {"shape": "StreamId"},
+                    "RecordDistributionStrategy": {"shape": "RecordDistributionStrategy"}}},
+}
+NO_LONGER_REQUIRED = [("PutRecordInput", "PartitionKey"), ("PutRecordsRequestEntry", "PartitionKey")]
+ADDED_OPERATIONS = {"UpdateStreamRecordDistributionStrategy": {
+    "input": {"shape": "UpdateStreamRecordDistributionStrategyInput"},
+    "errors": [{"shape": name} for name in (
+        "AccessDeniedException", "InvalidArgumentException", "LimitExceededException",
+        "ResourceInUseException", "ResourceNotFoundException", "ValidationException")]}}
 
-def load():
+
+def with_additions(model):
+    """The model with what is newer. Whatever it has by itself once a newer one is pinned is an error."""
+    for name, shape in ADDED_SHAPES.items():
+        assert name not in model["shapes"], f"the model has {name} by itself now"
+        model["shapes"][name] = shape
+    for name, member, shape in ADDED_MEMBERS:
+        assert member not in model["shapes"][name]["members"], f"the model has {name}.{member} now"
+        model["shapes"][name]["members"][member] = {"shape": shape}
+    for name, member in NO_LONGER_REQUIRED:
+        model["shapes"][name]["required"].remove(member)
+    for name, operation in ADDED_OPERATIONS.items():
+        assert name not in model["operations"], f"the model has {name} by itself now"
+        model["operations"][name] = operation
+    for name in DRY_RUN:
+        operation = model["operations"][name.removesuffix("Input")]
+        operation["errors"].append({"shape": "DryRunOperationException"})
+    return model
+
+
+def document():
+    """The model as it is written, with the additions."""
     if not MODEL.is_file():
         raise SystemExit(f"{MODEL} is not there: tools/test installs it")
-    return Model(json.loads(gzip.decompress(MODEL.read_bytes())))
+    return with_additions(json.loads(gzip.decompress(MODEL.read_bytes())))
+
+
+def load():
+    return Model(document())
 
 
 def lower_camel(name):

@@ -68,6 +68,28 @@ class Coverage:
             yield f"| {operation} | " + " | ".join(row) + " |"
 
 
+def self_test():
+    """Each thing that may be wrong with what was covered is noticed."""
+    cells = {("Operation", "error", str(i)) for i in range(100)}
+
+    def problems(explained, left_out=0, tested_too=0, unknown=0):
+        coverage = Coverage(())
+        ordered = sorted(cells)
+        for cell in ordered[:explained]:
+            coverage.explained(*cell, "why")
+        for cell in ordered[explained - tested_too:100 - left_out]:
+            coverage.tested(*cell)
+        for i in range(unknown):
+            coverage.tested("Operation", "another error", str(i))
+        coverage.check(cells)
+        return len(coverage.problems)
+    assert problems(explained=5) == 0
+    assert problems(explained=6) == 1
+    assert problems(explained=5, left_out=2) == 2
+    assert problems(explained=5, tested_too=2) == 2
+    assert problems(explained=5, unknown=2) == 2
+
+
 def with_section(page, text):
     """The page with `text` between the marks."""
     assert BEGIN in page and END in page, "the page has no marks"
