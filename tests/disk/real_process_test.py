@@ -238,7 +238,7 @@ def check_failed_write():
                 raise AssertionError("a record was acknowledged that could not be written")
             except client.exceptions.ClientError as error:
                 told = error.response["Error"]
-                assert told["Code"] == "InternalFailure", told
+                assert told["Code"] == "InternalFailureException", told
                 for part in ("writes stopped until a restart", str(journal), "File too large (at byte "):
                     assert part in told["Message"], told
             resource.prlimit(region.process.pid, resource.RLIMIT_FSIZE, unlimited)

@@ -187,7 +187,9 @@ API_CASES = [
      "SequenceNumber"),
     # Constraints.
     ("nothing of what is required", body("{}"), 400, "ValidationException",
-     "2 validation errors detected: Value null at 'data'.*'partitionKey'"),
+     "1 validation error detected: Value null at 'data'"),
+    ("half of what is required", body('{"ShardToMerge":""}', "MergeShards"), 400, "ValidationException",
+     "3 validation errors detected: Value '' at 'shardToMerge'.*Value null at 'adjacentShardToMerge'"),
     ("a key too long", put(PartitionKey="k" * 257), 400, "ValidationException", "'partitionKey'"),
     ("an empty key", put(PartitionKey=""), 400, "ValidationException", "'partitionKey'"),
     ("a hash key that is none", put(ExplicitHashKey="-1"), 400, "ValidationException",
@@ -206,6 +208,6 @@ API_CASES = [
      400, "InvalidArgumentException", "ShardIterator"),
     ("a query whose names sort otherwise than its texts",
      {"operation": "ListStreams", "path": "/?a=1&a-b=2"}, 200, None, "StreamNames"),
-    ("an operation that is not offered", body('{"StreamName":"s"}', "EnableEnhancedMonitoring"), 400,
-     "UnknownOperationException", "not offered"),
+    ("an operation of channels", body("{}", "ListChannels"), 400, "UnknownOperationException",
+     "Kinesis has no operation ListChannels"),
 ]
