@@ -187,7 +187,7 @@ class PolicyReader {
       return invalid(where, "must have one of Principal and NotPrincipal");
     statement.not_principals = positive == members.end();
     const auto from = (positive != members.end() ? positive : negative)->second;
-    auto& principals = statement.principals.emplace();
+    auto& principals = *(statement.principals = Policy::Principals{});
     std::string_view everybody;
     if (from.get_string().get(everybody) == simdjson::SUCCESS) {
       if (everybody != "*") return invalid(where, "a Principal is \"*\" or {\"AWS\": …}");
