@@ -157,6 +157,7 @@ Result<std::vector<std::string>> audit_files(io::Disk& disk, const std::string& 
       numbered.emplace_back(*number, io::join_path(directory, name));
   std::ranges::sort(numbered, std::greater{});
   std::vector<std::string> files;
+  files.reserve(numbered.size());
   for (auto& [number, path] : numbered) files.push_back(std::move(path));
   return files;
 }
@@ -266,8 +267,7 @@ Status AuditLog::rotate() {
   file_.reset();
   for (std::size_t number = options_.files; number-- > 0;) {
     const bool oldest = number + 1 >= options_.files;
-    const auto moved =
-        oldest ? disk_.remove(path(number)) : disk_.rename(path(number), path(number + 1));
+    auto moved = oldest ? disk_.remove(path(number)) : disk_.rename(path(number), path(number + 1));
     if (!moved.ok() && moved.error().code != ErrorCode::kNotFound) return moved;
   }
   return disk_.sync_directory(options_.directory);
