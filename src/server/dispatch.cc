@@ -5,6 +5,7 @@
 #include "auth/keys.h"
 #include "base/digest.h"
 #include "server/caller_identity.h"
+#include "wire/gzip.h"
 
 namespace spillway::server {
 
@@ -14,11 +15,13 @@ constexpr std::string_view kTargetPrefix = "Kinesis_20131202.";
 // Smithy's rpc-v2-cbor names the operation in the path.
 constexpr std::string_view kRpcPath = "/service/Kinesis_20131202/operation/";
 constexpr std::string_view kEventStream = "application/vnd.amazon.eventstream";
-constexpr std::size_t kBodyReserveMax = std::size_t{16} << 20;
+constexpr std::size_t kBodyMax = wire::HttpLimits{}.body_bytes;
 constexpr std::size_t kReservedMax = std::size_t{1} << 30;
 // Of who isn't known, or asks for nothing that there is, no more than that is parsed.
 constexpr std::size_t kRefusedBodyMax = std::size_t{64} << 10;
 constexpr std::string_view kUnknownOperation = "UnknownOperationException";
+constexpr std::size_t kInflatedMax = std::size_t{512} << 20;
+constexpr std::size_t kInflateStep = 256 << 10;  // what a loop does at a time, about a millisecond
 
 std::string_view content_type_of(wire::Format format) {
   switch (format) {
@@ -131,6 +134,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   ~ApiCall() override {
     dispatch_.calls_.fetch_sub(1, std::memory_order_relaxed);
     dispatch_.reserved_.fetch_sub(reserved_, std::memory_order_relaxed);
+    dispatch_.inflated_.fetch_sub(inflated_size_, std::memory_order_relaxed);
   }
 
   void on_body(std::string_view bytes) override {
@@ -141,15 +145,41 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   void on_end() override { begin(shared_from_this()); }
 
  private:
+  enum class Packing : std::uint8_t { kNone, kGzip, kUnknown };
+
   static void begin(std::shared_ptr<ApiCall> self) {
     self->began_ = self->call_.loop->mono_now();
     if (auto refusal = self->check()) return self->answer(std::move(*refusal));
+    if (self->packing_ == Packing::kNone) return handle(std::move(self));
+    if (auto refusal = self->begin_inflation()) return self->answer(std::move(*refusal));
+    inflate(std::move(self));
+  }
+
+  // One step, behind which the loop's other requests come first.
+  static void inflate(std::shared_ptr<ApiCall> self) {
+    const auto whole = self->gzip_->read(self->inflated_, kInflateStep);
+    if (!whole.ok())
+      return self->answer(self->refused("SerializationException", whole.error().message));
+    if (!*whole) {
+      auto& loop = *self->call_.loop;
+      return loop.post([self = std::move(self)]() mutable { inflate(std::move(self)); });
+    }
+    self->gzip_ = nullptr;
+    self->call_.body = std::move(self->inflated_);
+    handle(std::move(self));
+  }
+
+  static void handle(std::shared_ptr<ApiCall> self) {
     auto& call = self->call_;
     if (self->asks_for_caller_) {
       return self->answer(caller_identity(call.body, self->dispatch_.service_.options().account,
                                           call.key != nullptr ? call.key->user() : call.access_key,
                                           call.access_key, call.request_id));
     }
+    if (call.body.empty())
+      return self->answer(self->refused("SerializationException", "The request has no body"));
+    if (call.body.capacity() < call.body.size() + kinesis::kBodyPadding)
+      call.body.reserve(call.body.size() + kinesis::kBodyPadding);
     Handler handler = self->operation_->handler;
     auto& service = self->dispatch_.service_;
     start(handler(service, call),
@@ -172,8 +202,8 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     std::size_t length = 0;
     if (const auto* text = head_.find("content-length"))
       for (const char c : *text)
-        if (length < kBodyReserveMax) length = length * 10 + static_cast<std::size_t>(c - '0');
-    reserved_ = std::min(length, kBodyReserveMax);
+        if (length < kBodyMax) length = length * 10 + static_cast<std::size_t>(c - '0');
+    reserved_ = std::min(length, kBodyMax);
     const auto before = dispatch_.reserved_.fetch_add(reserved_, std::memory_order_relaxed);
     const bool believed = before + reserved_ <= kReservedMax;
     call_.body.reserve((believed ? reserved_ : 0) + kinesis::kBodyPadding);
@@ -187,7 +217,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   // Where the body is neither JSON nor CBOR; or nothing, where it is one that can be read.
   std::optional<wire::Response> refuse_unreadable() const {
     static const wire::Shape kAnything{wire::Kind::kStructure, {}, {}, "", {}};
-    if (call_.body.size() > kRefusedBodyMax) return std::nullopt;
+    if (packing_ != Packing::kNone || call_.body.size() > kRefusedBodyMax) return std::nullopt;
     const auto read = call_.format == wire::Format::kJson
                           ? wire::decode_json(call_.body, kAnything)
                           : wire::decode_cbor(call_.body, kAnything, call_.format);
@@ -253,7 +283,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   }
 
   // The answer to a request that reaches no handler. AWS looks at the body before it asks who sends
-  // it: here that is done only where there is something to refuse.
+  // it: here that is done only where there is something to refuse, and nothing to inflate.
   std::optional<wire::Response> check() {
     if (head_.method != "POST") {
       return xml_response(403, "AccessDeniedException",
@@ -262,7 +292,9 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     }
     if (call_.body.capacity() < call_.body.size() + kinesis::kBodyPadding)
       call_.body.reserve(call_.body.size() + kinesis::kBodyPadding);
+    find_encoding();
     if (auto refusal = find_operation()) return refusal;
+    if (auto refusal = refuse_encoding()) return refusal;
     auto& verifiers = *dispatch_.verifiers_.at(call_.loop);
     auto& verifier = asks_for_caller_ ? verifiers.caller_identity : verifiers.kinesis;
     const auto verdict = verifier.verify(head_, hash_.finish(), call_.loop->wall_now());
@@ -340,6 +372,46 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     dispatch_.audit_log_.write(event);
   }
 
+  // How the body is packed. By gzip alone, once, is a way that is understood.
+  void find_encoding() {
+    for (const auto& header : head_.headers) {
+      if (!wire::equal_ignoring_case(header.name, "content-encoding")) continue;
+      if (header.value.empty() || wire::equal_ignoring_case(header.value, "identity")) continue;
+      const bool known =
+          packing_ == Packing::kNone && wire::equal_ignoring_case(header.value, "gzip");
+      packing_ = known ? Packing::kGzip : Packing::kUnknown;
+    }
+  }
+
+  std::optional<wire::Response> refuse_encoding() const {
+    constexpr std::string_view kType = "UnsupportedMediaTypeException";
+    constexpr std::string_view kWhy = "The only Content-Encoding that is accepted is gzip, once";
+    if (asks_for_caller_ && packing_ != Packing::kNone)
+      return caller_identity_error(415, kType, kWhy, call_.request_id);
+    if (packing_ == Packing::kUnknown) return refused(kType, kWhy, 415);
+    return std::nullopt;
+  }
+
+  // Only of callers who are known, since a packed body costs far more than it took to send it.
+  std::optional<wire::Response> begin_inflation() {
+    auto reader = wire::GzipReader::make(call_.body);
+    if (!reader.ok()) return refused("SerializationException", reader.error().message);
+    gzip_ = *std::move(reader);
+    const std::size_t size = gzip_->stated_size();
+    if (size > kBodyMax) {
+      return refused("RequestEntityTooLargeException",
+                     fmt::format("The body has {} bytes; at most {} are accepted", size, kBodyMax),
+                     413);
+    }
+    inflated_size_ = size;
+    const auto before = dispatch_.inflated_.fetch_add(size, std::memory_order_relaxed);
+    if (before + size > kInflatedMax)
+      return refused("ServiceUnavailable", "Too many requests are under way; try again", 503);
+    if (call_.key != nullptr && call_.key->limiter != nullptr) call_.key->limiter->pay(size);
+    inflated_.reserve(size + kinesis::kBodyPadding);
+    return std::nullopt;
+  }
+
   void answer(wire::Response response) {
     if (call_.key != nullptr && call_.key->limiter != nullptr)
       for (const auto& part : response.body) call_.key->limiter->pay(part.size());
@@ -364,6 +436,10 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   bool asks_for_caller_ = false;  // GetCallerIdentity, which is none of Kinesis's operations
   Sha256 hash_;
   MonoTime began_{};
+  Packing packing_ = Packing::kNone;
+  std::unique_ptr<wire::GzipReader> gzip_;  // reads call_.body
+  std::string inflated_;                    // so far
+  std::size_t inflated_size_ = 0;           // counted in Dispatch::inflated_
 };
 
 namespace {

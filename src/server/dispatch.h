@@ -60,6 +60,7 @@ class Dispatch final : public RequestHandler {
   metrics::Counter& throttled_;
   std::atomic<std::size_t> calls_{0};
   std::atomic<std::size_t> reserved_{0};  // bytes, for bodies of calls under way
+  std::atomic<std::size_t> inflated_{0};  // bytes, of bodies that came in gzip
 };
 
 }  // namespace spillway::server
