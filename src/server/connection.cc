@@ -16,6 +16,10 @@ using wire::RequestId;
 // progress and not about the size of the answer.
 constexpr std::size_t kWriteBytes = 256 << 10;
 constexpr auto kLinger = seconds(1);
+// A body may take body_timeout and a second for each of these many bytes, and no longer than its
+// signature is good for. A byte now and then, or PINGs beside it, would hold its memory for ever.
+constexpr std::uint64_t kBodyBytesPerSecond = 16 << 10;
+constexpr auto kBodyLongest = seconds(300);
 // TLS alert (RFC 8446 section 6): fatal handshake_failure, in a TLS 1.2 record.
 constexpr std::string_view kTlsAlert("\x15\x03\x03\x00\x02\x02\x28", 7);
 constexpr std::string_view kTooManyConnections =
@@ -30,7 +34,8 @@ Connection::Connection(LoopState& loop, std::unique_ptr<io::ByteStream> stream)
       server_(*loop.server),
       stream_(std::move(stream)),
       peer_(stream_->peer_address()),
-      last_input_(loop.loop.mono_now()) {}
+      last_input_(loop.loop.mono_now()),
+      looked_for_stalled_(last_input_) {}
 
 Connection::~Connection() {
   stop_open_answers();
@@ -162,7 +167,7 @@ void Connection::end_of_input() {
 void Connection::on_head(RequestId id, wire::RequestHead head) {
   ++heads_;
   (http2_ ? server_.requests_http2 : server_.requests_http1).add();
-  requests_.push_back({id, nullptr});
+  requests_.push_back({id, nullptr, last_input_, body_input_});
   auto reader =
       server_.handler.on_request(loop_.loop, Peer{peer_, tls_}, std::move(head),
                                  Responder(loop_.shared_from_this(), weak_from_this(), id));
@@ -173,6 +178,7 @@ void Connection::on_head(RequestId id, wire::RequestHead head) {
 
 void Connection::on_body(RequestId id, std::string_view bytes) {
   const auto request = find(id);
+  body_input_ += bytes.size();
   if (request->answered || !request->reader) {
     request->reader = nullptr;
     return;
@@ -391,9 +397,27 @@ void Connection::time_out() {
   pump();
 }
 
+bool Connection::body_is_overdue(MonoTime now) const {
+  const nanoseconds patience = server_.options.body_timeout;
+  if (now - last_input_ >= patience) return true;
+  return std::ranges::any_of(requests_, [&](const Request& request) {
+    const seconds earned((body_input_ - request.input_before) / kBodyBytesPerSecond);
+    return !request.ended &&
+           now - request.began >= std::min<nanoseconds>(patience + earned, kBodyLongest);
+  });
+}
+
 void Connection::check_deadlines(MonoTime now) {
   const auto self = shared_from_this();
   const auto& options = server_.options;
+  if (session_ && now - looked_for_stalled_ >= options.write_timeout) {
+    looked_for_stalled_ = now;
+    if (session_->drop_stalled() > 0) {
+      give_up("the client doesn't take its answers");
+      pump();
+      if (closed_) return;
+    }
+  }
   if (lingering_) {
     if (now >= linger_until_) close();
   } else if (writing_ && now - write_began_ >= options.write_timeout) {
@@ -410,8 +434,7 @@ void Connection::check_deadlines(MonoTime now) {
   } else if (failed_) {
     return;
   } else if ((receiving_ == Receiving::kHead && now - head_began_ >= options.header_timeout) ||
-             (receiving_ == Receiving::kBody && !input_paused_ &&
-              now - last_input_ >= options.body_timeout)) {
+             (receiving_ == Receiving::kBody && !input_paused_ && body_is_overdue(now))) {
     time_out();
   } else if (requests_.empty() && !writing_ && now - last_input_ >= options.idle_timeout) {
     session_->drain();

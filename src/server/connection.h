@@ -127,7 +127,9 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   struct Request {
     wire::RequestId id;
     std::unique_ptr<BodyReader> reader;
-    std::size_t body_bytes = 0;  // counted in ServerShared::body_memory
+    MonoTime began{};
+    std::uint64_t input_before = 0;  // body_input_ when it began
+    std::size_t body_bytes = 0;      // counted in ServerShared::body_memory
     bool ended = false;
     bool answered = false;
     std::shared_ptr<OpenBody> open = nullptr;  // while the answer goes on
@@ -162,6 +164,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   void tell(const std::shared_ptr<OpenBody>& body);
   void stop_open_answers();
   void release_body(Request& request);
+  // Whether a body comes more slowly than the server waits for.
+  bool body_is_overdue(MonoTime now) const;
 
   LoopState& loop_;
   ServerShared& server_;
@@ -190,11 +194,13 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   bool closed_ = false;
 
   std::vector<Request> requests_;
-  std::size_t heads_ = 0;  // told so far
+  std::size_t heads_ = 0;         // told so far
+  std::uint64_t body_input_ = 0;  // bytes of bodies, of all requests
   wire::Receiving receiving_ = wire::Receiving::kNothing;
   MonoTime last_input_;  // bytes arrived, or an answer went out
   MonoTime head_began_;
   MonoTime write_began_;
+  MonoTime looked_for_stalled_;
   MonoTime linger_until_;
 };
 

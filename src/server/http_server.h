@@ -124,9 +124,11 @@ struct HttpServerOptions {
   // Of request bodies that are not answered yet, over all loops. Beyond: refuse(kBodyMemory).
   std::size_t body_memory = std::size_t{512} << 20;
   nanoseconds header_timeout = seconds(10);  // from a request's first byte to its whole head
-  nanoseconds body_timeout = seconds(20);    // without a byte of a body that is being sent
+  nanoseconds body_timeout = seconds(20);    // for a body, and a second more for each 16 KiB of it
   nanoseconds idle_timeout = seconds(120);   // between requests
-  nanoseconds write_timeout = seconds(30);   // for the client to take 256 KiB, or an answer's rest
+  // For the client to take 256 KiB, or an answer's rest; over HTTP/2 64 KiB, where its windows let
+  // more wait.
+  nanoseconds write_timeout = seconds(30);
   wire::HttpLimits limits;
   // For clients that begin with TLS, on the same port; nullptr: there is none, and they are told
   // so.

@@ -104,6 +104,16 @@ TEST(Cbor, OtherTypesAndMalformedBodiesAreRefused) {
       "a1" + count + "fb3ff0000000000000",   // 1.0 for an integer
       "a1" + count + "f5",                   // true for an integer
       "bbffffffffffffffff" + name + "6161",  // 2^64 - 1 members
+      "a1" + name + "7affffffff61",          // 2^32 - 1 bytes
+      "a1" + name + "7fff" + "00",           // something behind the map
+      "a1" + name + "7f7bffffffffffffffff",  // a chunk of 2^64 - 1 bytes
+      "a1" + name + "9bffffffffffffffff",    // a list of 2^64 - 1
+      "a1" + name + "dbffffffffffffffff",    // a tag, and nothing behind it
+      "a1" + name + "f8",                    // half a simple value
+      "a1" + name + "f90000",                // a half float for a text
+      "a1" + name + "ff",                    // a break for a value
+      "bf" + name + "ff",                    // a name without a value
+      "bfff" + name,                         // a name behind the end
   };
   for (const auto& hex : malformed) EXPECT_NE(refusal(hex), "") << hex;
 }
@@ -130,6 +140,18 @@ TEST(Cbor, WhatNoShapeKnowsMayBeNestedSoFar) {
   EXPECT_EQ(refusal(nested(64)), "");
   EXPECT_EQ(refusal(nested(65)), "The CBOR is nested too deeply");
   EXPECT_EQ(refusal(nested(100'000)), "The CBOR is nested too deeply");
+}
+
+TEST(Cbor, TagsUponTagsAndChunksUponChunksAreBounded) {
+  std::string tags = "a16178";
+  for (int i = 0; i < 100'000; ++i) tags += "c1";
+  EXPECT_EQ(refusal(tags + "00"), "");
+  std::string chunks = "a1617f7f";
+  for (int i = 0; i < 100'000; ++i) chunks += "60";
+  EXPECT_NE(refusal(chunks), "") << "without an end";
+  std::string names = "bf";
+  for (int i = 0; i < 5000; ++i) names += "7f6161ff00";
+  EXPECT_EQ(refusal(names + "ff"), "Too many strings are in chunks");
 }
 
 TEST(Cbor, ALongListCostsNoMemoryBeyondItsLimit) {

@@ -94,6 +94,12 @@ class ServerSession {
   // What is being received took too long: as after an error of receive(), with a 408 where HTTP/1.1
   // still waits for an answer. Does nothing between requests.
   virtual void time_out() = 0;
+  // For the owner to call every so often: gives up the answers, but for open ones, of which the
+  // client has taken less than 64 KiB since the last call although it could have had more, and
+  // returns how many. HTTP/2 alone: its windows let a client hold back answers on a connection that
+  // is busy otherwise, and for as long as it likes; over HTTP/1.1 it is the owner's write that
+  // doesn't end.
+  virtual std::size_t drop_stalled() = 0;
   // The client sends nothing more, but may wait for answers: a request that is not whole is
   // aborted (HTTP/1.1 answers it 400), then as drain().
   virtual void end_of_input() = 0;

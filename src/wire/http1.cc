@@ -195,6 +195,8 @@ class Http1Session final : public ServerSession {
     write_answers();
   }
 
+  std::size_t drop_stalled() override { return 0; }
+
   void end_of_input() override {
     if (receiving() == Receiving::kNothing) return drain();
     fail({400, "the request ended before it was whole"});

@@ -6,6 +6,7 @@
 // server do for nothing is bounded too: streams that end without an answer (rapid reset, whoever
 // resets) and frames that bring no request forward (empty DATA, PRIORITY, WINDOW_UPDATE, SETTINGS,
 // PING) end the connection with ENHANCE_YOUR_CALM when they are too many.
+// Answers that it asks for and doesn't take are given up by drop_stalled().
 
 #include <fmt/format.h>
 #include <nghttp2/nghttp2.h>
@@ -34,6 +35,7 @@ constexpr std::size_t kOutputAhead = 256 << 10;
 // As many streams as this may end unanswered, beyond those that were answered.
 constexpr std::uint64_t kMaxWastedStreams = 200;
 constexpr std::uint64_t kMaxIdleFrames = 10'000;
+constexpr std::size_t kTakenAtLeast = 64 << 10;  // between two calls of drop_stalled()
 
 struct Stream {
   RequestHead head;              // until it is told
@@ -50,6 +52,8 @@ struct Stream {
   std::size_t part = 0;
   std::size_t offset = 0;
   std::size_t unsent = 0;
+  std::size_t taken = 0;   // since the last look for stalled ones
+  bool waited = false;     // for the client, at that look
   bool continues = false;  // more of it is to come
   bool deferred = false;   // nghttp2 waits for that
 
@@ -124,6 +128,24 @@ class Http2Session final : public ServerSession {
     if (receiving() == Receiving::kNothing) return;
     fail("a request took too long", NGHTTP2_NO_ERROR);
     make_frames();
+  }
+
+  std::size_t drop_stalled() override {
+    if (failure_) return 0;
+    // A stream may also wait for others: then the connection as a whole takes more.
+    const bool all_stalled = std::exchange(taken_, 0) < kTakenAtLeast;
+    std::size_t dropped = 0;
+    for (auto& [id, stream] : streams_) {
+      const bool waits = stream.answered && !stream.continues && stream.unsent > 0;
+      const bool stalled =
+          std::exchange(stream.taken, 0) < kTakenAtLeast &&
+          (all_stalled || nghttp2_session_get_stream_remote_window_size(session_, id) <= 0);
+      if (std::exchange(stream.waited, waits) && waits && stalled) {
+        nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+        ++dropped;
+      }
+    }
+    return dropped;
   }
 
   void end_of_input() override {
@@ -409,6 +431,8 @@ class Http2Session final : public ServerSession {
     output_.append(frame_head);
     stream->unsent -= size;
     unsent_answers_ -= size;
+    stream->taken += size;
+    taken_ += size;
     while (size > 0) {
       SharedBytes& part = stream->body[stream->part];
       const std::size_t now = std::min(size, part.size() - stream->offset);
@@ -461,6 +485,7 @@ class Http2Session final : public ServerSession {
   std::size_t open_heads_ = 0;      // begun and not whole
   std::size_t open_bodies_ = 0;     // told, and neither ended nor aborted
   std::size_t unsent_answers_ = 0;  // bytes of bodies not yet in output_
+  std::size_t taken_ = 0;           // of all streams, as Stream::taken
   std::uint64_t answered_streams_ = 0;
   std::uint64_t wasted_streams_ = 0;
   std::uint64_t idle_frames_ = 0;  // since a request came forward

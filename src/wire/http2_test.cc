@@ -438,6 +438,55 @@ TEST(Http2, AnswersWaitForTheClientsWindows) {
   EXPECT_TRUE(heard.answers[3].ended);
 }
 
+// A client that holds back what it asked for, on one stream or on all, among others that it takes.
+TEST(Http2, AnswersThatTheClientDoesNotTakeAreGivenUp) {
+  const std::string large(300'000, 'x');
+  const auto window = [](std::uint32_t stream, std::uint32_t size) {
+    return frame(kWindowUpdate, 0, stream, number(size));
+  };
+  struct Look {
+    const char* name;
+    std::string before;  // what arrives before the second look
+    std::size_t dropped;
+  };
+  const Look looks[] = {
+      {"nothing is taken", "", 2},
+      {"a byte is, and PINGs come", window(0, 1) + window(1, 1) + frame(kPing, 0, 0, "12345678"),
+       2},
+      {"one stream is taken, and the other waits for the connection",
+       window(0, 70'000) + window(1, 100'000), 0},
+      {"one stream is taken, and the other has no window", window(0, 300'000) + window(1, 235'000),
+       1},
+      {"both are, slowly", window(0, 140'000) + window(1, 70'000) + window(3, 70'000), 0},
+  };
+  for (const auto& look : looks) {
+    SCOPED_TRACE(look.name);
+    SessionRecorder recorder(make_http2_session, {}, Answers::kByHand);
+    recorder.feed(begin() + request(1, "GET", "/1") + request(3, "GET", "/3"));
+    recorder.answer(1, large);
+    recorder.answer(3, large);
+    EXPECT_EQ(recorder.session->drop_stalled(), 0u) << "they have only begun";
+    ASSERT_TRUE(recorder.feed(look.before));
+    EXPECT_EQ(recorder.session->drop_stalled(), look.dropped);
+    recorder.take_output();
+    std::size_t resets = 0;
+    for (const auto& [stream, answer] : heard_in(recorder.output).answers)
+      resets += answer.reset == NGHTTP2_CANCEL ? 1 : 0;
+    EXPECT_EQ(resets, look.dropped);
+    EXPECT_TRUE(recorder.failure.empty()) << "the connection goes on";
+  }
+}
+
+TEST(Http2, AnOpenAnswerMayWait) {
+  SessionRecorder recorder(make_http2_session, {}, Answers::kByHand);
+  recorder.feed(begin() + request(1, "GET", "/feed"));
+  recorder.begin_answer(1, std::string(100'000, 'x'));
+  for (int look = 0; look < 3; ++look) EXPECT_EQ(recorder.session->drop_stalled(), 0u);
+  recorder.go_on(1, "end", true);
+  EXPECT_EQ(recorder.session->drop_stalled(), 0u);
+  EXPECT_EQ(recorder.session->drop_stalled(), 1u) << "it is an answer like others now";
+}
+
 TEST(Http2, GivesWindowsBackAsBodiesArrive) {
   SessionRecorder recorder(make_http2_session);
   std::string input = begin() + frame(kSettings, kAck, 0, "") +
