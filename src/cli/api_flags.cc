@@ -9,12 +9,14 @@
 
 #include "cli/text_output.h"
 #include "io/entropy.h"
+#include "io/posix_disk.h"
 
 namespace spillway::cli {
 namespace {
 
 constexpr const char* kDefaultEndpoint = "http://127.0.0.1:4566";
-constexpr const char* kAnyKey = "spillway";  // of 3 characters at least
+constexpr const char* kAnyKey = "spillway";                      // of 3 characters at least
+constexpr std::size_t kAuthorityFileMax = std::size_t{4} << 20;  // a whole system's have 300 KB
 
 }  // namespace
 
@@ -28,18 +30,37 @@ void ApiFlags::add(CLI::App& app) {
   region = environment("AWS_REGION", environment("AWS_DEFAULT_REGION", "us-east-1").c_str());
   app.add_option("--endpoint", endpoint, "Any Kinesis endpoint")->capture_default_str();
   app.add_option("--region", region, "Of the signatures")->capture_default_str();
-  app.add_flag("--http2", http2, "HTTP/2 by prior knowledge");
+  authority_file = environment("AWS_CA_BUNDLE", "");
+  app.add_option("--ca", authority_file, "https: certificates to trust, instead of the system's");
+  app.add_flag("--http2", http2, "HTTP/2");
 }
 
 Result<client::ClientOptions> ApiFlags::options() const {
   client::ClientOptions options;
   SPILLWAY_ASSIGN(options.endpoint, client::parse_endpoint(endpoint));
+  SPILLWAY_ASSIGN(options.tls, trust_for(options.endpoint, authority_file));
   options.region = region;
   options.credentials = {environment("AWS_ACCESS_KEY_ID", kAnyKey),
                          environment("AWS_SECRET_ACCESS_KEY", kAnyKey),
                          environment("AWS_SESSION_TOKEN", "")};
   options.http2 = http2;
   return options;
+}
+
+Result<std::shared_ptr<io::TlsContext>> trust_for(const client::Endpoint& endpoint,
+                                                  const std::string& authority_file) {
+  if (!endpoint.secure) return std::shared_ptr<io::TlsContext>();
+  std::string authorities;
+  if (!authority_file.empty()) {
+    io::PosixDisk disk;
+    SPILLWAY_ASSIGN(authorities, io::read_file(disk, authority_file, kAuthorityFileMax));
+    if (authorities.empty())
+      return Error{ErrorCode::kInvalid, authority_file + ": no certificate in PEM"};
+  }
+  auto trust = io::TlsContext::make_client(authorities);
+  if (!trust.ok() && !authority_file.empty())
+    return context(authority_file, std::move(trust).error());
+  return trust;
 }
 
 Error explain(const client::ClientOptions& options, const client::KinesisClient& client,
@@ -50,6 +71,8 @@ Error explain(const client::ClientOptions& options, const client::KinesisClient&
         options.endpoint.url, error.message);
   } else if (error.code == ErrorCode::kNotFound) {
     error.message = fmt::format("there is no stream {} at {}", stream, options.endpoint.url);
+  } else if (error.code == ErrorCode::kDenied && !client.ever_connected()) {
+    error.message += "; give --ca FILE (or AWS_CA_BUNDLE) to say whom to trust";
   } else if (error.code == ErrorCode::kDenied && options.credentials.access_key == kAnyKey) {
     error.message += "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
   }

@@ -16,13 +16,19 @@ namespace spillway::cli {
 struct ApiFlags {
   std::string endpoint;
   std::string region;
+  std::string authority_file;  // empty: whom the system trusts
   bool http2 = false;
 
-  // Declares --endpoint, --region and --http2; their defaults are the environment's.
+  // Declares --endpoint, --region, --ca and --http2; their defaults are the environment's.
   void add(CLI::App& app);
-  // With the environment's keys. kInvalid or kUnsupported: the endpoint.
+  // With the environment's keys. kInvalid: the endpoint, or what the file holds; kNotFound, kIo:
+  // the file.
   Result<client::ClientOptions> options() const;
 };
+
+// Whom to trust at `endpoint`: those of the file, or the system's; nothing where it isn't https.
+Result<std::shared_ptr<io::TlsContext>> trust_for(const client::Endpoint& endpoint,
+                                                  const std::string& authority_file);
 
 // A variable's value; `otherwise` where it is unset or empty.
 std::string environment(const char* name, const char* otherwise);

@@ -2,16 +2,20 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "client/connection.h"
+#include "client/dial.h"
 #include "client/endpoint.h"
 
 namespace spillway::client {
 
 struct PoolOptions {
   Endpoint endpoint;
+  std::shared_ptr<io::TlsContext> tls;  // whom to trust, where the endpoint is https
   bool http2 = false;
   std::uint32_t connections_max = 4;  // over HTTP/1.1; HTTP/2 uses one
   nanoseconds connect_timeout{};
@@ -41,16 +45,16 @@ class ConnectionPool {
     std::string body;
     AnswerDone done;
   };
-  struct Attempt;  // at a connection
+  using Dials = std::list<std::optional<Dial>>;
 
   void dispatch();
   void connect();
-  void on_connected(Attempt& attempt, Result<std::unique_ptr<io::ByteStream>> stream);
+  void on_connected(Dials::iterator dial, Result<std::unique_ptr<io::ByteStream>> stream);
 
   io::EventLoop& loop_;
   const PoolOptions options_;
   std::vector<std::shared_ptr<Connection>> connections_;
-  std::vector<std::shared_ptr<Attempt>> attempts_;
+  Dials dials_;
   std::deque<Waiting> waiting_;
   bool ever_connected_ = false;
   bool closed_ = false;

@@ -73,7 +73,7 @@ class KinesisClient::Impl {
   Impl(io::EventLoop& event_loop, ClientOptions client_options, Random seeded)
       : loop(event_loop),
         options(std::move(client_options)),
-        pool(loop, {options.endpoint, options.http2, options.connections_max,
+        pool(loop, {options.endpoint, options.tls, options.http2, options.connections_max,
                     options.connect_timeout, options.request_timeout}),
         random_(seeded) {}
 

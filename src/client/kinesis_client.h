@@ -9,9 +9,10 @@
 //
 // Errors: kInvalid (ValidationException, InvalidArgumentException, …), kNotFound, kExists
 // (ResourceInUseException), kThrottled, kExpired (ExpiredIteratorException), kDenied (signature,
-// keys), kUnsupported (operations that the server doesn't have), kIo (no connection, 5xx), kCorrupt
-// (an answer that is not the API's), kClosed (close() was called). Messages begin with the API's
-// name of the error and end with its request id, if the server gave them.
+// keys, the server's certificate), kUnsupported (operations that the server doesn't have), kIo (no
+// connection, 5xx), kCorrupt (an answer that is not the API's), kClosed (close() was called).
+// Messages begin with the API's name of the error and end with its request id, if the server gave
+// them.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +28,16 @@
 #include "base/time.h"
 #include "client/endpoint.h"
 #include "io/event_loop.h"
+#include "io/tls.h"
 
 namespace spillway::client {
 
 struct ClientOptions {
   Endpoint endpoint;
+  std::shared_ptr<io::TlsContext> tls;  // whom to trust, where the endpoint is https
   std::string region = "us-east-1";
   auth::Credentials credentials;
-  bool http2 = false;                 // by prior knowledge
+  bool http2 = false;                 // by prior knowledge, or ALPN over https
   std::uint32_t connections_max = 4;  // HTTP/1.1; further calls wait. HTTP/2 uses one
   nanoseconds connect_timeout = seconds(3);
   nanoseconds request_timeout = seconds(15);

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <array>
 #include <span>
@@ -64,12 +65,12 @@ class Context final : public TlsContext {
   const Owned<SSL_CTX> context_;
 };
 
-// What the stream's calls and the transport's callbacks work on. The TlsStream owns it; a callback
-// that destroys the stream leaves it alive until it has returned.
+// What the stream's calls and the transport's callbacks work on. The TlsStream (before, a client's
+// handshake) owns it; a callback that destroys that leaves it alive until it has returned.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<TlsContext> context, EventLoop& loop,
-          std::unique_ptr<ByteStream> transport, std::string_view received)
+          std::unique_ptr<ByteStream> transport)
       : context_(std::move(context)),
         loop_(loop),
         transport_(std::move(transport)),
@@ -80,8 +81,24 @@ class Session : public std::enable_shared_from_this<Session> {
     SPILLWAY_ASSERT(ssl_ != nullptr && in_ != nullptr && out_ != nullptr);
     BIO_set_mem_eof_return(in_, -1);
     SSL_set_bio(ssl_.get(), in_, out_);  // which owns them now
+  }
+
+  void accept(std::string_view received) {
     SSL_set_accept_state(ssl_.get());
     feed(received);
+  }
+  // `done` is told when the handshake is over, or has failed.
+  void connect(const std::string& host, std::string_view protocol,
+               UniqueFunction<void(Status)> done) {
+    SSL_set_connect_state(ssl_.get());
+    expect_peer(host);
+    protocol_ = protocol;
+    const std::string offered = static_cast<char>(protocol.size()) + protocol_;
+    SPILLWAY_ASSERT(SSL_set_alpn_protos(ssl_.get(),
+                                        reinterpret_cast<const unsigned char*>(offered.data()),
+                                        static_cast<unsigned int>(offered.size())) == 0);
+    connect_done_ = std::move(done);
+    post_advance();
   }
 
   void read(std::span<char> into, UniqueFunction<void(Result<std::size_t>)> done) {
@@ -102,6 +119,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void close() {
     closed_ = true;
     transport_ = nullptr;
+    connect_done_ = nullptr;
     read_done_ = nullptr;
     write_done_ = nullptr;
   }
@@ -134,6 +152,8 @@ class Session : public std::enable_shared_from_this<Session> {
       done(write_error_ ? Status(*write_error_) : failure_ ? Status(*failure_) : Status());
       if (closed_) return;
     }
+    tell_connected();
+    if (closed_) return;
     give();
     if (closed_) return;
     send();  // what reading brought about: an alert, a key update
@@ -144,7 +164,33 @@ class Session : public std::enable_shared_from_this<Session> {
     if (failure_ || SSL_is_init_finished(ssl_.get())) return;
     forget_errors();
     const int result = SSL_do_handshake(ssl_.get());
-    if (result != 1) judge(result, "handshake");
+    if (result == 1) return check_protocol();
+    const long verdict = SSL_get_verify_result(ssl_.get());
+    if (judge(result, "handshake") && verdict != X509_V_OK) {
+      failure_ =
+          Error{ErrorCode::kDenied, fmt::format("the server's certificate is not trusted: {}",
+                                                X509_verify_cert_error_string(verdict))};
+    }
+  }
+
+  // Of a client.
+  void expect_peer(const std::string& host) {
+    SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, nullptr);
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), host.c_str()) == 1) return;
+    forget_errors();  // it is no address
+    SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    SPILLWAY_ASSERT(SSL_set1_host(ssl_.get(), host.c_str()) == 1 &&
+                    SSL_set_tlsext_host_name(ssl_.get(), host.c_str()) == 1);
+  }
+  void check_protocol() {
+    if (protocol_.empty()) return;
+    const unsigned char* chosen = nullptr;
+    unsigned int size = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &chosen, &size);
+    const std::string_view name(reinterpret_cast<const char*>(chosen), size);
+    if (name == protocol_ || (name.empty() && protocol_ == "http/1.1")) return;
+    failure_ =
+        Error{ErrorCode::kUnsupported, fmt::format("the server doesn't speak {}", protocol_)};
   }
 
   // OpenSSL keeps errors by thread: one that another connection left would be taken for ours
@@ -217,6 +263,21 @@ class Session : public std::enable_shared_from_this<Session> {
     return size;
   }
 
+  void tell_connected() {
+    if (!connect_done_) return;
+    std::optional<Status> outcome;
+    if (failure_) {
+      if (wrote_all() || read_error_) outcome = *failure_;
+    } else if (SSL_is_init_finished(ssl_.get())) {
+      outcome = Status();
+    } else if (read_error_ || write_error_) {
+      outcome = read_error_ ? *read_error_ : *write_error_;
+    } else if (ended_) {
+      outcome = Error{ErrorCode::kInvalid, "the server closed the connection in the handshake"};
+    }
+    if (outcome) std::exchange(connect_done_, nullptr)(*std::move(outcome));
+  }
+
   // Answers a read, if there is something to answer.
   void give() {
     if (!read_done_) return;
@@ -258,6 +319,8 @@ class Session : public std::enable_shared_from_this<Session> {
   BIO* const in_;
   BIO* const out_;
 
+  std::string protocol_;  // that a client asks for
+  UniqueFunction<void(Status)> connect_done_;
   std::span<char> into_;
   UniqueFunction<void(Result<std::size_t>)> read_done_;
   std::vector<std::string_view> parts_;  // not encrypted yet
@@ -297,6 +360,26 @@ class TlsStream final : public ByteStream {
   const std::shared_ptr<Session> session_;
 };
 
+class Handshake final : public TlsHandshake {
+ public:
+  explicit Handshake(std::shared_ptr<Session> session) : session_(std::move(session)) {}
+  ~Handshake() override {
+    if (session_) session_->close();
+  }
+
+  void begin(const std::string& host, std::string_view protocol,
+             UniqueFunction<void(Result<std::unique_ptr<ByteStream>>)> done) {
+    session_->connect(host, protocol, [this, done = std::move(done)](Status status) mutable {
+      if (!status.ok()) return done(std::move(status).error());
+      done(std::unique_ptr<ByteStream>(
+          std::make_unique<TlsStream>(std::exchange(session_, nullptr))));
+    });
+  }
+
+ private:
+  std::shared_ptr<Session> session_;  // nullptr once it has been handed over
+};
+
 }  // namespace
 
 Result<std::shared_ptr<TlsContext>> TlsContext::make(std::string_view certificate_chain,
@@ -325,11 +408,46 @@ Result<std::shared_ptr<TlsContext>> TlsContext::make(std::string_view certificat
   return std::shared_ptr<TlsContext>(std::make_shared<Context>(std::move(context)));
 }
 
+Result<std::shared_ptr<TlsContext>> TlsContext::make_client(std::string_view authorities) {
+  ERR_clear_error();
+  Owned<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
+  SPILLWAY_ASSERT(context != nullptr);
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+  if (authorities.empty()) {
+    if (SSL_CTX_set_default_verify_paths(context.get()) != 1)
+      return Error{ErrorCode::kInvalid, "whom this system trusts: " + openssl_error()};
+    return std::shared_ptr<TlsContext>(std::make_shared<Context>(std::move(context)));
+  }
+  const auto chain = bio_of(authorities);
+  std::size_t trusted = 0;
+  while (const auto one = Owned<X509>(PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr))) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), one.get()) != 1)
+      return Error{ErrorCode::kInvalid, "a certificate to trust: " + openssl_error()};
+    ++trusted;
+  }
+  if (trusted == 0) return Error{ErrorCode::kInvalid, "no certificate in PEM: " + openssl_error()};
+  ERR_clear_error();  // that of the end
+  return std::shared_ptr<TlsContext>(std::make_shared<Context>(std::move(context)));
+}
+
 std::unique_ptr<ByteStream> accept_tls(std::shared_ptr<TlsContext> context, EventLoop& loop,
                                        std::unique_ptr<ByteStream> transport,
                                        std::string_view received) {
-  return std::make_unique<TlsStream>(
-      std::make_shared<Session>(std::move(context), loop, std::move(transport), received));
+  auto session = std::make_shared<Session>(std::move(context), loop, std::move(transport));
+  session->accept(received);
+  return std::make_unique<TlsStream>(std::move(session));
+}
+
+std::unique_ptr<TlsHandshake> connect_tls(
+    std::shared_ptr<TlsContext> context, EventLoop& loop, std::unique_ptr<ByteStream> transport,
+    const std::string& host, std::string_view protocol,
+    UniqueFunction<void(Result<std::unique_ptr<ByteStream>>)> done) {
+  auto handshake = std::make_unique<Handshake>(
+      std::make_shared<Session>(std::move(context), loop, std::move(transport)));
+  handshake->begin(host, protocol, std::move(done));
+  return handshake;
 }
 
 }  // namespace spillway::io

@@ -32,6 +32,10 @@ Result<broker::KinesisTargetOptions> target_options(const BrokerConfig& config) 
   options.stream = config.stream;
   options.shards = static_cast<std::uint32_t>(config.shards);
   SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(config.endpoint));
+  if (options.client.endpoint.secure) {
+    return Error{ErrorCode::kUnsupported,
+                 config.endpoint + ": the broker has no TLS yet; write http://HOST:PORT"};
+  }
   options.client.region = config.region;
   options.client.credentials = {config.access_key, config.secret_key, ""};
   options.client.connections_max = 1;  // one request at a time

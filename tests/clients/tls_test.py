@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import boto3  # noqa: E402
 from botocore.config import Config  # noqa: E402
 from botocore.exceptions import SSLError  # noqa: E402
-from region import ROOT, Region, read_all  # noqa: E402
+from region import BINARY, ROOT, Region, read_all  # noqa: E402
 
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/{}"
 
@@ -111,6 +111,28 @@ def check_node(region, authority):
                    cwd=ROOT / "tests/clients/node", env=environment, check=True, timeout=120)
 
 
+def check_command_line(region, authority):
+    """put, tail and streams over https, with the authority's file and without."""
+    def spillway(*arguments, endpoint=f"https://localhost:{region.port}", trust=("--ca", str(authority))):
+        return subprocess.run([BINARY, *arguments, "--endpoint", endpoint, *trust], capture_output=True, text=True,
+                              timeout=60, check=False, env={k: v for k, v in os.environ.items() if k != "AWS_CA_BUNDLE"})
+    for number, more in enumerate(((), ("--http2",))):
+        stream = f"cli-{number}"
+        assert spillway("put", stream, "hello", "--create", *more).returncode == 0
+        large = spillway("put", stream, "x" * 100_000, *more, endpoint=f"https://127.0.0.1:{region.port}")
+        assert large.returncode == 0, large
+        tailed = spillway("tail", stream, "--until-tip", "--json", *more)
+        assert tailed.returncode == 0 and '"data":"hello"' in tailed.stdout and "x" * 100_000 in tailed.stdout, tailed
+        assert stream in spillway("streams", *more).stdout
+    for trust, message in (((), "certificate is not trusted"), (("--ca", "/none"), "/none"),
+                           (("--ca", str(authority.parent / "key.pem")), "no certificate in PEM")):
+        refused = spillway("streams", trust=trust)
+        assert refused.returncode == 1 and message in refused.stderr, refused
+    assert "--ca FILE" in spillway("streams", trust=()).stderr
+    plain = spillway("streams", endpoint=f"https://localhost:{region.admin}")
+    assert plain.returncode == 1 and "TLS" in plain.stderr, plain
+
+
 def check_configured_certificate(authority_of_another):
     """The same certificate from files, and files that don't belong together."""
     directory = authority_of_another.parent
@@ -140,6 +162,7 @@ def main():
         check_client(https_client(region, authority, "127.0.0.1"), "address")
         check_many(client, region, authority)
         check_bad_handshakes(region, client, authority)
+        check_command_line(region, authority)
         made = authority.read_bytes()
         assert region.stop() == 0
         region.start()
