@@ -16,6 +16,7 @@ using wire::RequestId;
 // progress and not about the size of the answer.
 constexpr std::size_t kWriteBytes = 256 << 10;
 constexpr auto kLinger = seconds(1);
+constexpr std::size_t kSmallAnswer = 64 << 10;
 // A body may take body_timeout and a second for each of these many bytes, and no longer than its
 // signature is good for. A byte now and then, or PINGs beside it, would hold its memory for ever.
 constexpr std::uint64_t kBodyBytesPerSecond = 16 << 10;
@@ -40,6 +41,7 @@ Connection::Connection(LoopState& loop, std::unique_ptr<io::ByteStream> stream)
 Connection::~Connection() {
   stop_open_answers();
   for (auto& request : requests_) release_body(request);
+  server_.answer_memory.fetch_sub(counted_unsent_, std::memory_order_relaxed);
   if (large_buffer_) loop_.buffers.give_back(std::move(large_buffer_));
 }
 
@@ -139,6 +141,7 @@ void Connection::feed(std::string_view bytes) {
     server_.log.write(io::LogLevel::kDebug, "request refused",
                       {{"peer", peer_}, {"why", status.error().message}});
   }
+  count_unsent();
   const auto receiving = session_->receiving();
   if (receiving == Receiving::kHead && (receiving_ != Receiving::kHead || heads_ != heads_before))
     head_began_ = last_input_;
@@ -223,6 +226,10 @@ void Connection::begin_response(RequestId id, wire::Response response,
     return;
   }
   if (body && loop_.draining) body->wanted = false;
+  if (!has_room_for(response)) {
+    server_.refused_answers.add();
+    response = server_.handler.refuse(Refusal::kAnswerMemory);
+  }
   request->answered = true;
   request->open = std::move(body);
   release_body(*request);
@@ -230,6 +237,7 @@ void Connection::begin_response(RequestId id, wire::Response response,
   if (!feeding_) date_ = loop_.date();
   last_input_ = loop_.loop.mono_now();
   session_->respond(id, std::move(response));
+  count_unsent();
   if (feeding_) return;  // what fed will pump
   // Where more answers may be about to come, one write takes them all.
   if (session_->active_requests() > 0) return pump_soon();
@@ -245,6 +253,7 @@ void Connection::continue_body(RequestId id, SharedBytes bytes, bool last) {
     erase_if_done(request);
   }
   session_->continue_body(id, std::move(bytes), last);
+  count_unsent();
   if (!feeding_) pump_soon();
 }
 
@@ -273,6 +282,23 @@ void Connection::stop_open_answers() {
 std::vector<Connection::Request>::iterator Connection::find(RequestId id) {
   return std::find_if(requests_.begin(), requests_.end(),
                       [id](const Request& request) { return request.id == id; });
+}
+
+// The small ones, errors and acknowledgements, are given all the same.
+bool Connection::has_room_for(const wire::Response& response) const {
+  std::size_t size = 0;
+  for (const auto& part : response.body) size += part.size();
+  const std::size_t unsent = session_->unsent();
+  if (size <= kSmallAnswer || unsent <= kSmallAnswer) return true;
+  return unsent + size <= server_.options.limits.unsent_bytes &&
+         server_.answer_memory.load(std::memory_order_relaxed) + size <=
+             server_.options.answer_memory;
+}
+
+void Connection::count_unsent() {
+  const std::size_t unsent = session_->unsent();
+  server_.answer_memory.fetch_add(unsent - std::exchange(counted_unsent_, unsent),
+                                  std::memory_order_relaxed);
 }
 
 void Connection::release_body(Request& request) {
@@ -331,6 +357,7 @@ void Connection::write(std::span<const std::string_view> parts) {
     server_.sent_bytes.add(size);
     last_input_ = loop_.loop.mono_now();
     session_->sent(size);
+    count_unsent();
     pump();
     for (const auto& request : requests_) {
       if (!request.open || session_->unsent_body(request.id) >= request.open->tell_below) continue;

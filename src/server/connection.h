@@ -30,6 +30,7 @@ struct ServerShared {
 
   std::atomic<std::size_t> connections{0};
   std::atomic<std::size_t> body_memory{0};
+  std::atomic<std::size_t> answer_memory{0};
   std::atomic<bool> tls_was_told{false};
   std::atomic<std::size_t> loops_to_drain{0};
   UniqueFunction<void()> drained;  // set before loops_to_drain, called by the last loop
@@ -39,6 +40,7 @@ struct ServerShared {
   metrics::Counter& refused_connections;
   metrics::Counter& refused_bodies;
   metrics::Counter& tls_connections;
+  metrics::Counter& refused_answers;
   metrics::Counter& timeouts;
   metrics::Counter& malformed;
   metrics::Counter& requests_http1;
@@ -164,6 +166,9 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   void tell(const std::shared_ptr<OpenBody>& body);
   void stop_open_answers();
   void release_body(Request& request);
+  bool has_room_for(const wire::Response& response) const;
+  // Keeps ServerShared::answer_memory at what is unsent.
+  void count_unsent();
   // Whether a body comes more slowly than the server waits for.
   bool body_is_overdue(MonoTime now) const;
 
@@ -196,6 +201,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   std::vector<Request> requests_;
   std::size_t heads_ = 0;         // told so far
   std::uint64_t body_input_ = 0;  // bytes of bodies, of all requests
+  std::size_t counted_unsent_ = 0;
   wire::Receiving receiving_ = wire::Receiving::kNothing;
   MonoTime last_input_;  // bytes arrived, or an answer went out
   MonoTime head_began_;

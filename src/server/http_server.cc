@@ -107,6 +107,11 @@ ServerShared::ServerShared(HttpServerOptions its_options, RequestHandler& its_ha
       tls_connections(registry.counter("spillway_http_tls_connections_total",
                                        "Connections that began a TLS handshake.",
                                        {{"listener", options.name}})),
+      refused_answers(
+          registry.counter("spillway_http_answers_refused_total",
+                           "Answers not given because clients don't take those that they "
+                           "have.",
+                           {{"listener", options.name}})),
       timeouts(registry.counter("spillway_http_timeouts_total",
                                 "Connections closed because the client was too slow.",
                                 {{"listener", options.name}})),

@@ -89,9 +89,10 @@ class BodyReader {
   virtual void on_end() = 0;
 };
 
-// Why the server turns a request away before its body is whole.
+// Why the server turns a request away before its body is whole, or doesn't give its answer.
 enum class Refusal {
-  kBodyMemory,  // bodies that are arriving or being handled hold HttpServerOptions::body_memory
+  kBodyMemory,    // bodies that are arriving or being handled hold HttpServerOptions::body_memory
+  kAnswerMemory,  // its answer is large, and clients have too many that they don't take
 };
 
 // Where a request comes from.
@@ -123,6 +124,10 @@ struct HttpServerOptions {
   std::size_t connections = 10'000;
   // Of request bodies that are not answered yet, over all loops. Beyond: refuse(kBodyMemory).
   std::size_t body_memory = std::size_t{512} << 20;
+  // Of answers that aren't sent yet, over all loops. Beyond, or beyond limits.unsent_bytes on one
+  // connection, a connection on which answers wait gets refuse(kAnswerMemory) for one of more than
+  // 64 KiB; one on which none waits gets any.
+  std::size_t answer_memory = std::size_t{512} << 20;
   nanoseconds header_timeout = seconds(10);  // from a request's first byte to its whole head
   nanoseconds body_timeout = seconds(20);    // for a body, and a second more for each 16 KiB of it
   nanoseconds idle_timeout = seconds(120);   // between requests

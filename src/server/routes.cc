@@ -68,6 +68,7 @@ std::unique_ptr<BodyReader> Routes::on_request(io::EventLoop&, Peer, wire::Reque
 wire::Response Routes::refuse(Refusal why) {
   switch (why) {
     case Refusal::kBodyMemory:
+    case Refusal::kAnswerMemory:
       break;
   }
   return wire::text_response(503, "There is no memory for the request: try again\n");

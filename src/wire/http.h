@@ -111,6 +111,8 @@ class ServerSession {
   // Bytes of an open answer that wait for the client to take what went before. Over HTTP/1.1 these
   // are all that wait on the connection.
   virtual std::size_t unsent_body(RequestId id) const = 0;
+  // Bytes of all answers that were given and not sent.
+  virtual std::size_t unsent() const = 0;
   // Up to 64 views of what to send next; empty if there is nothing. They stay valid, whatever else
   // is called, until sent(), which drops that many bytes from the front.
   virtual std::vector<std::string_view> pending_output() = 0;

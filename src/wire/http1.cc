@@ -229,6 +229,15 @@ class Http1Session final : public ServerSession {
     return size;
   }
 
+  std::size_t unsent() const override {
+    std::size_t size = output_.size();
+    for (const auto& pending : pending_) {
+      if (!pending.response) continue;
+      for (const auto& part : pending.response->body) size += part.size();
+    }
+    return size;
+  }
+
   std::vector<std::string_view> pending_output() override { return output_.views(); }
   void sent(std::size_t bytes) override { output_.sent(bytes); }
 

@@ -35,6 +35,8 @@ constexpr std::size_t kOutputAhead = 256 << 10;
 // As many streams as this may end unanswered, beyond those that were answered.
 constexpr std::uint64_t kMaxWastedStreams = 200;
 constexpr std::uint64_t kMaxIdleFrames = 10'000;
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+constexpr std::size_t kHeaderBomb = 4;           // times the limit
 constexpr std::size_t kTakenAtLeast = 64 << 10;  // between two calls of drop_stalled()
 
 struct Stream {
@@ -96,17 +98,19 @@ class Http2Session final : public ServerSession {
 
   Status receive(std::string_view bytes) override {
     SPILLWAY_ASSERT(!failure_);
+    count_frames(bytes);
     const auto taken = nghttp2_session_mem_recv(
         session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     make_frames();  // among them the GOAWAY with which nghttp2 answers a broken protocol
     if (taken < 0) {
       fail(nghttp2_strerror(static_cast<int>(taken)),
            taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    } else if (wasted_streams_ > kMaxWastedStreams + answered_streams_) {
+      // Before the next: nghttp2 has a limit of its own, which says less.
+      fail("too many streams were reset", NGHTTP2_ENHANCE_YOUR_CALM);
     } else if (nghttp2_session_want_read(session_) == 0 &&
                (!streams_.empty() || !(draining_ || client_leaves_))) {
       fail("a frame broke the protocol", NGHTTP2_PROTOCOL_ERROR);  // nghttp2 sends why
-    } else if (wasted_streams_ > kMaxWastedStreams + answered_streams_) {
-      fail("too many streams were reset", NGHTTP2_ENHANCE_YOUR_CALM);
     } else if (idle_frames_ > kMaxIdleFrames) {
       fail("too many frames brought no request forward", NGHTTP2_ENHANCE_YOUR_CALM);
     }
@@ -186,6 +190,8 @@ class Http2Session final : public ServerSession {
     return found == streams_.end() ? 0 : found->second.unsent;
   }
 
+  std::size_t unsent() const override { return unsent_answers_ + output_.size(); }
+
   std::vector<std::string_view> pending_output() override {
     make_frames();
     return output_.views();
@@ -213,12 +219,6 @@ class Http2Session final : public ServerSession {
   static Http2Session& self(void* user) { return *static_cast<Http2Session*>(user); }
 
   static void set_callbacks(nghttp2_session_callbacks* callbacks) {
-    // Of every frame, those included that nghttp2 ignores.
-    nghttp2_session_callbacks_set_on_begin_frame_callback(
-        callbacks, [](nghttp2_session*, const nghttp2_frame_hd*, void* user) {
-          ++self(user).idle_frames_;
-          return 0;
-        });
     nghttp2_session_callbacks_set_on_begin_headers_callback(
         callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
           self(user).on_begin_headers(*frame);
@@ -228,9 +228,8 @@ class Http2Session final : public ServerSession {
         callbacks, [](nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                       std::uint8_t, void* user) {
-          self(user).on_header(*frame, {reinterpret_cast<const char*>(name), name_size},
-                               {reinterpret_cast<const char*>(value), value_size});
-          return 0;
+          return self(user).on_header(*frame, {reinterpret_cast<const char*>(name), name_size},
+                                      {reinterpret_cast<const char*>(value), value_size});
         });
     nghttp2_session_callbacks_set_on_frame_recv_callback(
         callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
@@ -261,6 +260,23 @@ class Http2Session final : public ServerSession {
         });
   }
 
+  // Here, since nghttp2 tells nobody of the frames that it ignores.
+  void count_frames(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const std::size_t passed = std::min(bytes.size(), until_frame_);
+      bytes.remove_prefix(passed);
+      until_frame_ -= passed;
+      for (; until_frame_ == 0 && !bytes.empty(); bytes.remove_prefix(1)) {
+        // Its length is in the first three bytes.
+        if (frame_head_ < 3) frame_size_ = frame_size_ << 8 | static_cast<unsigned char>(bytes[0]);
+        if (++frame_head_ < kFrameHead) continue;
+        ++idle_frames_;
+        frame_head_ = 0;
+        until_frame_ = std::exchange(frame_size_, 0);
+      }
+    }
+  }
+
   Stream* find(std::int32_t id) {
     const auto found = streams_.find(id);
     return found == streams_.end() ? nullptr : &found->second;
@@ -275,11 +291,17 @@ class Http2Session final : public ServerSession {
     ++open_heads_;
   }
 
-  void on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value) {
-    if (frame.hd.type != NGHTTP2_HEADERS || frame.headers.cat != NGHTTP2_HCAT_REQUEST) return;
+  // What nghttp2 is to do: go on, or reset the stream.
+  int on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value) {
+    if (frame.hd.type != NGHTTP2_HEADERS || frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     Stream* stream = find(frame.hd.stream_id);
-    if (stream == nullptr || stream->head_too_large) return;
+    if (stream == nullptr) return 0;
     stream->header_bytes += name.size() + value.size() + 32;
+    // A byte that names an entry of HPACK's table may stand for 4 KiB, each of which is looked at:
+    // a head far over its limit isn't read on to be told so.
+    if (stream->header_bytes > kHeaderBomb * limits_.header_bytes)
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (stream->head_too_large) return 0;
     if (stream->header_bytes > limits_.header_bytes ||
         stream->head.headers.size() >= limits_.header_count) {
       stream->head_too_large = true;
@@ -292,6 +314,7 @@ class Http2Session final : public ServerSession {
     } else if (name != ":scheme") {
       stream->head.headers.push_back({std::string(name), std::string(value)});
     }
+    return 0;
   }
 
   void on_frame(const nghttp2_frame& frame) {
@@ -488,7 +511,10 @@ class Http2Session final : public ServerSession {
   std::size_t taken_ = 0;           // of all streams, as Stream::taken
   std::uint64_t answered_streams_ = 0;
   std::uint64_t wasted_streams_ = 0;
-  std::uint64_t idle_frames_ = 0;  // since a request came forward
+  std::uint64_t idle_frames_ = 0;              // since a request came forward
+  std::size_t until_frame_ = kPreface.size();  // bytes until the next one begins
+  std::size_t frame_head_ = 0;                 // bytes of its head that are here
+  std::size_t frame_size_ = 0;
   bool draining_ = false;
   bool client_leaves_ = false;  // it sent a GOAWAY
   bool broken_ = false;         // nghttp2 can't make frames any more

@@ -341,18 +341,21 @@ std::vector<Violation> violations() {
                 }),
        NGHTTP2_ENHANCE_YOUR_CALM},
       {"a flood of PINGs",
-       repeated(10'100, [](std::uint32_t) { return frame(kPing, 0, 0, "12345678"); }),
+       repeated(10'300, [](std::uint32_t) { return frame(kPing, 0, 0, "12345678"); }),
        NGHTTP2_ENHANCE_YOUR_CALM},
       {"a flood of SETTINGS",
-       repeated(10'100, [](std::uint32_t) { return frame(kSettings, 0, 0, ""); }),
+       repeated(10'300, [](std::uint32_t) { return frame(kSettings, 0, 0, ""); }),
        NGHTTP2_ENHANCE_YOUR_CALM},
       {"a flood of PRIORITY",
-       repeated(10'100,
+       repeated(10'300,
                 [](std::uint32_t stream) { return frame(kPriority, 0, stream, number(0) + "x"); }),
+       NGHTTP2_ENHANCE_YOUR_CALM},
+      {"a flood of frames that nobody knows",
+       repeated(10'300, [](std::uint32_t) { return frame(static_cast<Type>(0x77), 0, 0, "12"); }),
        NGHTTP2_ENHANCE_YOUR_CALM},
       {"a flood of empty DATA",
        frame(kHeaders, kEndHeaders, 1, head_of("POST", "/")) +
-           repeated(10'100, [](std::uint32_t) { return frame(kData, 0, 1, ""); }),
+           repeated(10'300, [](std::uint32_t) { return frame(kData, 0, 1, ""); }),
        NGHTTP2_ENHANCE_YOUR_CALM},
       {"an endless head",
        frame(kHeaders, 0, 1, head_of("GET", "/")) +
@@ -385,6 +388,24 @@ TEST(Http2, ViolationsEndTheConnectionAndSayWhy) {
     EXPECT_FALSE(recorder.session->wants_input());
     EXPECT_TRUE(recorder.session->finished());
   }
+}
+
+TEST(Http2, AHeadFarOverItsLimitIsNotReadOn) {
+  HttpLimits limits;
+  limits.header_bytes = 600;
+  SessionRecorder recorder(make_http2_session, limits);
+  ASSERT_TRUE(
+      recorder.feed(begin() + frame(kHeaders, kEndHeaders | kEndStream, 1,
+                                    head_of("GET", "/") + header("x", std::string(500, 'y')))));
+  ASSERT_TRUE(recorder.feed(
+      frame(kHeaders, kEndHeaders | kEndStream, 3,
+            head_of("GET", "/") + header("x", std::string(3000, 'y')) + header("a", "b"))));
+  ASSERT_TRUE(recorder.feed(request(5, "GET", "/next")));
+  auto heard = heard_in(recorder.output);
+  EXPECT_EQ(heard.answers[1].status, "431");
+  EXPECT_EQ(heard.answers[3].reset, NGHTTP2_INTERNAL_ERROR);
+  EXPECT_EQ(heard.answers[5].status, "200");
+  EXPECT_EQ(recorder.session->receiving(), Receiving::kNothing);
 }
 
 TEST(Http2, ResetsThatFollowAnswersAreNoFlood) {
