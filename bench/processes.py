@@ -117,20 +117,29 @@ class Spillway(Process):
     def create_stream(self, name, shards):
         self.call("CreateStream", {"StreamName": name, "ShardCount": shards})
 
-    def load(self, kind, stream, **options):
-        command = [BINARY, "bench", kind, "--endpoint", f"http://127.0.0.1:{self.port}",
-                   "--stream", stream, "--json"]
+    def load(self, kind, stream, secure=False, **options):
+        return self.start_load(kind, stream, secure, **options)()
+
+    def start_load(self, kind, stream, secure=False, **options):
+        """Returns what waits for its end, and gives its result."""
+        command = [BINARY, "bench", kind, "--stream", stream, "--json", "--endpoint"]
+        command += ([f"https://localhost:{self.port}", "--ca", self.directory / "data" / "tls" / "ca.pem"]
+                    if secure else [f"http://127.0.0.1:{self.port}"])
         for option, value in options.items():
             flag = "--" + option.replace("_", "-")
             command += [flag] if value is True else [flag, value]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
-                              env=self.environment())
-        if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
-        result = json.loads(done.stdout)
-        if result["errors"] > 0 or result["failed_records"] > 0 or result["records"] == 0:
-            raise RuntimeError(f"{' '.join(map(str, command))}: {result}")
-        return result
+        running = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True, env=self.environment())
+
+        def wait():
+            out, err = running.communicate()
+            if running.returncode != 0:
+                raise RuntimeError(f"{' '.join(map(str, command))}: {err.strip()}")
+            result = json.loads(out)
+            if result["errors"] > 0 or result["failed_records"] > 0 or result["records"] == 0:
+                raise RuntimeError(f"{' '.join(map(str, command))}: {result}")
+            return result
+        return wait
 
     @staticmethod
     def environment():

@@ -24,12 +24,13 @@ def say(text):
 
 
 class Bench:
-    def __init__(self, runs, seconds):
-        self.runs, self.seconds = runs, seconds
+    def __init__(self, runs, seconds, memory_seconds):
+        self.runs, self.seconds, self.memory_seconds = runs, seconds, memory_seconds
         self.rows, self.machine = [], {}
+        self.group = "machine"
 
     def row(self, name, value, goal="", ceiling="", note=""):
-        self.rows.append((name, value, goal, ceiling, note))
+        self.rows.append((self.group, name, value, goal, ceiling, note, time.strftime("%Y-%m-%d")))
         say(f"{name}: {value}" + (f" (goal {goal})" if goal else ""))
 
     def median(self, measure):
@@ -102,6 +103,9 @@ class Bench:
             self.row("NATS JetStream, file storage, asynchronous publish, 1 KiB (no sync)",
                      f"{theirs:,.0f} records/s", note=f"Spillway ÷ NATS = {ours / theirs:.2f} (goal > 1)")
 
+    def put_records_and_peers(self):
+        self.peers(self.put_records())
+
     def put_record(self):
         with Spillway() as server:
             server.create_stream("bench", 4)
@@ -159,6 +163,101 @@ class Bench:
                      f"p99 {result['bare_arrivals_p99_ms']:.2f} ms (bare writes and syncs)",
                      f"p50 {result['p50_ms']:.2f} ms")
 
+    def compare(self, one, other):
+        """Both in turn, run by run, so that the machine's moods meet them alike: their results."""
+        def both():
+            first, second = one(), other()
+            return ({"one_" + key: value for key, value in first.items()}
+                    | {"other_" + key: value for key, value in second.items()})
+        result = self.median(both)
+        return ({key[4:]: value for key, value in result.items() if key.startswith("one_")},
+                {key[6:]: value for key, value in result.items() if key.startswith("other_")})
+
+    def cbor(self):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            cbor, plain = self.compare(lambda: self.load_put_records(server, cbor=True),
+                                       lambda: self.load_put_records(server))
+        ratio = cbor["payload_mb_per_s"] / plain["payload_mb_per_s"]
+        self.row("PutRecords 500 × 1 KiB in CBOR, 8 connections", f"{cbor['payload_mb_per_s']:,.0f} MB/s",
+                 f"{1.3 * plain['payload_mb_per_s']:,.0f} MB/s", note=f"CBOR ÷ JSON = {ratio:.2f} (goal 1.3)")
+
+    def tls(self):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            for name, kind, options in (
+                    ("PutRecords 500 × 1 KiB over TLS, 8 connections", "put-records", {"connections": 8}),
+                    ("PutRecord 128 B over TLS, 64 connections", "put-record",
+                     {"connections": 64, "record_bytes": 128})):
+                options["duration"] = f"{self.seconds}s"
+                secure, plain = self.compare(lambda k=kind, o=options: server.load(k, "bench", secure=True, **o),
+                                             lambda k=kind, o=options: server.load(k, "bench", **o))
+                ratio = secure["records_per_s"] / plain["records_per_s"]
+                self.row(name, f"{secure['records_per_s']:,.0f} records/s",
+                         f"{0.6 * plain['records_per_s']:,.0f}", note=f"TLS ÷ plain = {ratio:.2f} (goal 0.6)")
+
+    def subscribe(self):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            rate = 10_000
+            result = self.median(lambda: server.load(
+                "subscribe", "bench", consumers=20, connections=8, records_per_request=10, record_bytes=128,
+                requests_per_second=rate / 10, duration=f"{self.seconds}s"))
+            if result["records"] < 0.95 * 20 * rate * self.seconds:
+                raise SystemExit(f"subscribe: only {result['records']} records came back")
+            self.row("SubscribeToShard, append to event, 10,000 records/s, 20 consumers of 4 shards",
+                     f"p50 {result['p50_ms']:.2f} ms, p99 {result['p99_ms']:.2f} ms", "p50 1 ms, p99 5 ms")
+
+    def fan_out(self):
+        with Spillway() as server:
+            server.create_stream("bench", 4)
+            result = self.median(lambda: server.load(
+                "subscribe", "bench", cbor=True, consumers=20, connections=8, records_per_request=500,
+                record_bytes=1024, requests_per_second=120, duration=f"{self.seconds}s"))
+            self.row("SubscribeToShard, all 20 consumers together, CBOR, 61 MB/s put",
+                     f"{result['payload_mb_per_s'] / 1000:.2f} GB/s", "1 GB/s", "1.23 (all that is put)",
+                     f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms")
+
+    def control(self):
+        def create_and_reshard():
+            with Spillway() as server:
+                begin = time.monotonic()
+                for number in range(1000):
+                    server.create_stream(f"stream-{number}", 1)
+                created = time.monotonic()
+                server.call("UpdateShardCount", {"StreamName": "stream-0", "TargetShardCount": 10_000,
+                                                 "ScalingType": "UNIFORM_SCALING"})
+                resharded = time.monotonic()
+                summary = server.call("DescribeStreamSummary", {"StreamName": "stream-0"})
+                if summary["StreamDescriptionSummary"]["OpenShardCount"] != 10_000:
+                    raise SystemExit(f"control: {summary}")
+                return {"create": created - begin, "reshard": resharded - created}
+        result = self.median(create_and_reshard)
+        self.row("1,000 CreateStream, one after the other", f"{result['create']:.2f} s", "5 s",
+                 note="each synced, each on a connection of its own")
+        self.row("UpdateShardCount from 1 to 10,000", f"{result['reshard']:.2f} s", "5 s")
+
+    def hot_shard(self):
+        """99 shards, each with 10 records a second; then the same beside one with ten times what they have
+        together."""
+        with Spillway() as server:
+            server.create_stream("bench", 100)
+            others = {"connections": 32, "record_bytes": 128, "requests_per_second": 990, "hash_from": 0.01,
+                      "duration": f"{self.seconds}s"}
+            hot = {"connections": 32, "record_bytes": 128, "requests_per_second": 9_900, "hash_below": 0.01,
+                   "duration": f"{self.seconds + 2}s"}
+
+            def beside_the_hot_one():
+                wait = server.start_load("put-record", "bench", **hot)
+                result = server.load("put-record", "bench", **others)
+                wait()
+                return result
+            beside, alone = self.compare(beside_the_hot_one, lambda: server.load("put-record", "bench", **others))
+            change = (beside["p99_ms"] / alone["p99_ms"] - 1) * 100
+            self.row("PutRecord to 99 shards beside one with ten times the load of all of them",
+                     f"p99 {beside['p99_ms']:.2f} ms", f"{1.2 * alone['p99_ms']:.2f} ms",
+                     note=f"without the hot shard {alone['p99_ms']:.2f} ms: {change:+.0f} % (goal < 20 %)")
+
     def many_shards(self):
         points = []
         for shards in (1, 100, 1_000, 10_000):
@@ -199,7 +298,8 @@ class Bench:
                      f"{max(seconds):.2f} s", "1 s",
                      note=f"the worst of {self.runs}, half of them after SIGKILL; {rss:.0f} MB resident")
 
-    def flat_memory(self, seconds):
+    def flat_memory(self):
+        seconds = self.memory_seconds
         with Spillway() as server:
             server.create_stream("bench", 4)
             command = [BINARY, "bench", "put-record", "--endpoint", f"http://127.0.0.1:{server.port}",
@@ -250,10 +350,33 @@ class Bench:
         (PLOTS / f"{name}.svg").write_text(plot.line_plot(*args, **options), encoding="utf-8")
 
     def table(self):
-        head = ("what", "measured", "goal", "ceiling", "")
-        lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-        lines += ["| " + " | ".join(row) + " |" for row in self.rows]
-        return "\n".join(lines)
+        return table_of(self.rows)
+
+
+HEAD = ("group", "what", "measured", "goal", "ceiling", "", "on")
+
+
+def table_of(rows):
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def rows_of(table):
+    """Those of a table_of()."""
+    cells = [tuple(cell.strip() for cell in line.strip().strip("|").split("|"))
+             for line in table.splitlines() if line.startswith("|")]
+    if cells and cells[0] != HEAD:
+        raise SystemExit(f"{PAGE.name}: its table has other columns than {HEAD}")
+    return cells[2:]
+
+
+def merged(before, now):
+    """The rows of the groups that were not measured now stay, with their date."""
+    measured = {row[0] for row in now}
+    rows = [row for row in before if row[0] not in measured] + list(now)
+    order = ["machine", *GROUPS]
+    return sorted(rows, key=lambda row: order.index(row[0]) if row[0] in order else len(order))
 
 
 def describe_machine():
@@ -265,53 +388,61 @@ def describe_machine():
             "generator and disk on the same machine")
 
 
-def write_page(table):
+def write_page(rows):
     begin, end = "<!-- bench: begin -->", "<!-- bench: end -->"
     text = PAGE.read_text(encoding="utf-8")
     plots = "".join(f"\n![{path.stem.replace('-', ' ')}](performance/{path.name})\n"
                     for path in sorted(PAGE.with_suffix("").glob("*.svg")))
     before, rest = text.split(begin)
-    after = rest.split(end)[1]
-    PAGE.write_text(f"{before}{begin}\nMeasured {time.strftime('%Y-%m-%d')} on {describe_machine()}.\n\n"
+    table, after = rest.split(end)
+    table = table_of(merged(rows_of(table), rows))
+    PAGE.write_text(f"{before}{begin}\nOn {describe_machine()}.\n\n"
                     f"{table}\n{plots}\n{end}{after}", encoding="utf-8")
 
 
+def plots(bench):
+    bench.latency_over_load()
+    bench.throughput_over_connections()
+
+
+GROUPS = {
+    "put-records": Bench.put_records_and_peers,
+    "put-record": Bench.put_record,
+    "cbor": Bench.cbor,
+    "tls": Bench.tls,
+    "get-records": Bench.get_records,
+    "put-to-read": Bench.put_to_read,
+    "subscribe": Bench.subscribe,
+    "fan-out": Bench.fan_out,
+    "control": Bench.control,
+    "hot-shard": Bench.hot_shard,
+    "shards": Bench.many_shards,
+    "start": Bench.start_with_data,
+    "memory": Bench.flat_memory,
+    "plots": plots,
+}
+
+
 def main():
-    groups = ["put-records", "put-record", "get-records", "put-to-read", "shards", "start", "memory",
-              "plots"]
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
-    parser.add_argument("--only", metavar="GROUP", action="append", choices=groups,
-                        help=f"measure these alone (again for more): {', '.join(groups)}")
+    parser.add_argument("--only", metavar="GROUP", action="append", choices=GROUPS,
+                        help=f"measure these alone (again for more): {', '.join(GROUPS)}")
     parser.add_argument("--runs", type=int, default=5, help="runs for each median (default 5)")
     parser.add_argument("--seconds", type=int, default=5, help="of load in each run (default 5)")
     parser.add_argument("--memory-seconds", type=int, default=300)
-    parser.add_argument("--write", action="store_true", help="renew docs/performance.md")
+    parser.add_argument("--write", action="store_true",
+                        help="renew docs/performance.md: the rows of these groups")
     options = parser.parse_args()
 
-    bench = Bench(options.runs, options.seconds)
-    wanted = options.only or groups
+    bench = Bench(options.runs, options.seconds, options.memory_seconds)
     bench.measure_machine()
-    if "put-records" in wanted:
-        bench.peers(bench.put_records())
-    if "put-record" in wanted:
-        bench.put_record()
-    if "get-records" in wanted:
-        bench.get_records()
-    if "put-to-read" in wanted:
-        bench.put_to_read()
-    if "shards" in wanted:
-        bench.many_shards()
-    if "start" in wanted:
-        bench.start_with_data()
-    if "memory" in wanted:
-        bench.flat_memory(options.memory_seconds)
-    if "plots" in wanted:
-        bench.latency_over_load()
-        bench.throughput_over_connections()
+    for name in options.only or GROUPS:
+        bench.group = name
+        GROUPS[name](bench)
     shutil.rmtree(DATA, ignore_errors=True)
     print(bench.table())
     if options.write:
-        write_page(bench.table())
+        write_page(bench.rows)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include "cli/api_flags.h"
 #include "cli/command.h"
 #include "cli/machine_limits.h"
+#include "cli/text_output.h"
 #include "client/load.h"
 
 namespace spillway::cli {
@@ -15,10 +16,12 @@ namespace {
 struct BenchOptions {
   std::string kind;
   std::string endpoint = "http://127.0.0.1:4566";
+  std::string authority_file;
   std::string directory = ".";
   std::string duration = "5s";
   std::string warm_up = "1s";
   bool json = false;
+  bool cbor = false;
   bool from_tip = false;
   client::LoadOptions load;
 };
@@ -35,34 +38,28 @@ Result<seconds> parse_seconds(const std::string& text) {
   return seconds(unit == "m" ? value * 60 : value);
 }
 
-Result<std::string> parse_address(const std::string& endpoint) {
-  constexpr std::string_view kScheme = "http://";
-  if (!endpoint.starts_with(kScheme)) {
-    return Error{ErrorCode::kInvalid,
-                 "'" + endpoint + "' is not an endpoint; write http://HOST:PORT"};
-  }
-  std::string address = endpoint.substr(kScheme.size());
-  while (address.ends_with('/')) address.pop_back();
-  if (address.find(':') == std::string::npos) address += ":80";
-  return address;
-}
-
 Result<client::LoadKind> parse_kind(const std::string& kind) {
   if (kind == "put-records") return client::LoadKind::kPutRecords;
   if (kind == "put-record") return client::LoadKind::kPutRecord;
   if (kind == "get-records") return client::LoadKind::kGetRecords;
   if (kind == "put-to-read") return client::LoadKind::kPutToRead;
+  if (kind == "subscribe") return client::LoadKind::kSubscribe;
   return Error{ErrorCode::kInvalid, "'" + kind + "' is not a kind of load"};
 }
 
 Status fill_in(BenchOptions& options) {
   SPILLWAY_ASSIGN(options.load.kind, parse_kind(options.kind));
-  SPILLWAY_ASSIGN(options.load.address, parse_address(options.endpoint));
+  SPILLWAY_ASSIGN(options.load.endpoint, client::parse_endpoint(options.endpoint));
+  SPILLWAY_ASSIGN(options.load.tls, trust_for(options.load.endpoint, options.authority_file));
   SPILLWAY_ASSIGN(options.load.duration, parse_seconds(options.duration));
   SPILLWAY_ASSIGN(options.load.warm_up, parse_seconds(options.warm_up));
   options.load.from_trim_horizon = !options.from_tip;
-  if (options.load.kind == client::LoadKind::kPutToRead && options.load.requests_per_second <= 0)
-    options.load.requests_per_second = 1000;
+  if (options.cbor) options.load.format = wire::Format::kCbor;
+  const bool by_rate = options.load.kind == client::LoadKind::kPutToRead ||
+                       options.load.kind == client::LoadKind::kSubscribe;
+  if (by_rate && options.load.requests_per_second <= 0) options.load.requests_per_second = 1000;
+  if (options.load.hash_from >= options.load.hash_below)
+    return Error{ErrorCode::kInvalid, "--hash-from must be below --hash-below"};
   options.load.credentials.access_key = environment("AWS_ACCESS_KEY_ID", "bench");
   options.load.credentials.secret_key = environment("AWS_SECRET_ACCESS_KEY", "bench");
   return {};
@@ -77,7 +74,11 @@ int run_bench(BenchOptions& options) {
   }
   if (auto filled = fill_in(options); !filled.ok()) return fail(filled.error());
   auto report = client::run_load(options.load);
-  if (!report.ok()) return fail(context("bench " + options.kind, report.error()));
+  if (!report.ok()) {
+    Error error = context("bench " + options.kind, std::move(report).error());
+    error.message = printable(error.message);
+    return fail(error);
+  }
   const std::string text = options.json ? client::to_json(options.load, *report) + "\n"
                                         : client::to_text(options.load, *report);
   std::fputs(text.c_str(), stdout);
@@ -89,12 +90,17 @@ int run_bench(BenchOptions& options) {
 CommandRun declare_bench(CLI::App& app) {
   auto options = std::make_shared<BenchOptions>();
   auto& load = options->load;
-  app.add_option("kind", options->kind,
-                 "put-records, put-record, get-records, put-to-read, or machine (its own limits)")
+  app.add_option(
+         "kind", options->kind,
+         "put-records, put-record, get-records, put-to-read, subscribe, or machine (its own "
+         "limits)")
       ->required()
-      ->check(
-          CLI::IsMember({"put-records", "put-record", "get-records", "put-to-read", "machine"}));
+      ->check(CLI::IsMember(
+          {"put-records", "put-record", "get-records", "put-to-read", "subscribe", "machine"}));
   app.add_option("--endpoint", options->endpoint, "Any Kinesis endpoint")->capture_default_str();
+  options->authority_file = environment("AWS_CA_BUNDLE", "");
+  app.add_option("--ca", options->authority_file,
+                 "https: certificates to trust, instead of the system's");
   load.region = environment("AWS_REGION", "us-east-1");
   app.add_option("--region", load.region, "Of the signatures")->capture_default_str();
   load.stream = "bench";
@@ -103,9 +109,21 @@ CommandRun declare_bench(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(1, 10'000));
   app.add_option("--http2", load.http2_requests,
-                 "HTTP/2 by prior knowledge, with so many requests at once on each connection")
+                 "HTTP/2, with so many requests at once on each connection")
       ->check(CLI::Range(1, 100));
-  app.add_option("--records-per-request", load.records_per_request, "Of put-records")
+  app.add_flag("--cbor", options->cbor, "Puts and subscriptions in CBOR 1.1, not in JSON");
+  app.add_option("--consumers", load.consumers,
+                 "subscribe: so many, registered as bench-0, bench-1, …, each to every shard")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--hash-from", load.hash_from,
+                 "Put to hash keys from this part of them all on: 0 to 1")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--hash-below", load.hash_below, "And below this one")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--records-per-request", load.records_per_request, "Of put-records and subscribe")
       ->capture_default_str()
       ->check(CLI::Range(1, 500));
   app.add_option("--record-bytes", load.record_bytes, "Data of a record, before base64")

@@ -3,14 +3,14 @@
 #include <fmt/format.h>
 
 #include <ctime>
-#include <map>
 
-#include "base/base64.h"
 #include "base/task.h"
+#include "client/dial.h"
+#include "client/load_answers.h"
 #include "client/load_connection.h"
 #include "client/load_requests.h"
+#include "client/load_subscription.h"
 #include "io/asio_loop.h"
-#include "wire/shapes.h"
 
 namespace spillway::client {
 
@@ -20,6 +20,7 @@ constexpr auto kResignAfter = seconds(120);  // signatures are good for 5 minute
 // Between the looks of a reader at the tip: the API has no call that waits for records, and looking
 // more often costs the server more than the records do.
 constexpr auto kPollInterval = milliseconds(2);
+constexpr auto kConnectTimeout = seconds(10);
 
 // One run: everything happens on `loop_`, in one coroutine per connection.
 class LoadRun {
@@ -32,11 +33,17 @@ class LoadRun {
 
  private:
   Task<void> main();
+  Task<Result<std::unique_ptr<io::ByteStream>>> dial();
   // Adds a connection to connections_: over HTTP/2 one for each request at once.
   Task<Status> connect();
   // The answer's body; an answer other than 200 is an error. For setting up.
   Task<Result<std::string>> call(LoadConnection& connection, PreparedRequest request);
   Task<Status> find_shards();
+  // For kSubscribe: every consumer to every shard.
+  Task<Status> subscribe_all();
+  Task<Result<std::string>> consumer_arn(std::string_view stream_arn, std::string name);
+  Task<Status> subscribe(std::string consumer_arn, std::string shard);
+  Task<void> wait_for_last();
   Task<void> put_loop(std::size_t connection);
   Task<void> stamped_loop(std::size_t connection);
   Task<void> read_loop(std::size_t reader, std::string iterator);
@@ -51,6 +58,8 @@ class LoadRun {
   // Counts an answer; false when the connection can't go on.
   bool note(const Result<LoadResponse>& response, MonoTime due, std::uint32_t records);
   void note_read(std::string_view body, MonoTime due);
+  // Records that are stamped with the moment at which they were due.
+  void note_stamped(std::string_view body, wire::Format format);
   void spawn(Task<void> task);
   void on_ended();
 
@@ -59,7 +68,9 @@ class LoadRun {
   RequestMaker requests_;
   LoadReport report_;
   std::vector<std::unique_ptr<LoadConnection>> connections_;
-  std::vector<std::string> iterators_;
+  std::vector<std::string> shards_;
+  std::vector<std::string> iterators_;  // of kGetRecords and kPutToRead, one for each shard
+  std::vector<std::unique_ptr<LoadSubscription>> subscriptions_;
   // The signed requests, and those that a resigning replaced while they may still be in use.
   std::shared_ptr<std::vector<PreparedRequest>> prepared_;
   MonoTime signed_at_{};
@@ -67,6 +78,7 @@ class LoadRun {
   MonoTime start_{};
   MonoTime begin_{};
   MonoTime end_{};
+  MonoTime last_delivery_{};  // of a stamped record that is measured
   std::uint64_t tickets_ = 0;
   double cpu_at_begin_ = 0;
   std::size_t running_ = 0;
@@ -83,9 +95,11 @@ Result<LoadReport> LoadRun::run() {
   });
   loop_.run();
   connections_.clear();
+  subscriptions_.clear();
   if (failed_) return *failed_;
   report_.cpu_seconds = cpu_seconds() - cpu_at_begin_;
-  report_.elapsed = options_.duration;
+  // What came late counts, and so does the time that it took.
+  report_.elapsed = std::max<nanoseconds>(options_.duration, last_delivery_ - begin_);
   return std::move(report_);
 }
 
@@ -99,10 +113,18 @@ void LoadRun::on_ended() {
   if (--running_ == 0) loop_.post([this] { loop_.stop(); });
 }
 
+Task<Result<std::unique_ptr<io::ByteStream>>> LoadRun::dial() {
+  std::optional<Dial> under_way;
+  auto dialled = callback<Result<std::unique_ptr<io::ByteStream>>>([&](DialDone done) {
+    under_way.emplace(loop_, options_.endpoint, options_.tls, options_.http2_requests > 0,
+                      kConnectTimeout, std::move(done));
+  });
+  auto stream = co_await dialled;
+  co_return stream;
+}
+
 Task<Status> LoadRun::connect() {
-  using Stream = Result<std::unique_ptr<io::ByteStream>>;
-  auto stream = co_await callback<Stream>(
-      [this](auto done) { loop_.connect(options_.address, std::move(done)); });
+  auto stream = co_await dial();
   if (!stream.ok()) co_return std::move(stream).error();
   if (options_.http2_requests == 0) {
     connections_.push_back(make_http1_load_connection(*std::move(stream)));
@@ -130,24 +152,81 @@ Task<Status> LoadRun::find_shards() {
   LoadConnection& connection = *connections_.front();
   auto body = co_await call(connection, requests_.list_shards(loop_.wall_now()));
   if (!body.ok()) co_return std::move(body).error();
+  for (const auto shard : find_strings(*body, "ShardId")) shards_.emplace_back(shard);
+  if (shards_.empty()) co_return Error{ErrorCode::kNotFound, "the stream has no shard"};
+  if (options_.kind == LoadKind::kSubscribe) co_return Status();
   const bool from_trim = options_.kind == LoadKind::kGetRecords && options_.from_trim_horizon;
-  for (const auto shard : find_strings(*body, "ShardId")) {
+  for (const auto& shard : shards_) {
     auto request = requests_.get_iterator(shard, from_trim, loop_.wall_now());
     auto iterator = co_await call(connection, std::move(request));
     if (!iterator.ok()) co_return std::move(iterator).error();
     for (const auto value : find_strings(*iterator, "ShardIterator"))
       iterators_.emplace_back(value);
   }
-  if (iterators_.empty()) co_return Error{ErrorCode::kNotFound, "the stream has no shard"};
   co_return Status();
 }
 
+Task<Result<std::string>> LoadRun::consumer_arn(std::string_view stream_arn, std::string name) {
+  LoadConnection& connection = *connections_.front();
+  auto made =
+      co_await call(connection, requests_.register_consumer(stream_arn, name, loop_.wall_now()));
+  if (!made.ok()) {  // an earlier run may have registered it
+    made =
+        co_await call(connection, requests_.describe_consumer(stream_arn, name, loop_.wall_now()));
+  }
+  if (!made.ok()) co_return std::move(made).error();
+  const auto found = find_strings(*made, "ConsumerARN");
+  if (found.empty()) co_return Error{ErrorCode::kCorrupt, "the consumer has no ARN"};
+  co_return std::string(found.front());
+}
+
+Task<Status> LoadRun::subscribe(std::string consumer_arn, std::string shard) {
+  auto stream = co_await dial();
+  if (!stream.ok()) co_return std::move(stream).error();
+  subscriptions_.push_back(std::make_unique<LoadSubscription>(*std::move(stream)));
+  const auto request = requests_.subscribe(consumer_arn, shard, loop_.wall_now());
+  auto begun = callback<Status>([&](UniqueFunction<void(Status)> done) {
+    subscriptions_.back()->begin(
+        request, std::move(done),
+        [this](std::string_view event) { note_stamped(event, options_.format); },
+        [this](const Error& why) {
+          ++report_.errors;
+          if (report_.first_error.empty()) report_.first_error = why.message;
+        });
+  });
+  auto status = co_await begun;
+  co_return status;
+}
+
+Task<Status> LoadRun::subscribe_all() {
+  auto summary = co_await call(*connections_.front(), requests_.describe_summary(loop_.wall_now()));
+  if (!summary.ok()) co_return std::move(summary).error();
+  const auto arns = find_strings(*summary, "StreamARN");
+  if (arns.empty()) co_return Error{ErrorCode::kCorrupt, "the stream has no ARN"};
+  for (std::uint32_t i = 0; i < options_.consumers; ++i) {
+    auto arn = co_await consumer_arn(arns.front(), fmt::format("bench-{}", i));
+    if (!arn.ok()) co_return std::move(arn).error();
+    for (const auto& shard : shards_) {
+      auto subscribed = co_await subscribe(*arn, shard);
+      if (!subscribed.ok()) co_return subscribed;
+    }
+  }
+  co_return Status();
+}
+
+// Stays for the records that were put last.
+Task<void> LoadRun::wait_for_last() { co_await pause_until(end_ + seconds(1)); }
+
 Task<void> LoadRun::main() {
-  const bool reads =
-      options_.kind == LoadKind::kGetRecords || options_.kind == LoadKind::kPutToRead;
-  if (reads) {
+  const bool subscribes = options_.kind == LoadKind::kSubscribe;
+  if (subscribes || options_.kind == LoadKind::kGetRecords ||
+      options_.kind == LoadKind::kPutToRead) {
     auto found = co_await find_shards();
     if (!found.ok()) failed_ = std::move(found).error();
+  }
+  if (subscribes && !failed_) {
+    auto subscribed = co_await subscribe_all();
+    if (!subscribed.ok()) failed_ = std::move(subscribed).error();
   }
   const std::size_t at_once =
       std::size_t{options_.connections} * std::max(1u, options_.http2_requests);
@@ -160,11 +239,13 @@ Task<void> LoadRun::main() {
     if (!connected.ok()) failed_ = std::move(connected).error();
   }
   if (failed_) co_return;
-  if (writers > 0 && options_.kind != LoadKind::kPutToRead) make_requests();
+  const bool stamped = subscribes || options_.kind == LoadKind::kPutToRead;
+  if (writers > 0 && !stamped) make_requests();
   start_clock();
   for (std::size_t i = 0; i < readers; ++i) spawn(read_loop(i, iterators_[i % iterators_.size()]));
   for (std::size_t i = readers; i < readers + writers; ++i)
-    spawn(options_.kind == LoadKind::kPutToRead ? stamped_loop(i) : put_loop(i));
+    spawn(stamped ? stamped_loop(i) : put_loop(i));
+  if (subscribes) spawn(wait_for_last());
 }
 
 void LoadRun::start_clock() {
@@ -208,13 +289,13 @@ bool LoadRun::note(const Result<LoadResponse>& response, MonoTime due, std::uint
     ++report_.requests;
     report_.records += records;
     report_.payload_bytes += std::uint64_t{records} * options_.record_bytes;
-    if (options_.kind == LoadKind::kPutRecords &&
-        response->body.find(R"("FailedRecordCount":0)") == std::string_view::npos) {
-      const std::size_t failed = find_strings(response->body, "ErrorCode").size();
+    if (options_.kind == LoadKind::kPutRecords) {
+      const std::size_t failed = failed_records_in(response->body, options_.format);
       report_.failed_records += failed;
       report_.records -= failed;
       report_.payload_bytes -= failed * options_.record_bytes;
-      if (report_.first_error.empty()) report_.first_error = response->body.substr(0, 500);
+      if (failed > 0 && report_.first_error.empty())
+        report_.first_error = response->body.substr(0, 500);
     }
     report_.latency->record(loop_.mono_now() - due);
     return true;
@@ -254,32 +335,33 @@ Task<void> LoadRun::stamped_loop(std::size_t connection) {
         [&](LoadDone done) { connections_[connection]->send(request, std::move(done)); });
     if (!response.ok() || response->status != 200) {
       if (!note(response, due, 0)) co_return;
+    } else if (options_.kind == LoadKind::kSubscribe) {
+      report_.failed_records += failed_records_in(response->body, options_.format);
     }
   }
 }
 
 void LoadRun::note_read(std::string_view body, MonoTime due) {
-  const auto data = find_strings(body, "Data");
-  if (options_.kind == LoadKind::kGetRecords) {
-    if (!measured(due)) return;
-    ++report_.requests;
-    report_.records += data.size();
-    for (const auto text : data) report_.payload_bytes += text.size() / 4 * 3;
-    report_.latency->record(loop_.mono_now() - due);
-    return;
+  if (options_.kind != LoadKind::kGetRecords) return note_stamped(body, wire::Format::kJson);
+  if (!measured(due)) return;
+  ++report_.requests;
+  for (const auto& record : find_records(body, wire::Format::kJson)) {
+    ++report_.records;
+    report_.payload_bytes += record.data_bytes;
   }
-  for (const auto text : data) {
-    char stamp[kStampDigits + 4];
-    if (text.size() < 28 || !base64_decode(text.substr(0, 28), stamp)) continue;
-    std::uint64_t put_at = 0;
-    for (std::size_t i = 0; i < kStampDigits; ++i)
-      put_at = put_at * 10 + static_cast<std::uint64_t>(stamp[i] - '0');
-    const MonoTime put_due{nanoseconds(static_cast<std::int64_t>(put_at))};
-    if (!measured(put_due)) continue;
+  report_.latency->record(loop_.mono_now() - due);
+}
+
+void LoadRun::note_stamped(std::string_view body, wire::Format format) {
+  const MonoTime now = loop_.mono_now();
+  for (const auto& record : find_records(body, format)) {
+    const MonoTime due{nanoseconds(static_cast<std::int64_t>(record.stamp))};
+    if (!measured(due)) continue;
     ++report_.requests;
     ++report_.records;
-    report_.payload_bytes += options_.record_bytes;
-    report_.latency->record(loop_.mono_now() - put_due);
+    report_.payload_bytes += record.data_bytes;
+    last_delivery_ = now;
+    report_.latency->record(now - due);
   }
 }
 
@@ -310,77 +392,11 @@ Task<void> LoadRun::read_loop(std::size_t reader, std::string iterator) {
   }
 }
 
-std::string_view name_of(LoadKind kind) {
-  switch (kind) {
-    case LoadKind::kPutRecords:
-      return "put-records";
-    case LoadKind::kPutRecord:
-      return "put-record";
-    case LoadKind::kGetRecords:
-      return "get-records";
-    case LoadKind::kPutToRead:
-      return "put-to-read";
-  }
-  return "";
-}
-
-double per_second(double amount, const LoadReport& report) {
-  return amount / std::chrono::duration<double>(report.elapsed).count();
-}
-
-double quantile_ms(const LoadReport& report, double q) {
-  return std::chrono::duration<double, std::milli>(report.latency->quantile(q)).count();
-}
-
-std::string quoted(std::string_view text) {
-  std::string json;
-  wire::append_json_string(json, text.substr(0, 500));
-  return json;
-}
-
 }  // namespace
 
 Result<LoadReport> run_load(const LoadOptions& options) {
   LoadRun run(options);
   return run.run();
-}
-
-std::string to_json(const LoadOptions& options, const LoadReport& report) {
-  return fmt::format(
-      R"({{"kind":"{}","connections":{},"http2_requests":{},"seconds":{:.3f},"requests":{},)"
-      R"("records":{},"payload_bytes":{},"failed_records":{},"errors":{},"first_error":{},)"
-      R"("requests_per_s":{:.1f},"records_per_s":{:.1f},"payload_mb_per_s":{:.2f},)"
-      R"("p50_ms":{:.3f},"p90_ms":{:.3f},"p99_ms":{:.3f},"p999_ms":{:.3f},"max_ms":{:.3f},)"
-      R"("client_cpu_seconds":{:.2f}}})",
-      name_of(options.kind), options.connections, options.http2_requests,
-      std::chrono::duration<double>(report.elapsed).count(), report.requests, report.records,
-      report.payload_bytes, report.failed_records, report.errors, quoted(report.first_error),
-      per_second(static_cast<double>(report.requests), report),
-      per_second(static_cast<double>(report.records), report),
-      per_second(static_cast<double>(report.payload_bytes), report) / 1e6, quantile_ms(report, 0.5),
-      quantile_ms(report, 0.9), quantile_ms(report, 0.99), quantile_ms(report, 0.999),
-      std::chrono::duration<double, std::milli>(report.latency->max()).count(), report.cpu_seconds);
-}
-
-std::string to_text(const LoadOptions& options, const LoadReport& report) {
-  std::string text = fmt::format(
-      "{}, {} connections{}, {:.1f} s\n"
-      "  {:>12.0f} requests/s   {:>12.0f} records/s   {:>10.1f} MB/s of payload\n"
-      "  latency: p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, p99.9 {:.2f} ms\n",
-      name_of(options.kind), options.connections,
-      options.http2_requests == 0
-          ? ""
-          : fmt::format(" (HTTP/2, {} requests at once on each)", options.http2_requests),
-      std::chrono::duration<double>(report.elapsed).count(),
-      per_second(static_cast<double>(report.requests), report),
-      per_second(static_cast<double>(report.records), report),
-      per_second(static_cast<double>(report.payload_bytes), report) / 1e6, quantile_ms(report, 0.5),
-      quantile_ms(report, 0.9), quantile_ms(report, 0.99), quantile_ms(report, 0.999));
-  if (report.errors + report.failed_records > 0) {
-    text += fmt::format("  {} requests and {} records failed; the first: {}\n", report.errors,
-                        report.failed_records, report.first_error);
-  }
-  return text;
 }
 
 }  // namespace spillway::client

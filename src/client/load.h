@@ -13,7 +13,10 @@
 #include "auth/sigv4.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "client/endpoint.h"
+#include "io/tls.h"
 #include "metrics/histogram.h"
+#include "wire/document_writer.h"
 
 namespace spillway::client {
 
@@ -22,18 +25,26 @@ enum class LoadKind {
   kPutRecord,
   kGetRecords,  // each connection reads one shard, over and over
   kPutToRead,   // PutRecord at a rate, one reader per shard at the tip; latency from due to read
+  kSubscribe,   // PutRecords at a rate, `consumers` that are subscribed to every shard; from due to
+                // event
 };
 
 struct LoadOptions {
-  std::string address;  // "host:port"
+  Endpoint endpoint;
+  std::shared_ptr<io::TlsContext> tls;  // whom to trust, where the endpoint is https
   std::string region;
   auth::Credentials credentials;
   std::string stream;
   LoadKind kind = LoadKind::kPutRecords;
+  wire::Format format = wire::Format::kJson;  // of puts and subscriptions; CBOR 1.1 is the other
   std::uint32_t connections = 8;
   std::uint32_t http2_requests = 0;  // at once on each connection, at most 100; 0: HTTP/1.1
   std::uint32_t records_per_request = 500;
   std::uint32_t record_bytes = 1024;
+  std::uint32_t consumers = 20;  // of kSubscribe, registered as bench-0, bench-1, …
+  // Puts go to this part of the hash keys alone, by ExplicitHashKey; [0, 1): their keys' own hash.
+  double hash_from = 0;
+  double hash_below = 1;
   double requests_per_second = 0;  // 0: closed loop
   bool from_trim_horizon = true;   // kGetRecords: else from the tip
   seconds warm_up{1};              // not measured

@@ -1,9 +1,9 @@
-// The requests of the load generator: JSON bodies, signed.
+// The requests of the load generator, signed: puts and subscriptions in the load's format, others
+// in JSON.
 #pragma once
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/random.h"
 #include "base/time.h"
@@ -16,29 +16,32 @@ class RequestMaker {
  public:
   explicit RequestMaker(const LoadOptions& options) : options_(options), random_(1) {}
 
-  // The request `operation` with `body`, signed for `now`.
-  PreparedRequest sign(std::string_view operation, std::string body, WallTime now,
-                       std::uint32_t records = 0) const;
-
   // One PutRecords or PutRecord request with random data and keys of its own.
   PreparedRequest put(WallTime now);
-  // A PutRecord request whose data begins with `stamp` in 20 digits.
+  // The same, but that each record's data begins with `stamp` in kStampDigits digits.
   PreparedRequest put_stamped(std::uint64_t stamp, WallTime now);
   PreparedRequest get_records(std::string_view iterator, WallTime now) const;
   PreparedRequest list_shards(WallTime now) const;
   PreparedRequest get_iterator(std::string_view shard, bool trim_horizon, WallTime now) const;
+  PreparedRequest describe_summary(WallTime now) const;
+  PreparedRequest register_consumer(std::string_view stream_arn, std::string_view name,
+                                    WallTime now) const;
+  PreparedRequest describe_consumer(std::string_view stream_arn, std::string_view name,
+                                    WallTime now) const;
+  PreparedRequest subscribe(std::string_view consumer_arn, std::string_view shard,
+                            WallTime now) const;
 
  private:
+  PreparedRequest sign(std::string_view operation, wire::Format format, std::string body,
+                       WallTime now, std::uint32_t records = 0) const;
   std::string random_data();
+  template <typename MakeData>
+  PreparedRequest put_with(WallTime now, MakeData make_data);
+  template <typename MakeData>
+  void write_record(wire::DocumentWriter& to, MakeData& make_data);
 
   const LoadOptions& options_;
   Random random_;
 };
-
-// The values of every `"name":"…"` in `json`; views into it. Values with escapes are cut at the
-// first quotation mark: iterators, shard ids and base64 have none.
-std::vector<std::string_view> find_strings(std::string_view json, std::string_view name);
-
-inline constexpr std::size_t kStampDigits = 20;
 
 }  // namespace spillway::client
