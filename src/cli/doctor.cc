@@ -111,6 +111,7 @@ Result<Findings> examine(const DoctorOptions& options) {
   io::PosixDisk disk;
   SPILLWAY_ASSIGN(auto search, make_search(disk, options));
   SPILLWAY_ASSIGN(const auto inspection, engine::Inspection::open(disk, options.data));
+  inspection->check_catalog();
   const auto& report = inspection->report();
   std::deque<engine::EncryptionCheck> checks;
   for (const auto& name : options.encrypted) {

@@ -44,7 +44,6 @@ Result<std::unique_ptr<Inspection>> Inspection::open(io::Disk& disk, const std::
   std::unique_ptr<Inspection> inspection(new Inspection(disk, directory));
   SPILLWAY_ASSIGN(inspection->lock_, disk.lock(inspection->path("lock")));
   SPILLWAY_TRY(inspection->read_catalog());
-  inspection->check_catalog();
   return inspection;
 }
 

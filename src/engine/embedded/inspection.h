@@ -64,6 +64,9 @@ class Inspection {
   static Result<std::unique_ptr<Inspection>> open(io::Disk& disk, const std::string& directory);
 
   const InspectionReport& report() const { return report_; }
+  // Whether ids are there once, and the open shards of each stream share out all hash keys: what the
+  // service keeps to, and the engine doesn't ask for.
+  void check_catalog();
   // Reads everything, calling `visit` for every batch; the report is complete then. Errors are the
   // disk's, of listing and opening; what can't be read further on counts as damage.
   Status walk(const std::function<void(const FoundBatch&)>& visit);
@@ -74,7 +77,6 @@ class Inspection {
   std::string path(std::string_view name) const { return io::join_path(directory_, name); }
   void damaged(std::string what);
   Status read_catalog();
-  void check_catalog();
   Status walk_journal(const std::function<void(const FoundBatch&)>& visit);
   Status walk_segments(const std::function<void(const FoundBatch&)>& visit);
   void walk_extent(const log::Segment& segment, const log::Extent& extent,

@@ -94,6 +94,7 @@ class InspectionTest : public testing::Test {
   }
   std::vector<std::string> damages() {
     const auto inspection = inspect();
+    inspection->check_catalog();
     EXPECT_TRUE(inspection->walk([](const FoundBatch&) {}).ok());
     EXPECT_EQ(inspection->report().damage_count, inspection->report().damages.size());
     return inspection->report().damages;
