@@ -219,6 +219,12 @@ Credentials make_credentials(io::Entropy& entropy, bool temporary) {
   return made;
 }
 
+bool is_wrapped_under(const StoredKey& key, std::string_view master_key) {
+  return std::ranges::any_of(
+      std::array<std::string_view, 3>{key.wrapped_secret, key.wrapped_token, key.wrapped_previous},
+      [&](std::string_view wrapped) { return MasterKeys::key_of(wrapped) == master_key; });
+}
+
 Result<Key> open_key(const StoredKey& stored, const MasterKeys& master_keys) {
   Key key;
   key.id = stored.id;

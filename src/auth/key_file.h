@@ -76,6 +76,9 @@ std::string wrapping_purpose(std::string_view id, KeyPart part);
 Credentials make_credentials(io::Entropy& entropy, bool temporary);
 std::string make_secret(io::Entropy& entropy);
 
+// Whether any of its secrets is wrapped under the master key of that id.
+bool is_wrapped_under(const StoredKey& key, std::string_view master_key);
+
 // Ready for use. A secret that can't be unwrapped now is told in Key::fault. kInvalid: the policy
 // isn't one.
 Result<Key> open_key(const StoredKey& stored, const MasterKeys& master_keys);

@@ -160,6 +160,16 @@ TEST_F(KeyFileTest, OpensAKeyForItsOwnIdOnly) {
   EXPECT_FALSE(open_key(key, master_keys_).ok());
 }
 
+TEST_F(KeyFileTest, TellsWhichMasterKeyItsSecretsNeed) {
+  StoredKey key;
+  EXPECT_FALSE(is_wrapped_under(key, kDefaultMasterKey));
+  key.wrapped_secret = key.wrapped_token = "nothing that was wrapped";
+  EXPECT_FALSE(is_wrapped_under(key, kDefaultMasterKey));
+  key.wrapped_previous = *master_keys_.wrap(kDefaultMasterKey, "s", "p");
+  EXPECT_TRUE(is_wrapped_under(key, kDefaultMasterKey));
+  EXPECT_FALSE(is_wrapped_under(key, kDirectoryMasterKey));
+}
+
 TEST_F(KeyFileTest, ASecretThatCannotBeOpenedNowIsAFault) {
   const auto key = wrapped(make_credentials(entropy_, false));
   configure(true);

@@ -55,8 +55,8 @@ struct MasterKeyOptions {
   std::string directory;  // of master.key
   std::string region;     // names without a region and an account are those of these
   std::string account;
-  // Something is stored that was wrapped under DATA/master.key: where that is missing it was lost,
-  // and another one in its place would hide it.
+  // Something may be stored that was wrapped under DATA/master.key: where that is missing it was
+  // lost, and another one in its place would hide it.
   bool directory_key_used = false;
 };
 

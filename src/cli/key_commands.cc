@@ -34,6 +34,18 @@ Result<std::string> read_policy(io::Disk& disk, const std::string& path) {
   return text;
 }
 
+// Whether something may be wrapped under DATA/master.key, so that none must be made where it is
+// missing. What the streams of a region use, its journal knows, and the region has it locked: a
+// directory in which one has run has its key, or has lost it.
+bool may_use_directory_key(io::Disk& disk, const std::string& directory) {
+  const auto is_under = [](const auth::StoredKey& key) {
+    return auth::is_wrapped_under(key, auth::kDirectoryMasterKey);
+  };
+  const auto keys = auth::KeyFile(disk, directory).read();
+  return !keys.ok() || std::ranges::any_of(*keys, is_under) ||
+         disk.list(io::join_path(directory, "journal")).ok();
+}
+
 Error no_such_key(const std::string& id) {
   return {ErrorCode::kNotFound,
           fmt::format("there is no access key {}; `spillway keys list` shows them", id)};
@@ -43,7 +55,9 @@ Error no_such_key(const std::string& id) {
 
 KeyCommands::KeyCommands(const server::ServeConfig& config)
     : config_(config),
-      master_keys_({config.data, config.region, config.account}, disk_, clock_, entropy_, log_),
+      master_keys_(
+          {config.data, config.region, config.account, may_use_directory_key(disk_, config.data)},
+          disk_, clock_, entropy_, log_),
       file_(disk_, config.data) {}
 
 Status KeyCommands::ready() {

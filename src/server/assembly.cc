@@ -53,8 +53,13 @@ kinesis::ServiceOptions service_options(const ServeConfig& config) {
   return options;
 }
 
-// Whether a data key is wrapped under DATA/master.key.
-bool uses_directory_key(const stream::Catalog& catalog) {
+// Whether anything that is stored is wrapped under DATA/master.key.
+bool uses_directory_key(const stream::Catalog& catalog,
+                        const Result<std::vector<auth::StoredKey>>& access_keys) {
+  const auto is_under = [](const auth::StoredKey& key) {
+    return auth::is_wrapped_under(key, auth::kDirectoryMasterKey);
+  };
+  if (!access_keys.ok() || std::ranges::any_of(*access_keys, is_under)) return true;
   return std::ranges::any_of(catalog.streams, [](const auto& entry) {
     return std::ranges::any_of(entry.second->encryption.keys, [](const stream::DataKey& key) {
       return auth::MasterKeys::key_of(key.wrapped) == auth::kDirectoryMasterKey;
@@ -121,8 +126,9 @@ Status run_region(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(const auto token_key,
                   stream::load_or_create_token_key(disk, serve.data, entropy));
   auth::MasterKeys master_keys(
-      {serve.data, serve.region, serve.account, uses_directory_key(*engine->catalog())}, disk,
-      clock, entropy, *log);
+      {serve.data, serve.region, serve.account,
+       uses_directory_key(*engine->catalog(), auth::KeyFile(disk, serve.data).read())},
+      disk, clock, entropy, *log);
   master_keys.configure(serve.master_keys);
   AccessKeys access_keys(disk, serve, master_keys, *log);
   SPILLWAY_ASSIGN(const auto first_keys, access_keys.load());

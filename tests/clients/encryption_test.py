@@ -240,6 +240,9 @@ def check_lost_key(region):
     client = region.client()
     expect("KMSAccessDeniedException", lambda: stored(client, "default"), "data-directory")
     expect("KMSAccessDeniedException", lambda: put(client, "default", "refused"))
+    made = subprocess.run([str(BINARY), "keys", "create", "me", "--data", str(region.data)],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert made.returncode == 1 and "data-directory" in made.stderr, made
     assert not key.exists()
     region.kill()
     away.rename(key)

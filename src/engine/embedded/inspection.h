@@ -64,8 +64,8 @@ class Inspection {
   static Result<std::unique_ptr<Inspection>> open(io::Disk& disk, const std::string& directory);
 
   const InspectionReport& report() const { return report_; }
-  // Whether ids are there once, and the open shards of each stream share out all hash keys: what the
-  // service keeps to, and the engine doesn't ask for.
+  // Whether ids are there once, and the open shards of each stream share out all hash keys: what
+  // the service keeps to, and the engine doesn't ask for.
   void check_catalog();
   // Reads everything, calling `visit` for every batch; the report is complete then. Errors are the
   // disk's, of listing and opening; what can't be read further on counts as damage.
