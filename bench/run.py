@@ -196,6 +196,19 @@ class Bench:
                 self.row(name, f"{secure['records_per_s']:,.0f} records/s",
                          f"{0.6 * plain['records_per_s']:,.0f}", note=f"TLS ÷ plain = {ratio:.2f} (goal 0.6)")
 
+    def encrypted(self):
+        with Spillway() as server:
+            for stream in ("plain", "secret"):
+                server.create_stream(stream, 4)
+            server.call("StartStreamEncryption", {"StreamName": "secret", "EncryptionType": "KMS",
+                                                  "KeyId": "alias/aws/kinesis"})
+            options = {"connections": 8, "duration": f"{self.seconds}s"}
+            secret, plain = self.compare(lambda: server.load("put-records", "secret", **options),
+                                         lambda: server.load("put-records", "plain", **options))
+        ratio = secret["records_per_s"] / plain["records_per_s"]
+        self.row("PutRecords 500 × 1 KiB to an encrypted stream, 8 connections",
+                 f"{secret['records_per_s']:,.0f} records/s", note=f"encrypted ÷ plain = {ratio:.2f}")
+
     def subscribe(self):
         with Spillway() as server:
             server.create_stream("bench", 4)
@@ -410,6 +423,7 @@ GROUPS = {
     "put-record": Bench.put_record,
     "cbor": Bench.cbor,
     "tls": Bench.tls,
+    "encrypted": Bench.encrypted,
     "get-records": Bench.get_records,
     "put-to-read": Bench.put_to_read,
     "subscribe": Bench.subscribe,
