@@ -185,6 +185,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     start(handler(service, call),
           UniqueFunction<void(kinesis::Reply)>([self = std::move(self)](kinesis::Reply reply) {
             self->audit(reply);
+            self->log_failure(reply);
             auto response = to_response(reply, self->call_.format, self->call_.request_id);
             if (!reply.events) return self->answer(std::move(response));
             self->count(response);
@@ -353,8 +354,26 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     note("kinesis:" + call_.operation, outcome, reply.error_type, reply.error_message);
   }
 
+  // What is this region's own fault is told in its log, by the id that the client has too; ten
+  // times a second at most, since a full disk fails every request.
+  void log_failure(const kinesis::Reply& reply) {
+    if (reply.status < 500) return;
+    if (!dispatch_.failures_told_.take_request(call_.loop->mono_now())) return;
+    dispatch_.log_.error("request failed", {{"operation", call_.operation},
+                                            {"request_id", call_.request_id},
+                                            {"error", reply.error_type},
+                                            {"message", reply.error_message}});
+  }
+
   void note(std::string action, auth::AuditOutcome outcome, std::string_view error,
             std::string_view message) {
+    if (outcome == auth::AuditOutcome::kDenied) {
+      dispatch_.log_.write(io::LogLevel::kDebug, "request denied",
+                           {{"action", action},
+                            {"request_id", call_.request_id},
+                            {"key", call_.access_key},
+                            {"error", error}});
+    }
     auth::AuditEvent event;
     event.time = call_.loop->wall_now();
     event.request_id = call_.request_id;
@@ -459,12 +478,14 @@ class SharedReader final : public BodyReader {
 
 Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loops,
                    kinesis::Service& service, std::shared_ptr<const auth::KeyTable> keys,
-                   auth::AuditLog& audit_log, io::Entropy& entropy, metrics::Registry& metrics)
+                   auth::AuditLog& audit_log, io::Entropy& entropy, metrics::Registry& metrics,
+                   io::EventLog& log)
     : options_(std::move(options)),
       service_(service),
       audit_log_(audit_log),
       entropy_(entropy),
       metrics_(metrics),
+      log_(log),
       refused_signatures_(metrics.counter("spillway_api_refused_signatures_total",
                                           "Requests without a signature that is accepted")),
       denied_(metrics.counter("spillway_api_denied_total", "Requests that no policy allowed")),

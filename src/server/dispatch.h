@@ -28,7 +28,8 @@ class Dispatch final : public RequestHandler {
   // What it is handed outlives it. `loops` are those that call it.
   Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loops,
            kinesis::Service& service, std::shared_ptr<const auth::KeyTable> keys,
-           auth::AuditLog& audit_log, io::Entropy& entropy, metrics::Registry& metrics);
+           auth::AuditLog& audit_log, io::Entropy& entropy, metrics::Registry& metrics,
+           io::EventLog& log);
   ~Dispatch() override;
 
   std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
@@ -49,6 +50,8 @@ class Dispatch final : public RequestHandler {
   auth::AuditLog& audit_log_;
   io::Entropy& entropy_;
   metrics::Registry& metrics_;
+  io::EventLog& log_;
+  auth::RateLimiter failures_told_{{.requests_per_second = 10}};
   struct Verifiers {
     auth::Verifier kinesis;
     auth::Verifier caller_identity;
