@@ -20,6 +20,8 @@ Result<KeyTableRef> AccessKeys::load(std::vector<AccessKey> configured) {
   seen_version_ = master_keys_.version();
   SPILLWAY_ASSIGN(seen_, file_.read_bytes());
   SPILLWAY_ASSIGN(auto table, make_table(seen_, configured));
+  if (table->accepts_any() && !table_->accepts_any())
+    log_.warning("no access key is left: anybody on this machine may do anything");
   configured_ = std::move(configured);
   table_ = table;
   return table;
