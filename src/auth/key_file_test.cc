@@ -81,13 +81,13 @@ TEST(AccessKeys, AreNotReadWhereAnythingIsUnknownOrMalformed) {
 
 class KeyFileTest : public testing::Test {
  protected:
-  KeyFileTest() {
-    char pattern[] = "/tmp/spillway-keys-XXXXXX";
-    directory_ = ::mkdtemp(pattern);
-    configure(false);
-  }
+  KeyFileTest() { configure(false); }
   ~KeyFileTest() override { std::filesystem::remove_all(directory_); }
 
+  static std::string make_directory() {
+    char pattern[] = "/tmp/spillway-keys-XXXXXX";
+    return ::mkdtemp(pattern);
+  }
   // One master key, of a file.
   void configure(bool disabled) {
     const std::string path = directory_ + "/master.hex";
@@ -108,7 +108,7 @@ class KeyFileTest : public testing::Test {
     return key;
   }
 
-  std::string directory_;
+  const std::string directory_ = make_directory();  // before the master keys, which are told it
   io::PosixDisk disk_;
   io::MovableClock clock_;
   io::SystemEntropy entropy_;
