@@ -5,7 +5,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 BUILD_PACKAGES=(g++ cmake ninja-build ccache mold pkg-config libboost1.81-dev libnghttp2-dev
   libsimdjson-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev libzstd-dev libssl-dev
-  zlib1g-dev libgtest-dev libgmock-dev)
+  zlib1g-dev libdeflate-dev libgtest-dev libgmock-dev)
 CLANG_PACKAGES=(clang-16 libclang-rt-16-dev llvm-16)
 TEST_PACKAGES=(python3-boto3 python3-venv awscli curl)
 # Node of another make than Debian's will do; it brings its own npm.

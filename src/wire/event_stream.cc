@@ -1,6 +1,6 @@
 #include "wire/event_stream.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <cstdint>
 #include <limits>
@@ -24,8 +24,7 @@ void append_be(std::string& to, T value) {
 
 std::uint32_t crc_of(std::uint32_t before, std::string_view bytes) {
   if (bytes.empty()) return before;  // a null pointer would begin anew
-  return static_cast<std::uint32_t>(
-      crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+  return libdeflate_crc32(before, bytes.data(), bytes.size());
 }
 
 }  // namespace
