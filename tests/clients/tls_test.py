@@ -5,7 +5,6 @@ somebody else's, and what isn't TLS although it begins so.
 import contextlib
 import os
 import pathlib
-import shutil
 import socket
 import ssl
 import subprocess
@@ -17,7 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import boto3  # noqa: E402
 from botocore.config import Config  # noqa: E402
 from botocore.exceptions import SSLError  # noqa: E402
-from region import BINARY, ROOT, Region, read_all  # noqa: E402
+from region import BINARY, Region, read_all  # noqa: E402
+from verified import HERE, VerifiedRegion  # noqa: E402
 
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/{}"
 
@@ -105,10 +105,10 @@ def check_bad_handshakes(region, client, authority):
     region.client().list_streams()  # without TLS, on the same port
 
 
-def check_node(region, authority):
-    environment = dict(os.environ, NODE_EXTRA_CA_CERTS=str(authority))
-    subprocess.run([shutil.which("node"), "node_test.mjs", f"https://localhost:{region.port}", "AKIDNODE", "secret-of-node"],
-                   cwd=ROOT / "tests/clients/node", env=environment, check=True, timeout=120)
+def check_node():
+    with VerifiedRegion() as region:
+        region.run("env", f"NODE_EXTRA_CA_CERTS={region.authority}", "node", HERE / "node" / "node_test.mjs",
+                   region.tls_endpoint, region.records_file)
 
 
 def check_command_line(region, authority):
@@ -169,13 +169,7 @@ def main():
         assert authority.read_bytes() == made, "clients would have to trust a new one"
         client.list_streams()
         check_configured_certificate(authority)
-    keys = '[[serve.keys]]\naccess_key = "AKIDNODE"\nsecret_key = "secret-of-node"\n'
-    region = Region()
-    settings = region.directory / "spillway.toml"
-    settings.write_text(keys, encoding="utf-8")
-    region.arguments = ("--config", str(settings))
-    with region:
-        check_node(region, region.data / "tls" / "ca.pem")
+    check_node()
     print("TLS: boto3 and Node, certificates of both kinds, and broken handshakes")
 
 
