@@ -7,10 +7,19 @@
 
 namespace spillway::cli {
 
+Result<client::Endpoint> admin_endpoint(std::string_view address) {
+  auto endpoint = client::parse_endpoint(fmt::format("http://{}", address));
+  if (endpoint.ok()) return endpoint;
+  return Error{ErrorCode::kInvalid,
+               fmt::format("\"{}\" is no address of an admin port: write HOST:PORT, as in "
+                           "127.0.0.1:4600",
+                           address)};
+}
+
 Result<wire::ClientResponse> call_admin(const std::string& address, std::string method,
                                         std::string target) {
   client::PoolOptions options;
-  SPILLWAY_ASSIGN(options.endpoint, client::parse_endpoint("http://" + address));
+  SPILLWAY_ASSIGN(options.endpoint, admin_endpoint(address));
   options.connections_max = 1;
   options.connect_timeout = seconds(2);
   options.request_timeout = seconds(10);

@@ -2,11 +2,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
+#include "client/endpoint.h"
 #include "wire/http_client.h"
 
 namespace spillway::cli {
+
+// Of "HOST:PORT".
+Result<client::Endpoint> admin_endpoint(std::string_view address);
 
 // One request without a body, waited for. kNotFound: nothing answers at that address; kIo: what
 // does gave no answer.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/admin_call.h"
 #include "client/connection_pool.h"
 #include "io/asio_loop.h"
 
@@ -9,7 +10,7 @@ namespace spillway::cli {
 
 Result<std::string> ask_admin(std::string_view address, std::string target) {
   client::PoolOptions options;
-  SPILLWAY_ASSIGN(options.endpoint, client::parse_endpoint(fmt::format("http://{}", address)));
+  SPILLWAY_ASSIGN(options.endpoint, admin_endpoint(address));
   options.connections_max = 1;
   options.connect_timeout = seconds(5);
   options.request_timeout = seconds(30);
@@ -25,6 +26,11 @@ Result<std::string> ask_admin(std::string_view address, std::string target) {
     loop.stop();
   });
   loop.run();
+  if (!answer.ok() && !pool.ever_connected()) {
+    return Error{ErrorCode::kIo, fmt::format("nothing answers at {} ({}); is the region running? "
+                                             "--admin names its admin port",
+                                             address, answer.error().message)};
+  }
   if (!answer.ok())
     return context(fmt::format("ask the admin port at {}", address), std::move(answer).error());
   if (answer->status != 200) {

@@ -112,7 +112,7 @@ CommandRun declare_audit(CLI::App& app) {
   log->add_option("--since", options->since, "How far back, as in 90s, 5m, 12h or 7d");
   log->add_flag("--json", options->json, "The lines as they are stored");
   auto* callers = app.add_subcommand("callers", "Who uses which stream, and has no other source");
-  return [options, callers, run_callers = callers_command(*callers)] {
+  return [options, callers, run_callers = callers_command(*callers, options->flags)] {
     return callers->parsed() ? run_callers() : run_audit(*options);
   };
 }

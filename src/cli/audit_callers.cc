@@ -9,7 +9,6 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/admin_client.h"
-#include "cli/api_flags.h"
 #include "cli/callers_table.h"
 #include "cli/command.h"
 #include "cli/text_output.h"
@@ -19,14 +18,15 @@ namespace spillway::cli {
 namespace {
 
 struct CallersOptions {
-  std::string admin = environment("SPILLWAY_SERVE_ADMIN", "127.0.0.1:4600");
   std::string stream;
   bool json = false;
 };
 
-int run_callers(const CallersOptions& options) {
+int run_callers(const CallersOptions& options, const ConfigFlags& flags) {
+  const auto config = flags.load();
+  if (!config.ok()) return fail(config.error());
   // Of all streams: who has another source is seen from them all.
-  const auto answer = ask_admin(options.admin, "/v1/callers");
+  const auto answer = ask_admin(config->serve.admin, "/v1/callers");
   if (!answer.ok()) return fail(answer.error());
   const auto text = options.json
                         ? callers_lines(*answer, options.stream)
@@ -39,12 +39,12 @@ int run_callers(const CallersOptions& options) {
 
 }  // namespace
 
-CommandRun callers_command(CLI::App& app) {
+CommandRun callers_command(CLI::App& app, ConfigFlags& flags) {
   auto options = std::make_shared<CallersOptions>();
-  app.add_option("--admin", options->admin, "The region's admin port")->capture_default_str();
+  flags.add(app, "--admin", "serve.admin", "The region's admin address");
   app.add_option("--stream", options->stream, "Only the callers of this stream");
   app.add_flag("--json", options->json, "One JSON object for each caller");
-  return [options] { return run_callers(*options); };
+  return [options, &flags] { return run_callers(*options, flags); };
 }
 
 }  // namespace spillway::cli

@@ -17,6 +17,8 @@ namespace spillway::cli {
 namespace {
 
 constexpr seconds kSessionLife{3600};  // where --expires doesn't say
+constexpr std::uint64_t kRequestsPerSecondMax = 1'000'000;
+constexpr std::uint64_t kBytesPerSecondMax = 1'000'000'000'000;
 
 struct Options {
   explicit Options(CLI::App& app) : flags(app) {}
@@ -204,10 +206,14 @@ CommandRun declare_keys(CLI::App& app) {
   options->create->add_flag("--session", key.session, "A temporary key, with a session token");
   options->create->add_option("--expires", options->expires,
                               "After which time it ends, as in 12h (a temporary one: 1h)");
-  options->create->add_option("--requests-per-second", key.limits.requests_per_second,
-                              "Beyond, its requests are throttled");
-  options->create->add_option("--bytes-per-second", key.limits.bytes_per_second,
-                              "Likewise, of what it sends and gets");
+  options->create
+      ->add_option("--requests-per-second", key.limits.requests_per_second,
+                   "Beyond, its requests are throttled")
+      ->check(CLI::Range(std::uint64_t{1}, kRequestsPerSecondMax));
+  options->create
+      ->add_option("--bytes-per-second", key.limits.bytes_per_second,
+                   "Likewise, of what it sends and gets")
+      ->check(CLI::Range(std::uint64_t{1}, kBytesPerSecondMax));
   options->list = app.add_subcommand("list", "Show the keys, without their secrets");
   options->disable = app.add_subcommand("disable", "Refuse a key, at once");
   options->enable = app.add_subcommand("enable", "Take it again");

@@ -100,6 +100,9 @@ def nothing_there():
                     ["put", "s", "x", "--raw"], ["streams", "create"]):
         cli.run(*command, code=2)
     assert 'no command "serv"; did you mean "serve"?' in cli.run("serv", code=2)[1]
+    for rate in ("--requests-per-second", "--bytes-per-second"):
+        for value in ("-1", "0", "99999999999999999999"):
+            cli.run("keys", "create", "x", rate, value, "--data", "/dev/null/none", code=2)
     err = cli.run("put", "s", "x", "--endpoint", "http://nohost.invalid", code=1)[1]
     assert "look up nohost.invalid" in err and "no stream" not in err, err
 
