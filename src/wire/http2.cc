@@ -4,9 +4,9 @@
 // and 8 CONTINUATION frames), bodies by the windows below and by the owner, answers by
 // unsent_bytes, queued SETTINGS and PING acknowledgements by kMaxUnsentAcks. What it may make the
 // server do for nothing is bounded too: streams that end without an answer (rapid reset, whoever
-// resets) and frames that bring no request forward (empty DATA, PRIORITY, WINDOW_UPDATE, SETTINGS,
-// PING) end the connection with ENHANCE_YOUR_CALM when they are too many.
-// Answers that it asks for and doesn't take are given up by drop_stalled().
+// resets) or whose head is too large, and frames that bring no request forward (empty DATA,
+// PRIORITY, WINDOW_UPDATE, SETTINGS, PING) end the connection with ENHANCE_YOUR_CALM when they are
+// too many. Answers that it asks for and doesn't take are given up by drop_stalled().
 
 #include <fmt/format.h>
 #include <nghttp2/nghttp2.h>
@@ -293,15 +293,15 @@ class Http2Session final : public ServerSession {
 
   // What nghttp2 is to do: go on, or reset the stream.
   int on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value) {
-    if (frame.hd.type != NGHTTP2_HEADERS || frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    if (frame.hd.type != NGHTTP2_HEADERS) return 0;
     Stream* stream = find(frame.hd.stream_id);
     if (stream == nullptr) return 0;
-    stream->header_bytes += name.size() + value.size() + 32;
+    stream->header_bytes += name.size() + value.size() + 32;  // trailers too
     // A byte that names an entry of HPACK's table may stand for 4 KiB, each of which is looked at:
     // a head far over its limit isn't read on to be told so.
     if (stream->header_bytes > kHeaderBomb * limits_.header_bytes)
       return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (stream->head_too_large) return 0;
+    if (frame.headers.cat != NGHTTP2_HCAT_REQUEST || stream->head_too_large) return 0;
     if (stream->header_bytes > limits_.header_bytes ||
         stream->head.headers.size() >= limits_.header_count) {
       stream->head_too_large = true;
@@ -332,6 +332,7 @@ class Http2Session final : public ServerSession {
                                   NGHTTP2_REFUSED_STREAM);
         stream->answered = true;
       } else if (stream->head_too_large) {
+        ++wasted_streams_;  // it was read for nothing
         refuse(frame.hd.stream_id, *stream, 431, "the headers are too large\n");
       } else {
         stream->told = true;

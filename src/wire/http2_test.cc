@@ -340,6 +340,14 @@ std::vector<Violation> violations() {
                          frame(kReset, 0, stream, number(8));
                 }),
        NGHTTP2_ENHANCE_YOUR_CALM},
+      {"a flood of heads that are too large",
+       repeated(600,
+                [](std::uint32_t stream) {
+                  std::string head = head_of("GET", "/");
+                  for (int i = 0; i < 200; ++i) head += header("x", "");
+                  return frame(kHeaders, kEndHeaders | kEndStream, stream, head);
+                }),
+       NGHTTP2_ENHANCE_YOUR_CALM},
       {"a flood of PINGs",
        repeated(10'300, [](std::uint32_t) { return frame(kPing, 0, 0, "12345678"); }),
        NGHTTP2_ENHANCE_YOUR_CALM},
@@ -406,6 +414,20 @@ TEST(Http2, AHeadFarOverItsLimitIsNotReadOn) {
   EXPECT_EQ(heard.answers[3].reset, NGHTTP2_INTERNAL_ERROR);
   EXPECT_EQ(heard.answers[5].status, "200");
   EXPECT_EQ(recorder.session->receiving(), Receiving::kNothing);
+}
+
+TEST(Http2, TrailersFarOverTheLimitAreNotReadOn) {
+  HttpLimits limits;
+  limits.header_bytes = 600;
+  SessionRecorder recorder(make_http2_session, limits);
+  ASSERT_TRUE(recorder.feed(begin() + frame(kHeaders, kEndHeaders, 1, head_of("POST", "/")) +
+                            frame(kHeaders, kEndHeaders | kEndStream, 1,
+                                  header("x", std::string(3000, 'y')) + header("a", "b"))));
+  ASSERT_TRUE(recorder.feed(request(3, "GET", "/next")));
+  auto heard = heard_in(recorder.output);
+  EXPECT_EQ(heard.answers[1].reset, NGHTTP2_INTERNAL_ERROR);
+  EXPECT_EQ(heard.answers[3].status, "200");
+  EXPECT_THAT(recorder.requests, ElementsAre("aborted POST / ", "GET /next "));
 }
 
 TEST(Http2, ResetsThatFollowAnswersAreNoFlood) {
