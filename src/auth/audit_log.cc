@@ -42,9 +42,15 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
          std::chrono::minutes(number(14, 2)) + seconds(number(17, 2)) + milliseconds(number(20, 3));
 }
 
-void append_text(std::string& to, std::string_view name, std::string_view text) {
-  if (text.size() > kAuditTextMax) {
-    std::size_t end = kAuditTextMax;  // not within a character
+// Whoever sent it: a signature that doesn't hold says nothing of the key.
+bool is_of_unknown(const AuditEvent& event) {
+  return !event.authenticated && event.outcome == AuditOutcome::kDenied;
+}
+
+void append_text(std::string& to, std::string_view name, std::string_view text,
+                 std::size_t size_max = kAuditTextMax) {
+  if (text.size() > size_max) {
+    std::size_t end = size_max;  // not within a character
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
     text = text.substr(0, end);
   }
@@ -99,8 +105,9 @@ std::string_view to_string(AuditOutcome outcome) {
 std::string audit_line(const AuditEvent& event) {
   std::string line = fmt::format(R"({{"v":{},"time":"{}")", kVersion, rfc3339(event.time));
   if (event.dropped > 0) return line + fmt::format(R"(,"dropped":{}}})", event.dropped);
+  const std::size_t claims_max = is_of_unknown(event) ? kAuditUnknownTextMax : kAuditTextMax;
   append_text(line, "request_id", event.request_id);
-  append_text(line, "key", event.access_key);
+  append_text(line, "key", event.access_key, claims_max);
   append_text(line, "user", event.user);
   line += fmt::format(R"(,"authenticated":{})", event.authenticated);
   append_text(line, "peer", event.peer);
@@ -112,7 +119,7 @@ std::string audit_line(const AuditEvent& event) {
     append_text(line, "error", event.error);
     append_text(line, "message", event.message);
   }
-  append_text(line, "user_agent", event.user_agent);
+  append_text(line, "user_agent", event.user_agent, claims_max);
   return line + "}";
 }
 
@@ -170,8 +177,8 @@ AuditLog::AuditLog(AuditOptions options, io::Disk& disk, io::Clock& clock, io::W
       log_(log),
       written_(metrics.counter("spillway_audit_lines_total", "Lines written to the audit log")),
       dropped_(metrics.counter("spillway_audit_dropped_total",
-                               "Lines that the audit log lacks: its queue was full, or its file "
-                               "could not be written")),
+                               "Lines that the audit log lacks: its queue was full, its file could "
+                               "not be written, or too many came from nobody that is known")),
       worker_(workers.start({.name = "audit", .interval = kStepEvery}, [this] { return step(); })) {
 }
 
@@ -183,11 +190,12 @@ AuditLog::~AuditLog() {
 }
 
 void AuditLog::write(const AuditEvent& event) {
-  std::string line = audit_line(event) + "\n";
+  const bool told = !is_of_unknown(event) || unknown_.take_request(clock_.mono_now());
+  std::string line = told ? audit_line(event) + "\n" : "";
   bool half_full = false;
   {
     const std::lock_guard lock(mutex_);
-    if (queued_bytes_ + line.size() > options_.queue_bytes) {
+    if (!told || queued_bytes_ + line.size() > options_.queue_bytes) {
       ++missing_;
       dropped_.add();
       return;

@@ -4,8 +4,9 @@
 //
 // Requests never wait for it: lines go through a bounded queue to a worker that writes them, four
 // times a second, and syncs once a second. What finds the queue full is dropped, counted, and told
-// in the log itself. A file that has reached its size becomes audit.log.1, that one audit.log.2,
-// and so on; the oldest goes.
+// in the log itself. So is what comes from nobody that is known and is denied, beyond
+// kAuditUnknownRate: else anybody could push all the others out of the log. A file that has reached
+// its size becomes audit.log.1, that one audit.log.2, and so on; the oldest goes.
 //
 // A line is one object: "v" (the format's version, 1), "time" (RFC 3339, UTC, milliseconds),
 // "request_id", "key", "user", "authenticated", "peer", "secure", "action", "resource", "outcome"
@@ -22,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/rate_limit.h"
 #include "base/time.h"
 #include "io/clock.h"
 #include "io/disk.h"
@@ -57,6 +59,9 @@ struct AuditEvent {
 // above; texts longer than kAuditTextMax are cut.
 std::string audit_line(const AuditEvent& event);
 inline constexpr std::size_t kAuditTextMax = 2048;
+// Of who isn't known and is denied: the key and the user agent, which may say anything.
+inline constexpr std::size_t kAuditUnknownTextMax = 128;
+inline constexpr std::uint64_t kAuditUnknownRate = 20;  // such lines a second
 // Nullopt for what isn't a whole line of this version.
 std::optional<AuditEvent> parse_audit_line(std::string_view line);
 
@@ -98,6 +103,7 @@ class AuditLog {
   io::EventLog& log_;
   metrics::Counter& written_;
   metrics::Counter& dropped_;
+  RateLimiter unknown_{{.requests_per_second = kAuditUnknownRate}};
 
   std::mutex mutex_;  // the next three
   std::vector<std::string> queue_;

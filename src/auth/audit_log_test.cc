@@ -4,7 +4,6 @@
 
 #include <filesystem>
 
-#include "io/movable_clock.h"
 #include "io/posix_disk.h"
 
 namespace spillway::auth {
@@ -25,6 +24,13 @@ class ManualWorkers final : public io::Workers {
 
  private:
   UniqueFunction<io::Step()> step_;
+};
+
+class StillClock final : public io::Clock {
+ public:
+  WallTime wall_now() override { return from_millis(1'606'312'800'123); }
+  MonoTime mono_now() override { return now; }
+  MonoTime now{};
 };
 
 AuditEvent event(std::string_view request_id) {
@@ -105,7 +111,7 @@ class AuditLogTest : public testing::Test {
   std::string parent_;
   AuditOptions options_;
   io::PosixDisk disk_;
-  io::MovableClock clock_;
+  StillClock clock_;
   ManualWorkers workers_;
   metrics::Registry metrics_;
   io::SilentLog log_;
@@ -165,6 +171,29 @@ TEST_F(AuditLogTest, WhatFindsTheQueueFullIsCountedAndTold) {
   }
   EXPECT_THAT(seen, testing::ElementsAre("a", "2 dropped", "d"));
   EXPECT_EQ(counted("spillway_audit_dropped_total"), 2);
+}
+
+TEST_F(AuditLogTest, WhoIsNotKnownCannotFillIt) {
+  AuditEvent unknown = event("r");
+  unknown.authenticated = false;
+  unknown.access_key = std::string(kAuditTextMax, 'k');
+  unknown.user_agent = std::string(kAuditTextMax, 'u');
+  const auto line = parse_audit_line(audit_line(unknown)).value();
+  EXPECT_EQ(line.access_key, std::string(kAuditUnknownTextMax, 'k'));
+  EXPECT_EQ(line.user_agent, std::string(kAuditUnknownTextMax, 'u'));
+
+  auto log = open();
+  for (std::uint64_t i = 0; i < kAuditUnknownRate + 7; ++i) log->write(unknown);
+  log->write(event("known"));
+  workers_.step();
+  EXPECT_EQ(counted("spillway_audit_lines_total"), kAuditUnknownRate + 1);
+  EXPECT_EQ(counted("spillway_audit_dropped_total"), 7);
+  EXPECT_THAT(text("audit.log"), testing::HasSubstr(audit_line(event("known"))));
+  EXPECT_THAT(text("audit.log"), testing::HasSubstr(R"("dropped":7})"));
+  clock_.now += seconds(1);
+  log->write(unknown);
+  workers_.step();
+  EXPECT_EQ(counted("spillway_audit_lines_total"), kAuditUnknownRate + 2);
 }
 
 TEST_F(AuditLogTest, AFileThatCannotBeWrittenLosesLinesAndIsTriedAgain) {
