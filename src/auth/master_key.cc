@@ -184,6 +184,11 @@ Result<AesKey> MasterKeys::read_file(const Source& source) {
   if (bytes.ok()) return parse_key_material(*bytes);
   if (!source.made_if_missing || bytes.error().code != ErrorCode::kNotFound)
     return std::move(bytes).error();
+  // Of two processes that find none, the second must take what the first makes.
+  SPILLWAY_ASSIGN(const auto lock, disk_.lock(source.from.text + ".lock"));
+  bytes = io::read_file(disk_, source.from.text, kKeyMaterialSizeMax);
+  if (bytes.ok()) return parse_key_material(*bytes);
+  if (bytes.error().code != ErrorCode::kNotFound) return std::move(bytes).error();
   AesKey key;
   entropy_.fill(key);
   SPILLWAY_TRY(io::replace_file(disk_, source.from.text,
@@ -229,11 +234,12 @@ bool MasterKeys::poll_command(Source& source) {
 
 // What callers are told names the key alone; the log says what is wrong with its source.
 bool MasterKeys::finish_reading(Source& source, Result<AesKey> material) {
-  source.due = clock_.mono_now() + kRetryAfter;
   if (material.ok()) {
     source.material = std::move(material);
     return true;
   }
+  if (material.error().code == ErrorCode::kBusy) return false;  // another process makes it now
+  source.due = clock_.mono_now() + kRetryAfter;
   const bool no_key = material.error().code == ErrorCode::kInvalid;
   const ErrorCode code = no_key ? ErrorCode::kInvalid : ErrorCode::kDenied;
   if (source.material.error().code == code) return false;  // it is known

@@ -157,6 +157,21 @@ TEST_F(MasterKeysTest, TheDirectorysOwnKeyIsMadeOnceForItsOwnerAlone) {
   EXPECT_EQ(code_of(make()->check(kDefaultMasterKey)), ErrorCode::kInvalid);
 }
 
+TEST_F(MasterKeysTest, TheDirectorysOwnKeyIsMadeByOneProcessAtATime) {
+  auto lock = disk_.lock(directory_ + "/master.key.lock");
+  ASSERT_TRUE(lock.ok());
+  const auto keys = make();
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/master.key"));
+  EXPECT_EQ(code_of(keys->check(kDefaultMasterKey)), ErrorCode::kBusy);
+  keys->poll();
+  EXPECT_EQ(code_of(keys->check(kDefaultMasterKey)), ErrorCode::kBusy);
+  write("master.key", kHex);  // the other one has made it
+  lock->reset();
+  keys->poll();
+  const std::string wrapped = keys->wrap(kDefaultMasterKey, "s", "p").value();
+  EXPECT_EQ(make()->unwrap(wrapped, "p").value(), "s");
+}
+
 TEST_F(MasterKeysTest, ALostKeyOfTheDirectoryIsNotReplaced) {
   const std::string wrapped = *make()->wrap(kDefaultMasterKey, "s", "p");
   std::filesystem::rename(directory_ + "/master.key", directory_ + "/away");
