@@ -249,9 +249,11 @@ Result<Key> open_key(const StoredKey& stored, const MasterKeys& master_keys) {
   };
   unwrap(stored.wrapped_secret, KeyPart::kSecret, key.secret);
   unwrap(stored.wrapped_token, KeyPart::kToken, key.session_token);
-  if (!stored.wrapped_previous.empty()) {
-    key.previous.emplace().until = stored.previous_until;
-    unwrap(stored.wrapped_previous, KeyPart::kSecret, key.previous->secret);
+  // Without it the key is still good: it was replaced, and its master key may be gone.
+  if (!stored.wrapped_previous.empty() && key.fault.empty()) {
+    auto old =
+        master_keys.unwrap(stored.wrapped_previous, wrapping_purpose(stored.id, KeyPart::kSecret));
+    if (old.ok()) key.previous = PreviousSecret{*std::move(old), stored.previous_until};
   }
   return key;
 }

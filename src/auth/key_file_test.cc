@@ -179,5 +179,19 @@ TEST_F(KeyFileTest, ASecretThatCannotBeOpenedNowIsAFault) {
   EXPECT_EQ(opened->secret, "");
 }
 
+TEST_F(KeyFileTest, AReplacedSecretThatCannotBeOpenedIsNoFault) {
+  auto key = wrapped(make_credentials(entropy_, false));
+  key.previous_until = from_millis(5);
+  key.wrapped_previous = key.wrapped_secret;
+  auto opened = open_key(key, master_keys_).value();
+  ASSERT_TRUE(opened.previous);
+  EXPECT_EQ(opened.previous->secret, opened.secret);
+  EXPECT_EQ(opened.previous->until, from_millis(5));
+  key.wrapped_previous = master_keys_.wrap(kDefaultMasterKey, "s", "another purpose").value();
+  opened = open_key(key, master_keys_).value();
+  EXPECT_EQ(opened.fault, "");
+  EXPECT_FALSE(opened.previous);
+}
+
 }  // namespace
 }  // namespace spillway::auth
