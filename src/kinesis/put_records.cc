@@ -1,4 +1,5 @@
 // PutRecord and PutRecords: the same path, for one record or up to 500.
+#include "base/assert.h"
 #include "base/digest.h"
 #include "kinesis/handlers.h"
 #include "kinesis/service.h"
@@ -309,12 +310,15 @@ struct PutResult {
 Task<PutResult> put(Service& service, Call& call, const wire::Shape& shape,
                     stream::StreamRef stream, std::span<PutEntry> entries) {
   PutResult result;
-  Input again;
+  wire::Value again;
   for (int route = 0; route < kRoutesMax && stream != nullptr; ++route) {
     if (route > 0) {
-      // What was decoded lived only until another request of this thread was.
-      again = read_input(service, call, shape);
-      const auto records = records_in(again.value);
+      // What was decoded lived only until another request of this thread was. The caller may have
+      // lost the right to put meanwhile: what was allowed once goes on.
+      auto decoded = decode_input(call, shape);
+      SPILLWAY_ASSERT(decoded.ok());  // as the same bytes were before
+      again = *std::move(decoded);
+      const auto records = records_in(again);
       for (std::size_t i = 0; i < entries.size(); ++i) {
         entries[i].key = records[i]["PartitionKey"].text;
         entries[i].data = &records[i]["Data"];

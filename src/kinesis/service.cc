@@ -200,12 +200,15 @@ std::optional<Reply> admit(Service& service, const Call& call, const wire::Value
 
 }  // namespace
 
-Input read_input(Service& service, Call& call, const wire::Shape& shape) {
+Result<wire::Value> decode_input(const Call& call, const wire::Shape& shape) {
   static_assert(kBodyPadding >= wire::kJsonPadding);
   SPILLWAY_ASSERT(call.body.capacity() >= call.body.size() + kBodyPadding);
-  auto value = call.format == wire::Format::kJson
-                   ? wire::decode_json(call.body, shape)
-                   : wire::decode_cbor(call.body, shape, call.format);
+  return call.format == wire::Format::kJson ? wire::decode_json(call.body, shape)
+                                            : wire::decode_cbor(call.body, shape, call.format);
+}
+
+Input read_input(Service& service, Call& call, const wire::Shape& shape) {
+  auto value = decode_input(call, shape);
   if (!value.ok()) return {{}, error_reply(ApiError::kSerialization, value.error().message)};
   const auto violations = wire::violations(*value);
   if (!violations.empty()) return {{}, validation_reply(violations)};

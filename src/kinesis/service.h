@@ -133,6 +133,8 @@ struct Input {
   std::optional<Reply> refusal;
 };
 Input read_input(Service& service, Call& call, const wire::Shape& shape);
+// Only decoded: again, of a call whose input was read before.
+Result<wire::Value> decode_input(const Call& call, const wire::Shape& shape);
 
 // The stream that StreamName or StreamARN names; or the answer to give instead.
 struct FoundStream {
