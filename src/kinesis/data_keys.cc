@@ -30,11 +30,20 @@ GcmNonce OpenDataKey::next_nonce() {
   return nonce;
 }
 
+std::uint32_t DataKeys::next_number(const std::vector<stream::DataKey>& keys) {
+  const std::uint32_t stored = keys.empty() ? 0 : keys.back().number;
+  std::uint32_t last = last_made_.load(std::memory_order_relaxed);
+  std::uint32_t next = 0;
+  do {
+    next = std::max(stored, last) + 1;
+  } while (!last_made_.compare_exchange_weak(last, next, std::memory_order_relaxed));
+  return next;
+}
+
 Result<stream::DataKey> DataKeys::make(const stream::StreamInfo& stream,
-                                       std::string_view master_key, WallTime now) const {
-  const auto& keys = stream.encryption.keys;
+                                       std::string_view master_key, WallTime now) {
   stream::DataKey made;
-  made.number = keys.empty() ? 1 : keys.back().number + 1;
+  made.number = next_number(stream.encryption.keys);
   made.since = now;
   AesKey key;
   entropy_.fill(key);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "auth/master_key.h"
 #include "base/aes_gcm.h"
@@ -46,19 +47,23 @@ class DataKeys {
 
   // Errors are those of auth::MasterKeys.
 
-  // A new data key, numbered behind those of `stream` and wrapped under `master_key`.
+  // A new data key, numbered behind those of `stream` and wrapped under `master_key`. No number
+  // comes twice, whatever becomes of the key: the change that would store it may fail, and batches
+  // that it has encrypted may be on their way.
   Result<stream::DataKey> make(const stream::StreamInfo& stream, std::string_view master_key,
-                               WallTime now) const;
+                               WallTime now);
   // The one that encrypts what is put into `stream`, which is encrypted.
   Result<std::shared_ptr<OpenDataKey>> current(const stream::StreamInfo& stream);
   // kCorrupt, too, where the stream has none of that number.
   Result<std::shared_ptr<OpenDataKey>> find(const stream::StreamInfo& stream, std::uint32_t number);
 
  private:
+  std::uint32_t next_number(const std::vector<stream::DataKey>& keys);
   Result<std::shared_ptr<OpenDataKey>> open(std::uint64_t stream_id, const stream::DataKey& key);
 
   const auth::MasterKeys& master_keys_;
   io::Entropy& entropy_;
+  std::atomic<std::uint32_t> last_made_{0};  // the highest number
 
   std::mutex mutex_;           // all below
   std::uint64_t version_ = 0;  // of the master keys that open_ was opened with

@@ -56,6 +56,15 @@ TEST_F(DataKeysTest, EachIsANewOneAndStaysTheSame) {
   EXPECT_EQ(keys.find(stream_, 0).error().code, ErrorCode::kCorrupt);
 }
 
+TEST_F(DataKeysTest, NoNumberComesTwiceWhateverBecomesOfTheKey) {
+  DataKeys keys(*master_keys_, entropy_);
+  const auto lost = keys.make(stream_, auth::kDefaultMasterKey, clock_.wall_now()).value();
+  const auto kept = keys.make(stream_, auth::kDefaultMasterKey, clock_.wall_now()).value();
+  EXPECT_GT(kept.number, lost.number) << "its change failed, and its batches may be on their way";
+  stream_.encryption.keys.push_back({100, clock_.wall_now(), ""});
+  EXPECT_EQ(keys.make(stream_, auth::kDefaultMasterKey, clock_.wall_now())->number, 101u);
+}
+
 TEST_F(DataKeysTest, AKeyOpensForItsStreamAndNumberAlone) {
   DataKeys keys(*master_keys_, entropy_);
   start(keys);

@@ -20,8 +20,10 @@ Result<stream::Appended> EmbeddedEngine::sequence(const stream::AppendItem& item
   Shard* shard = table_.find(item.shard);
   if (shard == nullptr) return Error{ErrorCode::kNotFound, "there is no such shard"};
   if (shard->closed) return Error{ErrorCode::kClosed, "the shard is closed"};
-  if (shard->encrypted && !stream::is_encrypted(item.batch.view()))
-    return Error{ErrorCode::kClosed, "the shard's stream is encrypted"};
+  // Of this point of the log's key alone is it sure that the catalog has it: the change that made
+  // another one may have failed.
+  if (stream::data_key_number(item.batch.view()).value_or(0) != shard->data_key)
+    return Error{ErrorCode::kClosed, "the stream's encryption has changed"};
   log::Entry entry;
   entry.batch = {item.shard, shard->sequenced_next,
                  item.count, std::max(now_ms, shard->sequenced_arrival_ms),

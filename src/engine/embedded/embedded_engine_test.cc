@@ -159,9 +159,13 @@ class EmbeddedEngineTest : public testing::Test {
   }
 
   Result<stream::Appended> append(stream::ShardId shard, std::string_view data) {
+    return append(item(shard, data));
+  }
+
+  Result<stream::Appended> append(stream::AppendItem item) {
     Waiter<std::vector<Result<stream::Appended>>> waiter;
     std::vector<stream::AppendItem> items;
-    items.push_back(item(shard, data));
+    items.push_back(std::move(item));
     engine_->append(std::move(items), waiter.callback());
     return waiter.wait().front();
   }
@@ -250,42 +254,82 @@ TEST_F(EmbeddedEngineTest, MissingSnapshotsCostNothing) {
 }
 
 // Whoever looked at the catalog before encryption began must not put a plain batch behind that.
-TEST_F(EmbeddedEngineTest, AnEncryptedStreamTakesNoPlainBatch) {
+// `item`, encrypted under a key of that number.
+stream::AppendItem encrypted(stream::AppendItem item, std::uint32_t key) {
+  auto roomy = SharedBytes::uninitialized(0, item.batch.size() + stream::kEncryptedBatchExtra);
+  roomy.resize(item.batch.size());
+  std::ranges::copy(item.batch.view(), roomy.mutable_data());
+  item.batch = stream::encrypt_batch(std::move(roomy), {1, item.shard, item.count}, key, AesKey{},
+                                     GcmNonce{});
+  return item;
+}
+
+// That puts a key of that number into stream "a", and turns its encryption on or off.
+auto change_of_key(bool on, std::uint32_t key) {
+  return [on, key](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+    stream::CatalogChange change;
+    change.put.push_back(*catalog.find("a"));
+    auto& encryption = change.put[0].encryption;
+    encryption.on = on;
+    encryption.keys.push_back({key, {}, "wrapped"});
+    return change;
+  };
+}
+
+TEST_F(EmbeddedEngineTest, AStreamTakesBatchesOfItsKeyAlone) {
   ASSERT_TRUE(open().ok());
   const auto a = create_stream("a");
-  const auto encrypted = [&] {
-    auto batch = item(a, "hidden");
-    auto roomy = SharedBytes::uninitialized(0, batch.batch.size() + stream::kEncryptedBatchExtra);
-    roomy.resize(batch.batch.size());
-    std::ranges::copy(batch.batch.view(), roomy.mutable_data());
-    batch.batch = stream::encrypt_batch(std::move(roomy), {1, a, 1}, 1, AesKey{}, GcmNonce{});
-    return batch;
+  // Of the plain batch and those of the keys 1 and 2, which it takes; 0: the plain one.
+  const auto takes = [&] {
+    std::string numbers;
+    for (const std::uint32_t key : {0u, 1u, 2u}) {
+      const auto outcome = append(key == 0 ? item(a, "plain") : encrypted(item(a, "hidden"), key));
+      if (outcome.ok())
+        numbers += std::to_string(key);
+      else
+        EXPECT_EQ(outcome.error().code, ErrorCode::kClosed);
+    }
+    return numbers;
   };
-  const auto turn = [&](bool on) {
+  const auto turn = [&](bool on, std::uint32_t key) {
     Waiter<Result<stream::CatalogRef>> changed;
-    engine_->update_catalog(
-        [&](const stream::Catalog& catalog) {
-          stream::CatalogChange change;
-          change.put.push_back(*catalog.find("a"));
-          change.put[0].encryption.on = on;
-          return change;
-        },
-        changed.callback());
+    engine_->update_catalog(change_of_key(on, key), changed.callback());
     // Not durable yet, and the order is that of the calls all the same.
-    EXPECT_EQ(append(a, "plain").ok(), !on);
-    Waiter<std::vector<Result<stream::Appended>>> appended;
-    engine_->append({encrypted()}, appended.callback());
-    EXPECT_TRUE(appended.wait()[0].ok());
+    EXPECT_EQ(takes(), on ? std::to_string(key) : "0");
     EXPECT_TRUE(changed.wait().ok());
   };
-  turn(true);
-  EXPECT_EQ(append(a, "plain").error().code, ErrorCode::kClosed);
+  EXPECT_EQ(takes(), "0");
+  turn(true, 1);
+  EXPECT_EQ(takes(), "1");
   ASSERT_TRUE(open().ok());
-  EXPECT_EQ(append(a, "plain").error().code, ErrorCode::kClosed) << "after a restart";
+  EXPECT_EQ(takes(), "1") << "after a restart";
   create_stream("b");  // another change
-  EXPECT_EQ(append(a, "plain").error().code, ErrorCode::kClosed);
-  turn(false);
-  EXPECT_TRUE(append(a, "plain").ok());
+  EXPECT_EQ(takes(), "1");
+  turn(true, 2);
+  EXPECT_EQ(takes(), "2");
+  turn(false, 3);
+  EXPECT_EQ(takes(), "0");
+}
+
+// A change of encryption that fails takes its key with it: what was encrypted under it meanwhile
+// is refused, since no catalog has it.
+TEST_F(EmbeddedEngineTest, TheKeyOfAChangeThatFailedIsNotTaken) {
+  disk_.fault.match = ".journal";
+  disk_.fault.code = ErrorCode::kNoSpace;
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  disk_.fault.fail_write = true;
+  Waiter<Result<stream::CatalogRef>> changed;
+  engine_->update_catalog(change_of_key(true, 1), changed.callback());
+  EXPECT_FALSE(append(encrypted(item(a, "hidden"), 1)).ok());
+  EXPECT_EQ(changed.wait().error().code, ErrorCode::kNoSpace);
+  disk_.fault.fail_write = false;
+  EXPECT_EQ(append(encrypted(item(a, "hidden"), 1)).error().code, ErrorCode::kClosed);
+  Waiter<Result<stream::CatalogRef>> retried;
+  engine_->update_catalog(change_of_key(true, 2), retried.callback());
+  EXPECT_EQ(append(encrypted(item(a, "hidden"), 1)).error().code, ErrorCode::kClosed);
+  EXPECT_TRUE(append(encrypted(item(a, "hidden"), 2)).ok());
+  EXPECT_TRUE(retried.wait().ok());
 }
 
 TEST_F(EmbeddedEngineTest, RefusesToReadBeyondTheTip) {

@@ -73,13 +73,19 @@ class InspectionTest : public testing::Test {
     });
     clock_.ahead_ms += 10;
   }
-  void put(stream::ShardId shard, const std::string& data, bool encrypted = false) {
+  // Has the engine take batches of the newest key alone, or plain ones alone.
+  void watch(const std::string& name, bool on) {
+    change([&](stream::CatalogChange& change, const stream::Catalog& catalog) {
+      change.put.emplace_back(*catalog.find(name)).encryption.on = on;
+    });
+  }
+  void put(stream::ShardId shard, const std::string& data, std::uint32_t key = 0) {
     stream::RecordBatchBuilder builder(stream::kBatchHeaderSize + 64 + data.size() +
                                        stream::kEncryptedBatchExtra);
     builder.add({.partition_key = "k", .data = data});
     SharedBytes batch = std::move(builder).finish();
-    if (encrypted)
-      batch = stream::encrypt_batch(std::move(batch), {1, shard, 1}, 1, AesKey{}, GcmNonce{});
+    if (key != 0)
+      batch = stream::encrypt_batch(std::move(batch), {1, shard, 1}, key, AesKey{}, GcmNonce{});
     std::promise<bool> done;
     engine_->append({{shard, 1, std::move(batch)}},
                     [&](const auto& outcomes) { done.set_value(outcomes[0].ok()); });
@@ -196,7 +202,8 @@ TEST_F(InspectionTest, APlainBatchIsFoundWhereOnlyEncryptedOnesMayBe) {
   const auto b = create("b");
   put(a, "before");
   tell("a", "wrapped");
-  put(a, "hidden", true);
+  watch("a", true);
+  put(a, "hidden", 1);
   put(b, "of another stream");
   const auto check = [&] {
     auto inspection = inspect();
@@ -210,6 +217,7 @@ TEST_F(InspectionTest, APlainBatchIsFoundWhereOnlyEncryptedOnesMayBe) {
   EXPECT_EQ(check().violations().batches, 0u);
   EXPECT_GE(check().plain_allowed().batches, 1u);
   EXPECT_GE(check().encrypted().batches, 1u);
+  watch("a", false);
   put(a, "plain");
   const auto violated = check();
   ASSERT_GE(violated.violations().batches, 1u);
@@ -217,7 +225,8 @@ TEST_F(InspectionTest, APlainBatchIsFoundWhereOnlyEncryptedOnesMayBe) {
   tell("a", "");  // it ends
   put(a, "after");
   tell("a", "wrapped");
-  put(a, "hidden", true);
+  watch("a", true);
+  put(a, "hidden", 3);
   EXPECT_THAT(check().places(), testing::Each(HasSubstr("position 2")));
   EXPECT_FALSE(EncryptionCheck(stream::StreamInfo{}).was_ever_on());
 }

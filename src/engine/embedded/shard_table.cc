@@ -10,6 +10,11 @@ namespace {
 constexpr std::int64_t kHourMs = 3'600'000;
 // A batch's own weight in memory: its place in the deques and its block.
 constexpr std::uint64_t kBatchOverhead = 128;
+
+std::uint32_t data_key_of(const stream::StreamInfo& stream) {
+  const auto& encryption = stream.encryption;
+  return encryption.on && !encryption.keys.empty() ? encryption.keys.back().number : 0;
+}
 }  // namespace
 
 std::uint64_t ShardTable::cost_of(const log::Batch& batch) {
@@ -33,7 +38,7 @@ void ShardTable::add_shards(const stream::StreamInfo& stream, std::uint64_t firs
 
 void ShardTable::foresee(const stream::StreamInfo& stream, std::uint64_t first_position) {
   add_shards(stream, first_position);
-  for (const auto& info : stream.shards) shards_[info.id]->encrypted = stream.encryption.on;
+  for (const auto& info : stream.shards) shards_[info.id]->data_key = data_key_of(stream);
 }
 
 void ShardTable::adopt(const stream::Catalog& visible, const stream::Catalog& newest,
@@ -46,7 +51,7 @@ void ShardTable::adopt(const stream::Catalog& visible, const stream::Catalog& ne
       Shard& shard = *shards_[info.id];
       shard.retention_ms = std::int64_t{stream->retention_hours} * kHourMs;
       if (!info.open()) shard.closed = shard.visibly_closed = true;
-      if (&newest == &visible) shard.encrypted = stream->encryption.on;
+      if (&newest == &visible) shard.data_key = data_key_of(*stream);
     }
   }
   if (&newest != &visible) {

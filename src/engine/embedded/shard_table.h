@@ -28,7 +28,7 @@ struct Shard {
   std::int64_t visible_arrival_ms = 0;
   bool closed = false;  // takes nothing more, as of what is sequenced
   bool visibly_closed = false;
-  bool encrypted = false;          // takes encrypted batches alone, likewise
+  std::uint32_t data_key = 0;      // of the batches that it takes, likewise; 0: plain ones
   std::uint64_t queued_bytes = 0;  // sequenced, and neither visible nor failed yet
   std::int64_t retention_ms = 0;
   std::deque<TailBatch> tail;  // the newest visible batches; without gaps up to visible_next
