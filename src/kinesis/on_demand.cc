@@ -50,9 +50,9 @@ void OnDemandScaling::change(const stream::StreamInfo& stream, MonoTime now) {
       [&, this](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
         const auto newest = catalog.find(stream.name);
         if (newest == nullptr || newest->id != stream.id || !scaled(*newest, service_.now()))
-          return Error{ErrorCode::kInvalid, "it was changed meanwhile"};
+          return Error{ErrorCode::kExists, "it was changed meanwhile"};
         const auto round = stream::scale(*newest, loads_, bounds_of(*newest), now);
-        if (!anything(round)) return Error{ErrorCode::kInvalid, "there is nothing to do any more"};
+        if (!anything(round)) return Error{ErrorCode::kExists, "there is nothing to do any more"};
         stream::CatalogChange change;
         change.put.push_back(*newest);
         for (const auto& one : round.splits) stream::split(one, catalog.next_id, change);
@@ -61,7 +61,7 @@ void OnDemandScaling::change(const stream::StreamInfo& stream, MonoTime now) {
         return change;
       },
       [failed = failed_](const Result<stream::CatalogRef>& changed) {
-        if (!changed.ok() && changed.error().code != ErrorCode::kInvalid) failed(changed.error());
+        if (!changed.ok() && changed.error().code != ErrorCode::kExists) failed(changed.error());
       });
 }
 

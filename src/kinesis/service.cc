@@ -87,11 +87,17 @@ void Service::remove_deleted(UniqueFunction<void(Status)> done) {
     stream::CatalogChange change;
     for (const auto& [name, stream] : catalog.streams) {
       const auto gone = [now](const auto& consumer) { return consumer.second.gone_at(now); };
+      // The newest shard stays in any case: the next one's index is counted from it.
+      const auto outlived = [now, &stream = *stream](const stream::ShardInfo& shard) {
+        return expired(stream, shard, now) && shard.index != stream.shards.back().index;
+      };
       if (stream->gone_at(now)) {
         change.remove.push_back(name);
-      } else if (std::ranges::any_of(stream->consumers, gone)) {
-        change.put.push_back(*stream);
-        std::erase_if(change.put.back().consumers, gone);
+      } else if (std::ranges::any_of(stream->consumers, gone) ||
+                 std::ranges::any_of(stream->shards, outlived)) {
+        auto& put = change.put.emplace_back(*stream);
+        std::erase_if(put.consumers, gone);
+        std::erase_if(put.shards, outlived);
       }
     }
     return change;

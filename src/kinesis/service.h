@@ -72,8 +72,8 @@ class Service {
   stream::StreamRef existing(const stream::Catalog& catalog, std::string_view name);
   // Gives a stream or consumer a status that ends by itself when its time is over.
   void settle_later(stream::Lifecycle& changed, stream::StreamStatus status);
-  // Removes the streams and consumers whose deletion is over; call it now and then. `done` runs on
-  // any thread, possibly before this returns.
+  // Removes the streams and consumers whose deletion is over, and the closed shards whose records
+  // have expired; call it now and then. `done` runs on any thread, possibly before this returns.
   void remove_deleted(UniqueFunction<void(Status)> done);
   // Forgets what was counted of streams that are gone, and limits that nobody is near; now and then
   // too, on one thread.

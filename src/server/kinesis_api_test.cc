@@ -211,6 +211,41 @@ TEST_F(KinesisApiTest, AClosedShardIsReadToItsEndAndNamesItsChildren) {
               Not(HasSubstr("shardId-000000000000")));
 }
 
+TEST_F(KinesisApiTest, ClosedShardsLeaveTheCatalogWithTheirRecords) {
+  create("s", 1);
+  split("s");  // 1 and 2
+  split("s");  // 1 into 3 and 4
+  const auto stored = [&] {
+    service_->remove_deleted([&](const Status& removed) {
+      EXPECT_TRUE(removed.ok());
+      loop_.post([&] { loop_.stop(); });
+    });
+    loop_.run();
+    std::string indexes;
+    for (const auto& shard : engine_->catalog()->find("s")->shards)
+      indexes += std::to_string(shard.index);
+    return indexes;
+  };
+  EXPECT_EQ(stored(), "01234") << "their records can be read still";
+  clock_.ahead_ms += 25 * 3'600'000LL;
+  EXPECT_EQ(stored(), "234");
+  EXPECT_EQ(listed(""), "234");
+  const auto put = [&] {
+    return ask("PutRecord",
+               R"({"StreamName":"s","Data":"","PartitionKey":"k","ExplicitHashKey":"0"})");
+  };
+  EXPECT_EQ(value_of("ShardId", put()), "shardId-000000000003");
+  const std::string oldest = value_of(
+      "ShardIterator", iterator(R"("ShardIteratorType":"TRIM_HORIZON")", "shardId-000000000003"));
+  EXPECT_THAT(ask("GetRecords", fmt::format(R"({{"ShardIterator":"{}"}})", oldest)),
+              HasSubstr(R"("PartitionKey":"k")"));
+  EXPECT_THAT(iterator(R"("ShardIteratorType":"TRIM_HORIZON")"),
+              HasSubstr("ResourceNotFoundException"));
+  split("s");
+  EXPECT_EQ(stored(), "23456") << "indexes go on";
+  EXPECT_NE(value_of("SequenceNumber", put()), "");
+}
+
 TEST_F(KinesisApiTest, EncryptionBeginsChangesAndEnds) {
   create("s", 1);
   const auto start = [&](std::string_view key) {
