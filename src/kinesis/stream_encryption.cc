@@ -45,13 +45,15 @@ Task<Reply> start_stream_encryption(Service& service, Call& call) {
                         stream::CatalogChange& change) -> std::optional<Reply> {
     auto& stream = change.put.front();
     auto& encryption = stream.encryption;
-    drop_outlived(encryption.keys, time);
+    // What was put since then came earlier than this change, too.
+    const WallTime since = std::max(time, service.now());
+    drop_outlived(encryption.keys, service.now());
     if (encryption.keys.size() >= kDataKeysMax) {
       return error_reply(ApiError::kLimitExceeded,
                          fmt::format("Stream {} has changed its encryption {} times within a year.",
                                      stream.name, kDataKeysMax));
     }
-    auto key = service.data_keys().make(stream, key_id, time);
+    auto key = service.data_keys().make(stream, key_id, since);
     if (!key.ok()) return data_key_reply(key.error());
     encryption.on = true;
     encryption.key_id = key_id;
