@@ -31,7 +31,8 @@ Task<Reply> update_stream_mode(Service& service, Call& call) {
   StreamEdit edit = [&](const stream::Catalog& catalog,
                         stream::CatalogChange& change) -> std::optional<Reply> {
     auto& stream = change.put.front();
-    if (on_demand != (stream.mode == stream::StreamMode::kOnDemand)) {
+    const bool switches = on_demand != (stream.mode == stream::StreamMode::kOnDemand);
+    if (switches) {
       auto refusal = over_mode_switches(service, stream);
       if (!refusal) {
         refusal = on_demand
@@ -40,10 +41,11 @@ Task<Reply> update_stream_mode(Service& service, Call& call) {
                                          static_cast<std::int64_t>(stream.open_shard_count()));
       }
       if (refusal) return refusal;
-      service.limits().add_daily(DailyQuota::kUpdateStreamMode, stream.id, service.mono_now());
     }
     if (warm.present && warm.integer > 0)
       if (auto refusal = without_commitment(service, catalog)) return refusal;
+    if (switches)
+      service.limits().add_daily(DailyQuota::kUpdateStreamMode, stream.id, service.mono_now());
     stream.mode = on_demand ? stream::StreamMode::kOnDemand : stream::StreamMode::kProvisioned;
     if (!on_demand) {
       stream.warm_throughput_mibps.reset();

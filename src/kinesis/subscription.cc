@@ -199,7 +199,9 @@ void Subscription::send_records(const Selection& selection, const stream::ReadRe
 
 void Subscription::send_empty() {
   wire::DocumentWriter document(target_.format);
-  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, {}, 0);
+  // Where records wait for a read that is throttled, how far behind it is isn't known.
+  if (at_tip_)
+    count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, {}, 0);
   document.open_map().key("Records").open_list().close_list();
   document.number("MillisBehindLatest", 0).text("ContinuationSequenceNumber", continuation());
   document.close_map();

@@ -155,6 +155,15 @@ TEST_F(LimitsApiTest, AnAccountHasSoManyShards) {
 
 TEST_F(LimitsApiTest, StreamsOnDemandAreLimitedAndSwitchedTwiceADay) {
   create("s", 1);
+  for (int i = 0; i < 2; ++i) {
+    wait_a_second();
+    EXPECT_THAT(
+        ask("UpdateStreamMode", fmt::format(R"({{"StreamARN":"{}","WarmThroughputMiBps":10,)"
+                                            R"("StreamModeDetails":{{"StreamMode":"ON_DEMAND"}}}})",
+                                            kArn)),
+        HasSubstr("needs MinimumThroughputBillingCommitment"))
+        << "what is refused is no switch";
+  }
   EXPECT_EQ(set_mode("ON_DEMAND"), "");
   EXPECT_EQ(set_mode("PROVISIONED"), "");
   EXPECT_EQ(set_mode("PROVISIONED"), "") << "no switch";
