@@ -71,7 +71,7 @@ using Handler = Task<Reply> (*)(Service&, Call&);
 
 struct Operation {
   std::string_view name;
-  Handler handler;  // nullptr: known to the API, not offered by this build
+  Handler handler;
 };
 
 // Every operation of the service model, by name.

@@ -5,7 +5,7 @@ namespace spillway::kinesis {
 
 namespace {
 
-// Every operation of the service model, by name; without a handler: not offered by this build.
+// Every operation of the service model, by name.
 constexpr Operation kOperations[] = {
     {"AddTagsToStream", add_tags_to_stream},
     {"CreateStream", create_stream},

@@ -306,10 +306,6 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     call_.key = caller.key;
     if (auto refusal = refuse_rate()) return refusal;
     if (asks_for_caller_) return std::nullopt;
-    if (operation_->handler == nullptr) {
-      return refused("UnknownOperationException",
-                     fmt::format("{} is not offered by this build", call_.operation));
-    }
     if (dispatch_.calls_.load(std::memory_order_relaxed) > dispatch_.options_.calls_max)
       return refused("ServiceUnavailable", "Too many requests are under way; try again", 503);
     return std::nullopt;
