@@ -1,5 +1,7 @@
 // The operations behind their wire form, on a real engine, with a clock that the tests move: what a
 // client of the API can't wait for, and every error with its whole message.
+#include "auth/keys.h"
+#include "auth/policy.h"
 #include "server/kinesis_api_fixture.h"
 #include "stream/sequence_number.h"
 
@@ -286,6 +288,49 @@ TEST_F(KinesisApiTest, EncryptionBeginsChangesAndEnds) {
   clock_.ahead_ms += 8761 * 3'600'000LL;
   EXPECT_EQ(start("alias/aws/kinesis"), "");
   EXPECT_EQ(keys().size(), 2u);
+}
+
+// A put that its shard refused, since the encryption is another one from that point of the log on,
+// goes round again with what it was allowed once.
+TEST_F(KinesisApiTest, APutThatGoesAnotherRoundIsNotAuthorizedAgain) {
+  create("s", 1);
+  const std::string_view body = R"({"StreamName":"s","Data":"aGk=","PartitionKey":"k"})";
+  kinesis::Call call;
+  call.operation = "PutRecord";
+  call.body.reserve(body.size() + kinesis::kBodyPadding);
+  call.body = body;
+  call.loop = &loop_;
+  auth::Key denied{.id = "AKIAUSER", .secret = "secret", .session_token = ""};
+  denied.policy = std::make_shared<auth::Policy>(
+      auth::Policy::parse(R"({"Version":"2012-10-17","Statement":[)"
+                          R"({"Effect":"Deny","Action":"*","Resource":"*"}]})",
+                          auth::PolicyKind::kIdentity)
+          .value());
+  std::string answer;
+  loop_.post([&] {
+    engine_->update_catalog(
+        [&](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+          stream::CatalogChange change;
+          auto& stream = change.put.emplace_back(*catalog.find("s"));
+          stream.encryption.on = true;
+          stream.encryption.keys.push_back(
+              service_->data_keys()
+                  .make(stream, auth::kDefaultMasterKey, clock_.wall_now())
+                  .value());
+          return change;
+        },
+        [](const Result<stream::CatalogRef>& changed) { EXPECT_TRUE(changed.ok()); });
+    // Most often before the change is durable.
+    start(kinesis::find_operation("PutRecord")->handler(*service_, call),
+          UniqueFunction<void(kinesis::Reply)>([&](kinesis::Reply reply) {
+            EXPECT_EQ(reply.status, 200) << reply.error_message;
+            for (const auto& part : reply.body) answer += part.view();
+            loop_.post([&] { loop_.stop(); });
+          }));
+    call.key = std::make_shared<auth::Key>(std::move(denied));
+  });
+  loop_.run();
+  EXPECT_THAT(answer, HasSubstr(R"("EncryptionType":"KMS")"));
 }
 
 TEST_F(KinesisApiTest, AStreamHasAThousandDataKeysAYear) {
