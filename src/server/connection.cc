@@ -288,11 +288,13 @@ std::vector<Connection::Request>::iterator Connection::find(RequestId id) {
 bool Connection::has_room_for(const wire::Response& response) const {
   std::size_t size = 0;
   for (const auto& part : response.body) size += part.size();
+  if (size <= kSmallAnswer) return true;
+  const auto& options = server_.options;
+  const std::size_t total = server_.answer_memory.load(std::memory_order_relaxed) + size;
+  if (total > 2 * options.answer_memory) return false;
   const std::size_t unsent = session_->unsent();
-  if (size <= kSmallAnswer || unsent <= kSmallAnswer) return true;
-  return unsent + size <= server_.options.limits.unsent_bytes &&
-         server_.answer_memory.load(std::memory_order_relaxed) + size <=
-             server_.options.answer_memory;
+  if (unsent <= kSmallAnswer) return true;
+  return unsent + size <= options.limits.unsent_bytes && total <= options.answer_memory;
 }
 
 void Connection::count_unsent() {

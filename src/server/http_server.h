@@ -126,7 +126,7 @@ struct HttpServerOptions {
   std::size_t body_memory = std::size_t{512} << 20;
   // Of answers that aren't sent yet, over all loops. Beyond, or beyond limits.unsent_bytes on one
   // connection, a connection on which answers wait gets refuse(kAnswerMemory) for one of more than
-  // 64 KiB; one on which none waits gets any.
+  // 64 KiB; beyond twice this, every connection does.
   std::size_t answer_memory = std::size_t{512} << 20;
   nanoseconds header_timeout = seconds(10);  // from a request's first byte to its whole head
   nanoseconds body_timeout = seconds(20);    // for a body, and a second more for each 16 KiB of it
