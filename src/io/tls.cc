@@ -16,6 +16,7 @@ namespace spillway::io {
 namespace {
 
 constexpr std::size_t kReadBytes = 16 << 10;  // a record of TLS
+constexpr int kUnsentMax = 64 << 10;          // encrypted behind a write; beyond, nothing is read
 constexpr std::string_view kProtocols("\x02h2\x08http/1.1", 12);
 
 struct Free {
@@ -297,6 +298,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void receive() {
     const bool wanted = read_done_ || !SSL_is_init_finished(ssl_.get());
     if (receiving_ || ended_ || read_error_ || failure_ || !wanted) return;
+    // A peer may ask for more than it takes, with key updates: the end of this write goes on here.
+    if (sending_now_ && BIO_pending(out_) > kUnsentMax) return;
     receiving_ = true;
     transport_->read(received_, [this](Result<std::size_t> got) {
       receiving_ = false;
