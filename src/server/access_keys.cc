@@ -16,25 +16,43 @@ AccessKeys::AccessKeys(io::Disk& disk, const ServeConfig& config,
       configured_(config.keys) {}
 
 Result<KeyTableRef> AccessKeys::load(std::vector<AccessKey> configured) {
+  configured_ = std::move(configured);  // whatever becomes of this: a key that went stays away
+  due_ = true;
+  SPILLWAY_ASSIGN(auto bytes, file_.read_bytes());
+  return take(std::move(bytes));
+}
+
+Result<KeyTableRef> AccessKeys::take(std::string bytes) {
+  due_ = false;
   // Before the keys are opened: a change meanwhile is seen by the next look.
   seen_version_ = master_keys_.version();
-  SPILLWAY_ASSIGN(seen_, file_.read_bytes());
-  SPILLWAY_ASSIGN(auto table, make_table(seen_, configured));
+  seen_ = std::move(bytes);
+  SPILLWAY_ASSIGN(auto table, make_table(seen_, configured_));
   if (table->accepts_any() && !table_->accepts_any())
     log_.warning("no access key is left: anybody on this machine may do anything");
-  configured_ = std::move(configured);
   table_ = table;
   return table;
 }
 
 std::optional<KeyTableRef> AccessKeys::poll() {
-  const auto bytes = file_.read_bytes();
-  // One that can't be read is looked at again a second later.
-  if (!bytes.ok() || (*bytes == seen_ && master_keys_.version() == seen_version_))
+  auto bytes = file_.read_bytes();
+  // One whose last key was deleted has bytes still.
+  if (bytes.ok() && bytes->empty() && !seen_.empty()) {
+    bytes = Error{ErrorCode::kNotFound,
+                  fmt::format("{} is gone or empty; its keys stay good until it is back, or "
+                              "spillway is told to reload",
+                              file_.path())};
+  }
+  if (!bytes.ok()) {  // it is looked at again a second later
+    if (!std::exchange(missing_told_, true))
+      log_.error("access keys not reloaded", {{"reason", bytes.error().message}});
     return std::nullopt;
-  auto loaded = load();
-  if (loaded.ok()) return *std::move(loaded);
-  log_.error("access keys not reloaded", {{"reason", loaded.error().message}});
+  }
+  missing_told_ = false;
+  if (!due_ && *bytes == seen_ && master_keys_.version() == seen_version_) return std::nullopt;
+  auto taken = take(*std::move(bytes));
+  if (taken.ok()) return *std::move(taken);
+  log_.error("access keys not reloaded", {{"reason", taken.error().message}});
   return std::nullopt;
 }
 

@@ -28,14 +28,17 @@ class AccessKeys {
 
   // Reads the data directory's keys again, with these of spillway.toml beside them; of two with one
   // id the data directory's counts. kDenied where there are no keys, and the region listens beyond
-  // loopback; other errors where the file can't be read. They leave what was loaded before.
+  // loopback; other errors where the file can't be read. They leave what was loaded before; those
+  // of spillway.toml are `configured` from now on all the same.
   Result<KeyTableRef> load(std::vector<AccessKey> configured);
   Result<KeyTableRef> load() { return load(configured_); }
   // Loads where the file or a master key has changed since; nullopt where neither has, or what is
-  // there can't be loaded (the log says why, once).
+  // there can't be loaded (the log says why, once). A file that was there and is gone can't: that
+  // its keys are gone is for somebody to say, not for an accident.
   std::optional<KeyTableRef> poll();
 
  private:
+  Result<KeyTableRef> take(std::string bytes);
   Result<KeyTableRef> make_table(std::string_view stored,
                                  const std::vector<AccessKey>& configured) const;
 
@@ -46,6 +49,8 @@ class AccessKeys {
   std::vector<AccessKey> configured_;
   std::string seen_;                // the file's content when it was last looked at
   std::uint64_t seen_version_ = 0;  // of the master keys, likewise
+  bool due_ = false;                // it is to be loaded, and couldn't be read
+  bool missing_told_ = false;       // that it can't be read
   KeyTableRef table_ = std::make_shared<auth::KeyTable>();
 };
 

@@ -1,0 +1,110 @@
+#include "server/access_keys.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "io/movable_clock.h"
+#include "io/posix_disk.h"
+
+namespace spillway::server {
+namespace {
+
+class CountingLog final : public io::EventLog {
+ public:
+  void write(io::LogLevel level, std::string_view, std::initializer_list<io::LogField>) override {
+    if (level == io::LogLevel::kError) ++errors;
+  }
+  int errors = 0;
+};
+
+class AccessKeysTest : public testing::Test {
+ protected:
+  AccessKeysTest() {
+    config_.data = directory_;
+    config_.listen = "127.0.0.1:4566";
+    master_keys_.configure({});
+    store({"AKIDSTORED"});
+    keys_.emplace(disk_, config_, master_keys_, log_);
+  }
+  ~AccessKeysTest() override { std::filesystem::remove_all(directory_); }
+
+  static std::string make_directory() {
+    char pattern[] = "/tmp/spillway-access-keys-XXXXXX";
+    return ::mkdtemp(pattern);
+  }
+  void store(const std::vector<std::string>& ids) {
+    const auto edited =
+        auth::KeyFile(disk_, directory_).edit([&](std::vector<auth::StoredKey>& keys) -> Status {
+          keys.clear();
+          keys.reserve(ids.size());
+          for (const auto& id : ids) {
+            auth::StoredKey& key = keys.emplace_back();
+            key.id = id;
+            key.wrapped_secret = master_keys_
+                                     .wrap(auth::kDefaultMasterKey, "secret",
+                                           auth::wrapping_purpose(id, auth::KeyPart::kSecret))
+                                     .value();
+          }
+          return {};
+        });
+    ASSERT_TRUE(edited.ok()) << edited.error().message;
+  }
+  std::string path() const { return directory_ + "/access-keys.json"; }
+
+  const std::string directory_ = make_directory();
+  io::PosixDisk disk_;
+  io::MovableClock clock_;
+  io::SystemEntropy entropy_;
+  CountingLog log_;
+  auth::MasterKeys master_keys_{
+      {directory_, "us-east-1", "000000000000"}, disk_, clock_, entropy_, log_};
+  ServeConfig config_;
+  std::optional<AccessKeys> keys_;
+};
+
+TEST_F(AccessKeysTest, AFileThatGoesAwayOpensNothing) {
+  ASSERT_NE(keys_->load().value()->find("AKIDSTORED"), nullptr);
+  std::filesystem::rename(path(), path() + ".away");
+  EXPECT_FALSE(keys_->poll());
+  EXPECT_FALSE(keys_->poll());
+  EXPECT_EQ(log_.errors, 1) << "told once";
+  std::filesystem::rename(path() + ".away", path());
+  EXPECT_FALSE(keys_->poll()) << "nothing has changed";
+  std::filesystem::resize_file(path(), 0);
+  EXPECT_FALSE(keys_->poll());
+  EXPECT_EQ(log_.errors, 2);
+
+  store({});  // the last key is deleted, which is meant
+  const auto open = keys_->poll();
+  ASSERT_TRUE(open);
+  EXPECT_TRUE((*open)->accepts_any());
+}
+
+TEST_F(AccessKeysTest, AFileThatCannotBeReadIsToldOfOnce) {
+  ASSERT_TRUE(keys_->load().ok());
+  std::filesystem::rename(path(), path() + ".away");
+  std::filesystem::create_directory(path());  // in its place
+  EXPECT_FALSE(keys_->poll());
+  EXPECT_FALSE(keys_->poll());
+  EXPECT_EQ(log_.errors, 1);
+}
+
+TEST_F(AccessKeysTest, AConfiguredKeyThatWentStaysAway) {
+  const std::vector<AccessKey> configured{{.id = "AKIDCONFIGURED", .secret = "s"}};
+  ASSERT_NE(keys_->load(configured).value()->find("AKIDCONFIGURED"), nullptr);
+  std::filesystem::rename(path(), path() + ".away");
+  std::filesystem::create_directory(path());
+  EXPECT_FALSE(keys_->load({}).ok());
+  std::filesystem::remove(path());
+  std::filesystem::rename(path() + ".away", path());
+  const auto table = keys_->poll();
+  ASSERT_TRUE(table) << "what couldn't be loaded is, though the file is as it was";
+  EXPECT_EQ((*table)->find("AKIDCONFIGURED"), nullptr);
+  EXPECT_NE((*table)->find("AKIDSTORED"), nullptr);
+}
+
+}  // namespace
+}  // namespace spillway::server
