@@ -55,16 +55,7 @@ void append_text(std::string& to, std::string_view name, std::string_view text,
     text = text.substr(0, end);
   }
   to += fmt::format(R"(,"{}":)", name);
-  if (simdjson::validate_utf8(text.data(), text.size())) return wire::append_json_string(to, text);
-  std::string replaced;
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x80) {
-      replaced += c;
-    } else {
-      replaced += "\xef\xbf\xbd";
-    }
-  }
-  wire::append_json_string(to, replaced);
+  wire::append_json_bytes(to, text);
 }
 
 bool take_text(const dom::element& from, const char* name, std::string& to) {

@@ -10,7 +10,7 @@ namespace {
 
 void append_text(std::string& to, std::string_view name, std::string_view text) {
   fmt::format_to(std::back_inserter(to), R"("{}":)", name);
-  wire::append_json_string(to, text);
+  wire::append_json_bytes(to, text);
   to += ',';
 }
 

@@ -181,4 +181,17 @@ void append_json_string(std::string& to, std::string_view text) {
   to.push_back('"');
 }
 
+void append_json_bytes(std::string& to, std::string_view bytes) {
+  if (simdjson::validate_utf8(bytes.data(), bytes.size())) return append_json_string(to, bytes);
+  std::string replaced;
+  for (const char c : bytes) {
+    if (static_cast<unsigned char>(c) < 0x80) {
+      replaced += c;
+    } else {
+      replaced += "\xef\xbf\xbd";
+    }
+  }
+  append_json_string(to, replaced);
+}
+
 }  // namespace spillway::wire

@@ -87,5 +87,7 @@ std::optional<std::size_t> decode_blob(const Value& blob, char* to);
 
 // Appends `text` as a JSON string, with its quotation marks.
 void append_json_string(std::string& to, std::string_view text);
+// Of any bytes: where they aren't UTF-8, each of 0x80 and above becomes U+FFFD.
+void append_json_bytes(std::string& to, std::string_view bytes);
 
 }  // namespace spillway::wire
