@@ -1,5 +1,7 @@
 #include <simdjson.h>
 
+#include <set>
+
 #include "auth/policy.h"
 #include "base/nearest_name.h"
 
@@ -241,7 +243,12 @@ class PolicyReader {
       dom::object object;
       if (keys.get_object().get(object) != simdjson::SUCCESS)
         return invalid(where, fmt::format("{} must be an object", name));
+      std::set<std::string> seen;
       for (const auto member : object) {
+        // Whether both count or one, and which, nobody could tell.
+        if (!seen.insert(lowered(member.key)).second)
+          return invalid(where, fmt::format("{}: {} is there twice", name,
+                                            std::string_view(member.key).substr(0, 100)));
         auto condition =
             read_condition(*row, member.key, member.value, fmt::format("{}.{}", where, name));
         if (!condition.ok()) return std::move(condition).error();
