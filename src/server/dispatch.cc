@@ -257,9 +257,11 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
       return content_type != nullptr && is_media_type(*content_type, content_type_of(format));
     };
     const auto* target = head_.find("x-amz-target");
-    if (head_.target.starts_with(kRpcPath) && is(Format::kRpcCbor)) {
+    // Behind it a signature may stand in the query.
+    const std::string_view path = std::string_view(head_.target).substr(0, head_.target.find('?'));
+    if (path.starts_with(kRpcPath) && is(Format::kRpcCbor)) {
       call_.format = Format::kRpcCbor;
-      call_.operation = head_.target.substr(kRpcPath.size());
+      call_.operation = path.substr(kRpcPath.size());
     } else if (is(Format::kJson) || is(Format::kCbor)) {
       call_.format = is(Format::kJson) ? Format::kJson : Format::kCbor;
       if (target != nullptr && target->starts_with(kTargetPrefix))
@@ -317,7 +319,8 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     const auto type = to_string(error.type);
     if (asks_for_caller_) {
       note("sts:GetCallerIdentity", auth::AuditOutcome::kDenied, type, error.message);
-      return caller_identity_error(403, type, error.message, call_.request_id);
+      const bool fault = error.type == auth::AuthErrorType::kInternalFailure;
+      return caller_identity_error(fault ? 500 : 403, type, error.message, call_.request_id);
     }
     if (auto refusal = refuse_unreadable()) return *std::move(refusal);
     note("kinesis:" + call_.operation, auth::AuditOutcome::kDenied, type, error.message);
