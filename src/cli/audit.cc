@@ -12,6 +12,7 @@
 #include "cli/audit_callers.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
+#include "cli/data_directory.h"
 #include "cli/text_output.h"
 #include "cli/time_span.h"
 #include "io/clock.h"
@@ -77,6 +78,7 @@ Status print_log(const Options& options) {
     if (!ago.ok()) return context("--since", std::move(ago).error());
     since = clock.wall_now() - *ago;
   }
+  SPILLWAY_TRY(check_data_directory(disk, config.serve.data));
   const std::string directory = io::join_path(config.serve.data, "audit");
   SPILLWAY_ASSIGN(const auto files, auth::audit_files(disk, directory));
   std::uint64_t unreadable = 0;

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "cli/admin_call.h"
+#include "cli/data_directory.h"
 #include "io/asio_loop.h"
 #include "io/clock.h"
 
@@ -51,6 +54,16 @@ Error no_such_key(const std::string& id) {
           fmt::format("there is no access key {}; `spillway keys list` shows them", id)};
 }
 
+// How many keys a region goes by, from its answer "3 keys"; nullopt where it says something else.
+std::optional<std::size_t> count_of(std::string_view answer) {
+  std::size_t count = 0;
+  const char* const end = answer.data() + answer.size();
+  const auto parsed = std::from_chars(answer.data(), end, count);
+  if (parsed.ec != std::errc() || !std::string_view(parsed.ptr, end).starts_with(" keys"))
+    return std::nullopt;
+  return count;
+}
+
 }  // namespace
 
 KeyCommands::KeyCommands(const server::ServeConfig& config)
@@ -60,8 +73,14 @@ KeyCommands::KeyCommands(const server::ServeConfig& config)
           disk_, clock_, entropy_, log_),
       file_(disk_, config.data) {}
 
-Status KeyCommands::ready() {
+Status KeyCommands::make_directory() {
+  const auto before = disk_.list(config_.data);
   SPILLWAY_TRY(disk_.make_directory(config_.data));
+  made_directory_ = !before.ok() && before.error().code == ErrorCode::kNotFound;
+  return {};
+}
+
+Status KeyCommands::ready() {
   master_keys_.configure(config_.master_keys);
   constexpr auto kPolledEvery = milliseconds(20);
   io::AsioLoop loop;
@@ -85,6 +104,7 @@ Result<std::string> KeyCommands::wrap(const std::string& id, auth::KeyPart part,
 Result<auth::Credentials> KeyCommands::create(const NewKey& wanted) {
   SPILLWAY_TRY(check_holder(wanted.holder));
   SPILLWAY_ASSIGN(auto policy, read_policy(disk_, wanted.policy_file));
+  SPILLWAY_TRY(make_directory());
   SPILLWAY_TRY(ready());
   auto made = auth::make_credentials(entropy_, wanted.session);
   auth::StoredKey key;
@@ -110,6 +130,7 @@ Result<auth::Credentials> KeyCommands::create(const NewKey& wanted) {
 
 Status KeyCommands::edit_one(const std::string& id,
                              const std::function<Status(auth::StoredKey&)>& edit) {
+  SPILLWAY_TRY(check_data_directory(disk_, config_.data));
   return file_.edit([&](std::vector<auth::StoredKey>& keys) -> Status {
     const auto found = std::ranges::find(keys, id, &auth::StoredKey::id);
     if (found == keys.end()) return no_such_key(id);
@@ -128,11 +149,12 @@ Status KeyCommands::remove(const std::string& id) {
   for (const auto& configured : config_.keys) {
     if (configured.id == id) {
       return Error{ErrorCode::kExists,
-                   fmt::format("spillway.toml has the key {} too, and it would count again: remove "
-                               "it there first",
+                   fmt::format("[[serve.keys]] has the key {} too, and it would count again: "
+                               "remove it there first",
                                id)};
     }
   }
+  SPILLWAY_TRY(check_data_directory(disk_, config_.data));
   return file_.edit([&](std::vector<auth::StoredKey>& keys) -> Status {
     const auto removed =
         std::erase_if(keys, [&](const auth::StoredKey& key) { return key.id == id; });
@@ -149,6 +171,7 @@ Status KeyCommands::set_policy(const std::string& id, const std::string& file) {
 }
 
 Result<auth::Credentials> KeyCommands::rotate(const std::string& id, seconds grace) {
+  SPILLWAY_TRY(check_data_directory(disk_, config_.data));
   SPILLWAY_TRY(ready());
   auth::Credentials made;
   made.access_key = id;
@@ -168,6 +191,7 @@ Result<auth::Credentials> KeyCommands::rotate(const std::string& id, seconds gra
 }
 
 Result<std::vector<std::string>> KeyCommands::import() {
+  SPILLWAY_TRY(make_directory());
   SPILLWAY_TRY(ready());
   std::vector<std::string> imported;
   SPILLWAY_TRY(file_.edit([&](std::vector<auth::StoredKey>& keys) -> Status {
@@ -186,12 +210,37 @@ Result<std::vector<std::string>> KeyCommands::import() {
   return imported;
 }
 
+Result<std::vector<auth::StoredKey>> KeyCommands::list() {
+  SPILLWAY_TRY(check_data_directory(disk_, config_.data));
+  return file_.read();
+}
+
 Result<std::string> KeyCommands::tell_region() const {
+  SPILLWAY_ASSIGN(const auto stored, file_.read());
   auto answer = call_admin(config_.admin, "POST", "/v1/keys/reload");
-  if (!answer.ok() && answer.error().code == ErrorCode::kNotFound)
-    return fmt::format("no region answers at {}: this counts from its next start", config_.admin);
+  if (!answer.ok() && answer.error().code == ErrorCode::kNotFound) {
+    const bool open = stored.empty() && config_.keys.empty();
+    return fmt::format("no region answers at {}: this counts from its next start{}", config_.admin,
+                       open ? ". No access key is left: without [[serve.keys]] it takes any "
+                              "well-formed signature then, on loopback alone"
+                            : "");
+  }
   if (!answer.ok()) return std::move(answer).error();
-  if (answer->status == 200) return std::string();
+  if (answer->status == 200) {
+    const auto used = count_of(answer->body);
+    if (used && *used < stored.size()) {
+      return fmt::format(
+          "the region at {} goes by {} access keys, and {} has {}: --data must be where it stores",
+          config_.admin, *used, config_.data, stored.size());
+    }
+    if (used == 0U) {
+      return fmt::format(
+          "there is no access key now: the region at {} takes any well-formed signature, from "
+          "anybody on its machine",
+          config_.admin);
+    }
+    return std::string();
+  }
   return Error{ErrorCode::kDenied, fmt::format("stored, but the region at {} doesn't take it: {}",
                                                config_.admin, answer->body)};
 }

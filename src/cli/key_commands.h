@@ -28,7 +28,7 @@ class KeyCommands {
 
   // What is shown once, of a key that is durably stored.
   Result<auth::Credentials> create(const NewKey& wanted);
-  Result<std::vector<auth::StoredKey>> list() const { return file_.read(); }
+  Result<std::vector<auth::StoredKey>> list();
   Status set_enabled(const std::string& id, bool enabled);
   Status remove(const std::string& id);
   // `file` as NewKey::policy_file.
@@ -38,11 +38,16 @@ class KeyCommands {
   // Takes over the keys of spillway.toml that aren't there yet: their ids.
   Result<std::vector<std::string>> import();
 
+  // Whether create or import had to make the data directory: then a region stores elsewhere, or has
+  // not run yet.
+  bool made_directory() const { return made_directory_; }
+
   // Has the region that runs on this configuration, if one does, go by what was stored; gives what
   // a person should know about that, or why the region doesn't take it.
   Result<std::string> tell_region() const;
 
  private:
+  Status make_directory();
   Status ready();  // to wrap secrets: waits for the master key
   Result<std::string> wrap(const std::string& id, auth::KeyPart part, std::string_view secret);
   Status edit_one(const std::string& id, const std::function<Status(auth::StoredKey&)>& edit);
@@ -55,6 +60,7 @@ class KeyCommands {
   io::SilentLog log_;
   auth::MasterKeys master_keys_;
   auth::KeyFile file_;
+  bool made_directory_ = false;
 };
 
 }  // namespace spillway::cli

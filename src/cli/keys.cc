@@ -101,7 +101,7 @@ std::string shown(const auth::Credentials& made, bool json) {
 }
 
 // The policy of one key, as it was given.
-Result<std::string> policy_of(const KeyCommands& commands, const std::string& id) {
+Result<std::string> policy_of(KeyCommands& commands, const std::string& id) {
   SPILLWAY_ASSIGN(const auto keys, commands.list());
   const auto found = std::ranges::find(keys, id, &auth::StoredKey::id);
   if (found == keys.end())
@@ -110,14 +110,14 @@ Result<std::string> policy_of(const KeyCommands& commands, const std::string& id
   return found->policy + (found->policy.ends_with('\n') ? "" : "\n");
 }
 
-Result<std::string> imported(KeyCommands& commands) {
+Result<std::string> imported(KeyCommands& commands, const std::string& file) {
   SPILLWAY_ASSIGN(const auto ids, commands.import());
   std::string text;
   for (const auto& id : ids) text += id + "\n";
   std::fprintf(stderr,
                "spillway: %zu keys taken over; now remove the [[serve.keys]] tables from "
-               "spillway.toml, whose secrets are readable there\n",
-               ids.size());
+               "%s, whose secrets are readable there\n",
+               ids.size(), file.c_str());
   return text;
 }
 
@@ -149,10 +149,10 @@ Result<std::string> change(KeyCommands& commands, const Options& options) {
   if (options.remove->parsed()) return done(commands.remove(options.id));
   if (options.policy->parsed())
     return done(commands.set_policy(options.id, options.key.policy_file));
-  return imported(commands);
+  return imported(commands, options.flags.file());
 }
 
-Result<std::string> look(const KeyCommands& commands, const Options& options) {
+Result<std::string> look(KeyCommands& commands, const Options& options) {
   if (options.policy->parsed()) return policy_of(commands, options.id);
   SPILLWAY_ASSIGN(const auto keys, commands.list());
   io::SystemClock clock;
@@ -163,6 +163,11 @@ Result<std::string> look(const KeyCommands& commands, const Options& options) {
 }
 
 int run_keys(Options& options) {
+  if (options.import->parsed() && options.flags.file().empty()) {
+    std::fprintf(stderr,
+                 "spillway: import needs --config FILE, whose [[serve.keys]] it takes over\n");
+    return kExitUsage;
+  }
   const auto config = options.flags.load();
   if (!config.ok()) return fail(config.error());
   if (options.key.session) options.key.life = kSessionLife;
@@ -173,6 +178,10 @@ int run_keys(Options& options) {
   }
   KeyCommands commands(config->serve);
   const auto text = reads_only(options) ? look(commands, options) : change(commands, options);
+  if (commands.made_directory()) {
+    std::fprintf(stderr, "spillway: made %s: is this where your region stores?\n",
+                 config->serve.data.c_str());
+  }
   if (!text.ok()) return fail(text.error());
   // What is shown once is shown whatever the region says.
   if (!write_out(*text) && errno != EPIPE)

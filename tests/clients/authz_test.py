@@ -91,6 +91,24 @@ def check_keys_are_needed(region, keys):
     return admin, client
 
 
+def check_other_directories(region, keys):
+    """A directory in which the region doesn't store is told: what is done there changes nothing."""
+    nowhere = region.directory / "nowhere"
+    for command in (["keys", "list"], ["keys", "disable", "AKIDNONE"], ["audit", "log"]):
+        ended = subprocess.run([str(BINARY), *command, "--data", str(nowhere)], capture_output=True, text=True,
+                               timeout=60, check=False)
+        assert ended.returncode == 1 and "is no data directory" in ended.stderr, ended
+        assert not nowhere.exists(), command
+    assert keys.run("import").returncode == 2
+    first = keys.create("first")
+    ended = keys.run("delete", first["access_key"])
+    assert ended.returncode == 0 and "there is no access key now" in ended.stderr, ended
+    elsewhere = subprocess.run([str(BINARY), "keys", "create", "lost", "--data", str(nowhere), "--admin",
+                                f"127.0.0.1:{region.admin}"], capture_output=True, text=True, timeout=60, check=True)
+    assert f"made {nowhere}: is this where" in elsewhere.stderr, elsewhere
+    assert "goes by 0 access keys" in elsewhere.stderr, elsewhere
+
+
 def check_policies(region, keys):
     writer = keys.create("writer", document=policy(
         allow(["kinesis:Put*", "kinesis:GetShardIterator", "kinesis:GetRecords"], ARN + "orders"),
@@ -468,6 +486,7 @@ def check_audit(region, keys):
 def main():
     with Region() as region:
         keys = Keys(region)
+        check_other_directories(region, keys)
         admin, client = check_keys_are_needed(region, keys)
         writer = check_policies(region, keys)
         check_every_operation(region, keys, admin)
