@@ -20,8 +20,8 @@ Error invalid(std::string_view where, std::string_view message) {
 Error unknown(std::string_view where, std::string_view what, std::string_view name,
               const std::vector<std::string_view>& known) {
   const std::string_view shown = name.substr(0, 100);
-  return invalid(where, fmt::format("{} \"{}\" is not known here; did you mean \"{}\"?", what,
-                                    shown, nearest_name(shown, known)));
+  return invalid(
+      where, fmt::format("{} \"{}\" is not known here{}", what, shown, did_you_mean(shown, known)));
 }
 
 std::string lowered(std::string_view text) {

@@ -25,9 +25,22 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string_view nearest_name(std::string_view unknown, std::span<const std::string_view> names) {
-  const auto nearest = std::ranges::min_element(
-      names, {}, [unknown](std::string_view name) { return distance(unknown, name); });
-  return nearest == names.end() ? std::string_view() : *nearest;
+  std::string_view nearest;
+  std::size_t fewest = std::string_view::npos;
+  for (const std::string_view name : names) {
+    const std::size_t edits = distance(unknown, name);
+    const std::size_t edits_max = (std::max(unknown.size(), name.size()) + 2) / 3;
+    const bool is_its_end = !unknown.empty() && name.ends_with(unknown);
+    if (edits >= fewest || (edits > edits_max && !is_its_end)) continue;
+    nearest = name;
+    fewest = edits;
+  }
+  return nearest;
+}
+
+std::string did_you_mean(std::string_view unknown, std::span<const std::string_view> names) {
+  const std::string nearest(nearest_name(unknown, names));
+  return nearest.empty() ? nearest : "; did you mean \"" + nearest + "\"?";
 }
 
 }  // namespace spillway

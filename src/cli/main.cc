@@ -15,6 +15,24 @@
 namespace spillway::cli {
 namespace {
 
+// "spillway: keys has no command …", where a command has commands and got another one.
+std::string unknown_subcommand(const CLI::App& app) {
+  for (const auto* command : app.get_subcommands()) {
+    const auto subs = command->get_subcommands([](const CLI::App*) { return true; });
+    const auto rest = app.remaining(true);  // what falls through
+    if (command->get_require_subcommand_min() == 0 || !command->get_subcommands().empty() ||
+        rest.empty() || rest.front().starts_with('-'))
+      continue;
+    std::vector<std::string> names;
+    names.reserve(subs.size());
+    for (const auto* sub : subs) names.push_back(sub->get_name());
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    return "spillway: " + command->get_name() + " has no command \"" + rest.front() + "\"" +
+           did_you_mean(rest.front(), views) + "\n";
+  }
+  return {};
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Spillway: a Kinesis-compatible durable event pipeline.", "spillway");
   app.set_version_flag("--version", "spillway " + std::string(version()));
@@ -28,14 +46,22 @@ int run(int argc, char** argv) {
   }
   std::vector<std::string_view> names;
   for (const auto& command : commands()) names.push_back(command.name);
+  if (argc == 2 && std::string_view(argv[1]) == "help") {
+    std::fputs(app.help().c_str(), stdout);
+    return kExitOk;
+  }
   if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end()) {
-    std::fprintf(stderr, "spillway: there is no command \"%s\"; did you mean \"%s\"?\n", argv[1],
-                 std::string(nearest_name(argv[1], names)).c_str());
+    std::fprintf(stderr, "spillway: there is no command \"%s\"%s\n", argv[1],
+                 did_you_mean(argv[1], names).c_str());
     return kExitUsage;
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const auto wrong = unknown_subcommand(app); !wrong.empty()) {
+      std::fputs(wrong.c_str(), stderr);
+      return kExitUsage;
+    }
     // app.exit() prints what was asked for (help, version) or what is wrong.
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }

@@ -114,10 +114,10 @@ constexpr std::string_view kTableNames[] = {"serve.keys",
                                             "serve.master_keys.source",
                                             "serve.master_keys.disabled"};
 
-std::string_view nearest(std::string_view unknown) {
+std::string key_hint(std::string_view unknown) {
   std::vector<std::string_view> names(std::begin(kTableNames), std::end(kTableNames));
   for (const auto& key : kKeys) names.push_back(key.name);
-  return nearest_name(unknown, names);
+  return did_you_mean(unknown, names);
 }
 
 const ConfigKey* find_key(std::string_view name) {
@@ -131,8 +131,7 @@ Error invalid(std::string_view where, std::string message) {
 }
 
 Error unknown_key(std::string_view where, std::string_view name) {
-  return invalid(where,
-                 fmt::format("unknown key \"{}\"; did you mean \"{}\"?", name, nearest(name)));
+  return invalid(where, fmt::format("unknown key \"{}\"{}", name, key_hint(name)));
 }
 
 Status set_text(const ConfigKey& key, std::string& field, std::string value,
@@ -438,8 +437,8 @@ Result<std::vector<ConfigOverride>> overrides_from(
     std::vector<std::string> variables;
     for (const auto& known : kKeys) variables.push_back(variable_of(known.name));
     return Error{ErrorCode::kInvalid,
-                 fmt::format("unknown variable {}; did you mean {}?", variable,
-                             nearest_name(variable, std::vector<std::string_view>(
+                 fmt::format("unknown variable {}{}", variable,
+                             did_you_mean(variable, std::vector<std::string_view>(
                                                         variables.begin(), variables.end())))};
   }
   return overrides;

@@ -150,7 +150,7 @@ TEST(Config, NamesTheOverrideThatIsWrong) {
   const auto overrides = overrides_from({{"SPILLWAY_SERVE_LSTEN", "x"}});
   ASSERT_FALSE(overrides.ok());
   EXPECT_EQ(overrides.error().message,
-            "unknown variable SPILLWAY_SERVE_LSTEN; did you mean SPILLWAY_SERVE_LISTEN?");
+            "unknown variable SPILLWAY_SERVE_LSTEN; did you mean \"SPILLWAY_SERVE_LISTEN\"?");
 }
 
 TEST(Config, DefaultsAreAllowedValues) {

@@ -100,6 +100,10 @@ def nothing_there():
                     ["put", "s", "x", "--raw"], ["streams", "create"]):
         cli.run(*command, code=2)
     assert 'no command "serv"; did you mean "serve"?' in cli.run("serv", code=2)[1]
+    assert cli.run("xyzzy", code=2)[1] == 'spillway: there is no command "xyzzy"\n'
+    assert 'keys has no command "lst"; did you mean "list"?' in cli.run("keys", "lst", code=2)[1]
+    assert "keys has no command \"foo\"\n" in cli.run("keys", "foo", code=2)[1]
+    assert cli.run("help") == cli.run("--help")
     for rate in ("--requests-per-second", "--bytes-per-second"):
         for value in ("-1", "0", "99999999999999999999"):
             cli.run("keys", "create", "x", rate, value, "--data", "/dev/null/none", code=2)
