@@ -228,7 +228,8 @@ CommandRun declare_keys(CLI::App& app) {
   options->enable = app.add_subcommand("enable", "Take it again");
   options->remove = app.add_subcommand("delete", "Forget a key");
   options->rotate = app.add_subcommand("rotate", "Give a key a new secret");
-  options->rotate->add_option("--grace", options->grace, "How long the old one is good yet");
+  options->rotate->add_option("--grace", options->grace,
+                              "How long the old one is good yet; otherwise it ends at once");
   options->policy = app.add_subcommand("policy", "Show or replace a key's policy");
   options->import =
       app.add_subcommand("import", "Take over the [[serve.keys]] of the --config file");
