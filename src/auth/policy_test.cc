@@ -306,6 +306,8 @@ TEST(Policy, RefusesWhatItDoesNotKnowAndSaysWhy) {
            Case{with(R"({"IpAddress":{"aws:username":"1.2.3.4"}})"), "can't judge aws:username"},
            Case{with(R"({"ArnLike":{"aws:username":"a"}})"), "ArnLike can't judge aws:username"},
            Case{with(R"({"Bool":{"aws:SecureTransport":"yes"}})"), "must be true or false"},
+           Case{with(R"({"StringEquals":{"aws:username":"a","AWS:UserName":"b"}})"),
+                "StringEquals: AWS:UserName is there twice"},
            Case{with(R"([])"), "Condition: must be an object"},
            Case{statement(fmt::format(R"("Sid":"{}","Action":"*","Resource":"*")",
                                       std::string(kPolicyBytesMax, 'x'))),
