@@ -388,7 +388,9 @@ void Connection::linger() {
   lingering_ = true;
   linger_until_ = loop_.loop.mono_now() + kLinger;
   wants_large_buffer_ = false;
-  stream_->shut_down_write();
+  // HTTP/2 has said by GOAWAY that it ends. A client whose reader is slow may lose what it has
+  // received and not handed over yet when the connection itself ends before that: Node does.
+  if (!http2_ || failed_) stream_->shut_down_write();
   read_more();
 }
 
