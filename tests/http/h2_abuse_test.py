@@ -26,7 +26,8 @@ DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATI
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 PROTOCOL, INTERNAL, FLOW_CONTROL, REFUSED, CANCEL, CALM = 1, 2, 3, 7, 8, 11
 INITIAL_WINDOW = 4
-SLOWEST = 1.0  # seconds that the well-behaved client may wait for an answer, on a loaded machine
+SLOWEST = 5.0  # seconds that the well-behaved client may wait for an answer: a stall, on any machine
+SANITIZED = os.environ.get("SPILLWAY_SANITIZE")  # whose own memory says nothing of the server's
 STALLED = 75  # seconds: twice the time that an answer may wait, and a tick
 
 
@@ -164,7 +165,7 @@ class Watched:
         assert self.failure is None, f"{name}: {self.failure}"
         assert self.longest < SLOWEST, f"{name}: the well-behaved client waited {self.longest:.2f} s"
         grown = self.memory_mb() - before_mb
-        assert grown < more_mb, f"{name}: {grown:.0f} MB more"
+        assert grown < more_mb or SANITIZED, f"{name}: {grown:.0f} MB more"
         self.longest = 0.0
 
     def __enter__(self):
