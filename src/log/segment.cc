@@ -16,11 +16,6 @@ constexpr std::size_t kReadSize = std::size_t{4} << 20;
 constexpr std::uint32_t kEntriesAtOnce = 64;
 constexpr std::uint32_t kExtentsAtOnce = 4096;
 
-bool is_segment_name(std::string_view name) {
-  return name.size() == 16 + kSegmentSuffix.size() && name.ends_with(kSegmentSuffix) &&
-         name.find_first_not_of("0123456789abcdef") == 16;
-}
-
 }  // namespace
 
 // What a read still has to deliver.
@@ -279,43 +274,6 @@ Result<std::optional<std::uint64_t>> Segment::find_by_time(const Extent& extent,
   for (const auto& batch : batches)
     if (batch.arrival_ms >= time_ms) return std::optional(batch.first);
   return damaged(entry.offset, "a block");
-}
-
-Result<std::vector<SegmentRef>> open_segments(io::Disk& disk, const std::string& directory) {
-  std::vector<SegmentRef> segments;  // by ascending last frame: names are sorted
-  SPILLWAY_ASSIGN(const auto names, disk.list(directory));
-  for (const auto& name : names) {
-    const std::string path = io::join_path(directory, name);
-    if (name.ends_with(kNewSuffix)) {
-      SPILLWAY_TRY(disk.remove(path));
-    } else if (is_segment_name(name)) {
-      SPILLWAY_ASSIGN(auto segment, Segment::open(disk, path));
-      if (segment_path(directory, segment->range()) != path) {
-        return Error{ErrorCode::kCorrupt,
-                     fmt::format("{} holds frames {} to {}: it was renamed", path,
-                                 segment->range().first, segment->range().last)};
-      }
-      segments.push_back(std::move(segment));
-    }
-  }
-  // From the last one backwards, each either stands before all that are kept or is covered.
-  std::vector<SegmentRef> kept;
-  std::vector<std::string> covered;
-  for (auto at = segments.rbegin(); at != segments.rend(); ++at) {
-    if (kept.empty() || (*at)->range().last < kept.back()->range().first) {
-      kept.push_back(*at);
-    } else if (kept.back()->range().covers((*at)->range())) {
-      covered.push_back((*at)->path());
-    } else {
-      return Error{ErrorCode::kCorrupt, fmt::format("{} and {} hold some of the same frames",
-                                                    (*at)->path(), kept.back()->path())};
-    }
-  }
-  // The name of the merged segment may not be durable yet, although it is visible.
-  if (!covered.empty()) SPILLWAY_TRY(disk.sync_directory(directory));
-  for (const auto& path : covered) SPILLWAY_TRY(disk.remove(path));
-  std::ranges::reverse(kept);
-  return kept;
 }
 
 }  // namespace spillway::log

@@ -73,6 +73,14 @@ struct FrameRange {
   friend bool operator==(const FrameRange&, const FrameRange&) = default;
 };
 
+// What a segment is known by where it has to be there.
+struct SegmentName {
+  FrameRange range;
+  std::uint64_t size = 0;  // of its file
+
+  friend bool operator==(const SegmentName&, const SegmentName&) = default;
+};
+
 // What a segment holds of one shard.
 struct Extent {
   std::uint64_t shard = 0;
@@ -107,6 +115,7 @@ class Segment {
   static Result<SegmentRef> open(io::Disk& disk, const std::string& path);
 
   FrameRange range() const { return range_; }
+  SegmentName name() const { return {range_, size_}; }
   std::uint32_t level() const { return level_; }
   std::int64_t last_arrival_ms() const { return last_arrival_ms_; }
   const std::string& path() const { return path_; }
@@ -156,10 +165,5 @@ class Segment {
   std::uint32_t index_count_ = 0;
   std::uint32_t shard_count_ = 0;
 };
-
-// The segments of `directory`, by ascending frames. Leftovers are removed: files of writes that
-// were cut short, and segments that a merged one covers. kCorrupt where two hold some of the same
-// frames in any other way.
-Result<std::vector<SegmentRef>> open_segments(io::Disk& disk, const std::string& directory);
 
 }  // namespace spillway::log

@@ -10,8 +10,9 @@ namespace spillway::log {
 Result<std::unique_ptr<SegmentSet>> SegmentSet::open(io::Disk& disk, SegmentSetOptions options) {
   SPILLWAY_ASSERT(options.merge_fan_in >= 2);
   std::unique_ptr<SegmentSet> set(new SegmentSet(disk, std::move(options)));
-  SPILLWAY_ASSIGN(auto segments, open_segments(disk, set->options_.directory));
-  set->replace(std::move(segments));
+  SPILLWAY_ASSIGN(auto found, open_segments(disk, set->options_.directory));
+  set->replace(std::move(found.segments));
+  set->marks_ = std::move(found.marks);
   return set;
 }
 
@@ -30,6 +31,30 @@ void SegmentSet::replace(List list) {
 std::uint64_t SegmentSet::last_frame() const {
   const auto segments = list();
   return segments->empty() ? 0 : segments->back()->range().last;
+}
+
+std::vector<SegmentName> SegmentSet::names() const {
+  const auto segments = list();
+  std::vector<SegmentName> names;
+  names.reserve(segments->size());
+  for (const auto& segment : *segments) names.push_back(segment->name());
+  return names;
+}
+
+std::vector<MissingSegment> SegmentSet::missing(std::span<const SegmentName> named) const {
+  return missing_segments(named, names(), marks_);
+}
+
+Result<std::vector<std::string>> SegmentSet::vanished() const {
+  const auto segments = list();
+  SPILLWAY_ASSIGN(const auto names, disk_.list(options_.directory));  // sorted
+  std::vector<std::string> vanished;
+  for (const auto& segment : *segments) {
+    const std::string_view path = segment->path();
+    if (!std::ranges::binary_search(names, path.substr(path.rfind('/') + 1)))
+      vanished.emplace_back(path);
+  }
+  return vanished;
 }
 
 Status SegmentSet::read(const SegmentQuery& query, std::vector<Batch>& out) const {
@@ -111,7 +136,6 @@ Status SegmentSet::remove_after(std::uint64_t frame) {
 
 Status SegmentSet::remove_expired(const RetentionOf& retention_of, std::int64_t now_ms) {
   constexpr std::uint32_t kExtentsAtOnce = 256;
-  List kept;
   List gone;
   std::optional<Error> unreadable;
   const auto segments = list();
@@ -126,13 +150,35 @@ Status SegmentSet::remove_expired(const RetentionOf& retention_of, std::int64_t 
       });
       if (extents.ok()) number += static_cast<std::uint32_t>(extents->size());
     }
-    (live ? kept : gone).push_back(segment);
+    if (!live) gone.push_back(segment);
   }
-  if (!gone.empty()) {
-    replace(std::move(kept));
-    SPILLWAY_TRY(remove_files(gone));
-  }
+  SPILLWAY_TRY(remove(gone));
   if (unreadable) return *std::move(unreadable);
+  return {};
+}
+
+// Takes segments out of effect that nothing replaces.
+Status SegmentSet::remove(const List& gone) {
+  if (gone.empty()) return {};
+  std::vector<FrameRange> marks;
+  marks.reserve(gone.size());
+  for (const auto& segment : gone) {
+    marks.push_back(segment->range());
+    if (std::ranges::find(marks_, marks.back()) == marks_.end()) marks_.push_back(marks.back());
+  }
+  SPILLWAY_TRY(write_marks(disk_, options_.directory, marks));
+  List kept = *list();
+  std::erase_if(
+      kept, [&](const auto& segment) { return std::ranges::find(gone, segment) != gone.end(); });
+  replace(std::move(kept));
+  return remove_files(gone);
+}
+
+Status SegmentSet::remove_marks() {
+  for (const FrameRange& mark : std::exchange(marks_, {})) {
+    auto removed = disk_.remove(mark_path(options_.directory, mark));
+    if (!removed.ok() && removed.error().code != ErrorCode::kNotFound) return removed;
+  }
   return {};
 }
 
@@ -144,6 +190,12 @@ Status SegmentSet::remove_files(const List& segments) {
       first = std::move(removed);
   }
   return first;
+}
+
+bool SegmentSet::hole_between(const Segment& before, const Segment& after) const {
+  return std::ranges::any_of(options_.holes, [&](const FrameRange& hole) {
+    return before.range().last < hole.first && hole.last < after.range().first;
+  });
 }
 
 // The oldest adjacent segments of the lowest level that has enough of them; empty where there are
@@ -165,7 +217,9 @@ SegmentSet::List SegmentSet::plan_merge() const {
   for (const auto& segment : *segments) {
     const bool mergeable = !not_to_merge_.contains(segment->range().last) &&
                            segment->size() <= options_.merge_bytes_max / 2;
-    if (!run.empty() && (!mergeable || segment->level() != run.front()->level())) end_run();
+    if (!run.empty() && (!mergeable || segment->level() != run.front()->level() ||
+                         hole_between(*run.back(), *segment)))
+      end_run();
     if (!mergeable) continue;
     ++run_length;
     if (run_length == run.size() + 1 && run.size() < options_.merge_fan_in &&
@@ -189,18 +243,17 @@ Result<bool> SegmentSet::begin_merge() {
   return true;
 }
 
-// Puts the merged segment into effect in place of what it covers.
+// Puts the merged segment, of which there is one, into effect in place of what it covers.
 Status SegmentSet::finish_merge() {
   const auto merge = std::move(merge_);
   List fresh;
   List gone;
-  bool placed = merge->result() == nullptr;
+  bool placed = false;
   const auto segments = list();
   for (const auto& segment : *segments) {
     if (merge->range().covers(segment->range())) {
       // The last one's name is the merged one's now.
-      if (merge->result() == nullptr || segment->path() != merge->result()->path())
-        gone.push_back(segment);
+      if (segment->path() != merge->result()->path()) gone.push_back(segment);
       continue;
     }
     if (!placed && merge->range().last < segment->range().first) {
@@ -222,6 +275,14 @@ Result<bool> SegmentSet::merge_step(const RetentionOf& retention_of, std::int64_
     if (!begun) return false;
   }
   auto done = merge_->step(retention_of, now_ms);
+  if (done.ok() && *done && merge_->result() == nullptr) {
+    auto removed = remove(merge_->inputs());
+    if (removed.ok()) {
+      merge_.reset();
+      return true;
+    }
+    done = std::move(removed).error();
+  }
   if (!done.ok()) {
     if (done.error().code != ErrorCode::kNoSpace)
       for (const auto& input : merge_->inputs()) not_to_merge_.insert(input->range().last);

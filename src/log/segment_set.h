@@ -8,11 +8,13 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "io/disk.h"
 #include "log/segment.h"
+#include "log/segment_directory.h"
 #include "log/segment_merge.h"
 
 namespace spillway::log {
@@ -28,6 +30,9 @@ struct SegmentSetOptions {
   // a little behind and for merges. Older ones are dropped from it: a stream of writes would else
   // push everything out of the machine's memory, and each write would have to find a free page.
   std::uint64_t page_cache_bytes = std::uint64_t{1} << 30;
+  // Of segments that are gone. One that is put back would be taken for a leftover of a merge across
+  // it, so there is none.
+  std::vector<FrameRange> holes;
 };
 
 struct SegmentQuery {
@@ -64,27 +69,40 @@ class SegmentSet {
 
   // --- The writer's thread.
 
+  // What has to be there from now on, to be named where that is durable (log/segment_directory.h).
+  std::vector<SegmentName> names() const;
+  // Of `named`, what is not there and has not been removed by a set.
+  std::vector<MissingSegment> missing(std::span<const SegmentName> named) const;
+  // The paths of segments whose files are gone: they are read as long as this object has them open,
+  // and will be missing at the next start.
+  Result<std::vector<std::string>> vanished() const;
+
   // Puts a segment that write_segment() made into effect; it lies behind all others.
   void add(SegmentRef segment);
   // Removes the segments with frames behind `frame`: of a crash between the writing of a segment
   // and of what says that it counts. kCorrupt where a segment holds frames on both sides.
   Status remove_after(std::uint64_t frame);
-  // Removes each segment whose last extent has expired or belongs to a shard that is gone. They are
-  // out of effect even where a file could not be removed; the error says which.
+  // Removes each segment whose last extent has expired or belongs to a shard that is gone, once it
+  // is marked. They are out of effect even where a file could not be removed, but for one whose
+  // mark could not be made; the error says which.
   Status remove_expired(const RetentionOf& retention_of, std::int64_t now_ms);
   // Does a piece of work (about 4 MiB) on the merge under way, or begins one where there is
   // something to merge and space for it. Whether there is more to do. An error ends the merge and
   // leaves its inputs in effect; kNoSpace may be tried again later, after any other error the same
   // segments are not tried again by this object.
   Result<bool> merge_step(const RetentionOf& retention_of, std::int64_t now_ms);
+  // Removes the marks: names() of now, or of later, are durable.
+  Status remove_marks();
 
  private:
   SegmentSet(io::Disk& disk, SegmentSetOptions options)
       : disk_(disk), options_(std::move(options)) {}
   void replace(List list);
+  bool hole_between(const Segment& before, const Segment& after) const;
   List plan_merge() const;
   Result<bool> begin_merge();
   Status finish_merge();
+  Status remove(const List& gone);
   Status remove_files(const List& segments);
   void drop_caches();
 
@@ -93,6 +111,7 @@ class SegmentSet {
   std::unique_ptr<SegmentMerge> merge_;
   std::set<std::uint64_t> not_to_merge_;  // last frames of segments whose merge failed
   std::uint64_t dropped_through_ = 0;     // segments that end here or before are out of the cache
+  std::vector<FrameRange> marks_;         // that may be in the directory
 
   mutable std::mutex mutex_;  // list_
   std::shared_ptr<const List> list_;

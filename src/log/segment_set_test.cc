@@ -106,6 +106,26 @@ TEST(SegmentSet, MergesTheOldestOfTheLowestLevel) {
   expect_everything(*set, samples);
 }
 
+TEST(SegmentSet, MergesNothingAcrossAHole) {
+  CrashDisk disk;
+  Samples samples(1);
+  auto set = open_set(disk, small_options(9));
+  for (std::uint64_t number = 0; number < 7; ++number)
+    ASSERT_TRUE(add(disk, *set, number, samples.more(20, 3, 100)).ok());
+  const std::string lost = disk.content("segments/0000000000000032.segment");  // frames 41 to 50
+  ASSERT_TRUE(disk.remove("segments/0000000000000032.segment").ok());
+  SegmentSetOptions options = small_options(2);
+  options.holes = {{41, 50}};
+  set = open_set(disk, options);
+  ASSERT_TRUE(merge_all(*set).ok());
+  EXPECT_FALSE(is_there(*set->list(), {41, 50}));
+  disk.put("segments/0000000000000032.segment", lost);
+  set = open_set(disk, options);
+  ASSERT_TRUE(merge_all(*set).ok());
+  EXPECT_TRUE(is_there(*set->list(), {41, 50}));
+  expect_everything(*set, samples);
+}
+
 TEST(SegmentSet, MergesNothingBeyondTheLargestSize) {
   Samples samples(1);
   CrashDisk disk;
@@ -298,6 +318,7 @@ TEST(SegmentSet, RemovesWhatHasExpired) {
   };
   const auto frames_after = [&](std::int64_t now_ms) {
     EXPECT_TRUE(set->remove_expired(retention_of, now_ms).ok());
+    EXPECT_TRUE(set->remove_marks().ok());
     std::vector<std::uint64_t> frames;
     for (const auto& segment : *set->list()) frames.push_back(segment->range().first);
     EXPECT_EQ(disk.list(kDirectory)->size(), frames.size());
@@ -334,7 +355,74 @@ TEST(SegmentSet, AMergeLeavesOutWhatHasExpired) {
   while (*set->merge_step(retention_of, 2'000)) {
   }
   EXPECT_EQ(set->list()->size(), 1u);
+  EXPECT_EQ(disk.list(kDirectory)->size(), 3u) << "a segment and two marks";
+  EXPECT_TRUE(set->remove_marks().ok());
   EXPECT_EQ(disk.list(kDirectory)->size(), 1u);
+}
+
+// The first two have expired; with merging they go as inputs of a merge that keeps nothing.
+TEST(SegmentSet, WhatAnOldSnapshotNamesIsAccountedForAfterAnyCrash) {
+  const RetentionOf retention_of = [](std::uint64_t) { return 500; };
+  std::uint64_t removed = 0;
+  for (std::uint64_t calls = 0; calls < 24; ++calls) {
+    for (const bool merges : {false, true}) {
+      SCOPED_TRACE(fmt::format("{} calls, merges: {}", calls, merges));
+      Random random(calls);
+      CrashDisk disk;
+      auto set = open_set(disk, small_options(2));
+      ASSERT_TRUE(add(disk, *set, 0, {one(1, 0, 1'000)}).ok());
+      ASSERT_TRUE(add(disk, *set, 1, {one(1, 1, 1'000)}).ok());
+      ASSERT_TRUE(add(disk, *set, 2, {one(1, 2, 2'000)}).ok());
+      const auto named = set->names();
+      disk.fail_after(calls);
+      (void)(merges ? Status() : set->remove_expired(retention_of, 2'000));
+      while (merges) {
+        const auto more = set->merge_step(retention_of, 2'000);
+        if (!more.ok() || !*more) break;
+      }
+      set.reset();
+      disk.cut_power(random);
+      for (int starts = 0; starts < 2; ++starts) {
+        set = open_set(disk, small_options(2));
+        EXPECT_THAT(set->missing(named), testing::IsEmpty());
+        EXPECT_EQ(set->last_frame(), 30u);
+      }
+      removed += 3 - set->list()->size();
+    }
+  }
+  EXPECT_GT(removed, 24u);
+}
+
+TEST(SegmentSet, NoticesAFileThatIsGone) {
+  CrashDisk disk;
+  const auto set = open_set(disk, small_options(9));
+  for (std::uint64_t number = 0; number < 3; ++number)
+    ASSERT_TRUE(add(disk, *set, number, {one(1, number, 1'000)}).ok());
+  EXPECT_THAT(*set->vanished(), testing::IsEmpty());
+  ASSERT_TRUE(disk.remove("segments/0000000000000014.segment").ok());
+  EXPECT_THAT(*set->vanished(), testing::ElementsAre("segments/0000000000000014.segment"));
+  std::vector<Batch> found;
+  EXPECT_TRUE(set->read({.shard = 1}, found).ok());
+  EXPECT_EQ(found.size(), 3u) << "it is still open";
+  const auto again = open_set(disk, small_options(9));
+  ASSERT_EQ(again->missing(set->names()).size(), 1u);
+  EXPECT_EQ(again->missing(set->names()).front().name, set->names()[1]);
+}
+
+// Nothing can be written that says that it is gone: it stays, and goes when there is space.
+TEST(SegmentSet, AnExpiredSegmentStaysWhereItCantBeMarked) {
+  CrashDisk disk;
+  const auto set = open_set(disk, small_options(9));
+  ASSERT_TRUE(add(disk, *set, 0, {one(1, 0, 1'000)}).ok());
+  const RetentionOf retention_of = [](std::uint64_t) { return 500; };
+  disk.fail_after(0, ErrorCode::kNoSpace);
+  EXPECT_EQ(set->remove_expired(retention_of, 2'000).error().code, ErrorCode::kNoSpace);
+  EXPECT_EQ(set->list()->size(), 1u);
+  disk.never_fail();
+  EXPECT_TRUE(set->remove_expired(retention_of, 2'000).ok());
+  EXPECT_EQ(set->list()->size(), 0u);
+  EXPECT_TRUE(set->remove_marks().ok());
+  EXPECT_THAT(*disk.list(kDirectory), testing::IsEmpty());
 }
 
 TEST(SegmentSet, RemovesWhatNoSnapshotCovers) {

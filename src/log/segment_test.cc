@@ -199,37 +199,5 @@ TEST(Segment, IsWrittenAgainWhenSpaceReturns) {
   EXPECT_GE(failures, 6u);
 }
 
-TEST(OpenSegments, RemovesLeftoversOfWritesAndMerges) {
-  CrashDisk disk;
-  Samples samples(5);
-  for (const FrameRange range : {FrameRange{1, 4}, FrameRange{5, 9}, FrameRange{10, 12}})
-    write(disk, range, 0, samples.more(10, 2, 100));
-  write(disk, {1, 10}, 1, samples.more(10, 2, 100));
-  disk.put("segments/0000000000000014.segment.new", "half a segment");
-  disk.put("segments/notes", "of someone else");
-  // Renamed by hand: frames 10 to 12 are twice there.
-  disk.put("segments/0000000000000010.segment", "");
-  EXPECT_EQ(open_segments(disk, kDirectory).error().code, ErrorCode::kCorrupt);
-  ASSERT_TRUE(disk.remove("segments/0000000000000010.segment").ok());
-  const auto overlapping = open_segments(disk, kDirectory);
-  EXPECT_EQ(overlapping.error().code, ErrorCode::kCorrupt);
-  EXPECT_THAT(overlapping.error().message, testing::HasSubstr("some of the same frames"));
-  ASSERT_TRUE(disk.remove("segments/000000000000000c.segment").ok());
-  const auto segments = open_segments(disk, kDirectory);
-  ASSERT_TRUE(segments.ok()) << segments.error().message;
-  ASSERT_EQ(segments->size(), 1u);
-  EXPECT_EQ(segments->front()->range(), (FrameRange{1, 10}));
-  EXPECT_THAT(*disk.list(kDirectory), testing::ElementsAre("000000000000000a.segment", "notes"));
-}
-
-TEST(OpenSegments, RefusesARenamedFile) {
-  CrashDisk disk;
-  Samples samples(6);
-  write(disk, {1, 4}, 0, samples.more(10, 2, 100));
-  ASSERT_TRUE(
-      disk.rename("segments/0000000000000004.segment", "segments/0000000000000005.segment").ok());
-  EXPECT_THAT(open_segments(disk, kDirectory).error().message, testing::HasSubstr("was renamed"));
-}
-
 }  // namespace
 }  // namespace spillway::log
