@@ -28,7 +28,14 @@ EmbeddedEngine::EmbeddedEngine(const EmbeddedOptions& options, const EmbeddedSea
       disk_reads_(seams.metrics.counter("spillway_disk_reads_total",
                                         "Reads and searches that the tail could not answer")),
       tail_bytes_(seams.metrics.gauge("spillway_tail_bytes", "Memory of recent batches")),
-      segment_count_(seams.metrics.gauge("spillway_segments", "Segment files")) {}
+      segment_count_(seams.metrics.gauge("spillway_segments", "Segment files")),
+      missing_segments_(seams.metrics.gauge(
+          "spillway_segments_missing",
+          "Segment files that are gone: read as long as this process runs, lost after it")),
+      accepted_losses_(seams.metrics.gauge(
+          "spillway_segments_lost",
+          "Segments given up with `spillway doctor --accept-loss` that readers might still want")) {
+}
 
 Result<stream::ShardTip> EmbeddedEngine::tip(stream::ShardId id) {
   const std::lock_guard lock(mutex_);

@@ -37,6 +37,28 @@ class Waiter {
   std::optional<T> value_;
 };
 
+// Waits for an event of the log.
+class NotingLog final : public io::EventLog {
+ public:
+  void write(io::LogLevel, std::string_view event, std::initializer_list<io::LogField>) override {
+    const std::lock_guard lock(mutex_);
+    events_.emplace_back(event);
+    changed_.notify_all();
+  }
+  void wait_for(std::string_view beginning) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      return std::ranges::any_of(
+          events_, [&](const std::string& event) { return event.starts_with(beginning); });
+    });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> events_;
+};
+
 // Fails every read of, write to, or sync of, a file whose path contains `match` while `failing` is
 // set.
 struct Fault {
@@ -202,7 +224,7 @@ class EmbeddedEngineTest : public testing::Test {
   io::MovableClock clock_;
   io::ThreadWorkers workers_;
   io::SystemEntropy entropy_;
-  io::SilentLog log_;
+  NotingLog log_;
   std::unique_ptr<metrics::Registry> metrics_;
   std::unique_ptr<stream::Engine> engine_;
 };
@@ -251,6 +273,60 @@ TEST_F(EmbeddedEngineTest, MissingSnapshotsCostNothing) {
   std::filesystem::rename(directory / "away", directory / "snapshots");
   ASSERT_TRUE(open().ok());
   EXPECT_EQ(read_all(a), before);
+}
+
+// Whichever it is, and whatever it has been merged with since the snapshot.
+TEST_F(EmbeddedEngineTest, AMissingSegmentIsTold) {
+  options_.merge_fan_in = 3;
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  for (int restart = 0; restart < 3; ++restart) {
+    for (int i = 0; i < 300; ++i) ASSERT_TRUE(append(a, data_of(i)).ok());
+    ASSERT_TRUE(open().ok());
+  }
+  const auto before = read_all(a);
+  engine_.reset();
+  const std::filesystem::path away = options_.directory + "/away";
+  std::vector<std::filesystem::path> segments;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.directory + "/segments"))
+    segments.push_back(entry.path());
+  ASSERT_GT(segments.size(), 1u);
+  for (const auto& segment : segments) {
+    std::filesystem::rename(segment, away);
+    const auto opened = open();
+    ASSERT_FALSE(opened.ok());
+    EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+    EXPECT_THAT(
+        opened.error().message,
+        testing::AllOf(
+            testing::HasSubstr(".segment (journal frames "), testing::HasSubstr(" is missing"),
+            testing::HasSubstr("spillway doctor --data " + options_.directory + " --accept-loss")));
+    std::filesystem::rename(away, segment);
+  }
+  ASSERT_TRUE(open().ok());
+  EXPECT_EQ(read_all(a), before);
+}
+
+TEST_F(EmbeddedEngineTest, AFileThatIsRemovedWhileItRunsIsCounted) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(append(a, data_of(i)).ok());
+  ASSERT_TRUE(open().ok());
+  auto& missing = metrics_->gauge("spillway_segments_missing", "");
+  auto& lost = metrics_->gauge("spillway_segments_lost", "");
+  EXPECT_EQ(missing.value(), 0);
+  EXPECT_EQ(lost.value(), 0);
+  const auto before = read_all(a);
+  const std::filesystem::path directory = options_.directory + "/segments";
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().extension() != ".segment") continue;
+    std::filesystem::remove(entry.path());
+    break;
+  }
+  create_stream("b");  // after which the sealer looks what has lost its stream
+  log_.wait_for("the file of a segment is gone");
+  EXPECT_EQ(missing.value(), 1);
+  EXPECT_EQ(read_all(a), before) << "it is still open";
 }
 
 // Whoever looked at the catalog before encryption began must not put a plain batch behind that.

@@ -74,6 +74,7 @@ class EmbeddedEngine final : public stream::Engine {
   std::uint64_t first_position() const {  // of a new shard
     return generation_ << stream::Position::kGenerationShift;
   }
+  Status check_segments(const Snapshot& snapshot);
   Status replay(const log::JournalContent& content);
   Status start_journal(const log::JournalContent& content);
 
@@ -91,13 +92,15 @@ class EmbeddedEngine final : public stream::Engine {
   void wake_flusher();
 
   io::Step seal();
-  Status seal_file(const SealJob& job);
+  Status seal_file(SealJob job);
+  void forget_expired_losses(const stream::Catalog& catalog);
   log::JournalOptions journal_options() const;
   void want_spare();
   void make_spare();
   io::Step tidy();
   bool take_expiry_turn();
   void count_segments();
+  void look_for_files();
   // nullopt where the shard is gone.
   std::optional<std::int64_t> retention_ms(stream::ShardId id);
 
@@ -116,6 +119,7 @@ class EmbeddedEngine final : public stream::Engine {
   std::unique_ptr<log::Journal> journal_;  // the flusher's
   std::vector<log::Entry> flush_entries_;  // likewise
   std::unique_ptr<log::SegmentSet> segments_;
+  std::vector<AcceptedLoss> losses_;  // the sealer's
 
   std::mutex listener_mutex_;  // held while it is called
   stream::EngineListener* listener_ = nullptr;
@@ -154,6 +158,8 @@ class EmbeddedEngine final : public stream::Engine {
   metrics::Counter& disk_reads_;
   metrics::Gauge& tail_bytes_;
   metrics::Gauge& segment_count_;
+  metrics::Gauge& missing_segments_;
+  metrics::Gauge& accepted_losses_;
 
   std::unique_ptr<io::Worker> flusher_;
   std::unique_ptr<io::Worker> sealer_;

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "engine/embedded/snapshot.h"
 #include "log/journal.h"
 #include "log/journal_scan.h"
 #include "log/segment_format.h"
@@ -44,6 +43,7 @@ Result<std::unique_ptr<Inspection>> Inspection::open(io::Disk& disk, const std::
   std::unique_ptr<Inspection> inspection(new Inspection(disk, directory));
   SPILLWAY_ASSIGN(inspection->lock_, disk.lock(inspection->path("lock")));
   SPILLWAY_TRY(inspection->read_catalog());
+  SPILLWAY_TRY(inspection->find_segments());
   return inspection;
 }
 
@@ -60,6 +60,7 @@ Status Inspection::read_catalog() {
   }
   report_.catalog = snapshot->catalog;
   report_.snapshot_frame = report_.last_frame = snapshot->last_frame;
+  snapshot_ = *std::move(snapshot);
   const auto content = log::read_journal(disk_, path("journal"), report_.snapshot_frame);
   if (!content.ok()) {
     damaged(content.error().message);
@@ -97,9 +98,79 @@ void Inspection::check_catalog() {
   }
 }
 
+Status Inspection::find_segments() {
+  const auto names = disk_.list(path("segments"));
+  if (!names.ok() && names.error().code != ErrorCode::kNotFound) return names.error();
+  std::vector<log::SegmentName> there;
+  std::vector<std::string> unreadable;
+  for (const auto& name : names.ok() ? *names : std::vector<std::string>()) {
+    if (const auto mark = log::mark_of(name)) marks_.push_back(*mark);
+    if (!name.ends_with(log::kSegmentSuffix)) continue;
+    ++report_.segments;
+    const std::string file = io::join_path(path("segments"), name);
+    auto segment = log::Segment::open(disk_, file);
+    if (!segment.ok()) {
+      damaged(segment.error().message);
+      unreadable.push_back(file);
+      continue;
+    }
+    check_names(**segment);
+    there.push_back((*segment)->name());
+    segments_.push_back(*std::move(segment));
+  }
+  if (snapshot_) report_.losses = snapshot_->losses;
+  std::erase_if(report_.losses,
+                [&](const auto& loss) { return log::is_there(segments_, loss.range); });
+  if (snapshot_ && snapshot_->segments)
+    missing_ = log::missing_segments(*snapshot_->segments, there, marks_);
+  // What is there and can't be read has been told.
+  std::erase_if(missing_, [&](const log::MissingSegment& missing) {
+    const auto file = log::segment_path(path("segments"), missing.name.range);
+    return std::ranges::find(unreadable, file) != unreadable.end();
+  });
+  return {};
+}
+
+void Inspection::check_names(const log::Segment& segment) {
+  const log::FrameRange range = segment.range();
+  if (log::segment_path(path("segments"), range) != segment.path()) {
+    damaged(fmt::format("{} holds frames {} to {}: it was renamed", segment.path(), range.first,
+                        range.last));
+  }
+  if (frames_known_ && range.last > report_.last_frame) {
+    damaged(fmt::format("{} holds frames through {}, but snapshots and journal end at {}",
+                        segment.path(), range.last, report_.last_frame));
+  }
+}
+
+std::vector<std::string> Inspection::missing() const {
+  std::vector<std::string> descriptions;
+  descriptions.reserve(missing_.size());
+  for (const auto& missing : missing_)
+    descriptions.push_back(log::describe(path("segments"), missing));
+  return descriptions;
+}
+
+Status Inspection::accept_loss(WallTime now) {
+  if (missing_.empty()) return {};
+  Snapshot without = *snapshot_;
+  without.losses = report_.losses;
+  for (const auto& missing : missing_) {
+    std::erase(*without.segments, missing.name);
+    without.losses.push_back({missing.name.range, to_millis(now)});
+  }
+  SPILLWAY_TRY(write_snapshot(disk_, path("snapshots"), without));
+  report_.losses = without.losses;
+  snapshot_ = std::move(without);
+  missing_.clear();
+  return {};
+}
+
 Status Inspection::walk(const std::function<void(const FoundBatch&)>& visit) {
   SPILLWAY_TRY(walk_journal(visit));
-  return walk_segments(visit);
+  for (const auto& description : missing()) damaged(description);
+  walk_segments(visit);
+  return {};
 }
 
 Status Inspection::walk_journal(const std::function<void(const FoundBatch&)>& visit) {
@@ -119,51 +190,57 @@ Status Inspection::walk_journal(const std::function<void(const FoundBatch&)>& vi
   return {};
 }
 
-Status Inspection::walk_segments(const std::function<void(const FoundBatch&)>& visit) {
-  const auto names = disk_.list(path("segments"));
-  if (!names.ok() && names.error().code == ErrorCode::kNotFound) return {};
-  if (!names.ok()) return names.error();
-  std::vector<log::SegmentRef> segments;  // by ascending last frame, as their names are
-  for (const auto& name : *names) {
-    if (!name.ends_with(log::kSegmentSuffix)) continue;
-    ++report_.segments;
-    const std::string file = io::join_path(path("segments"), name);
-    auto segment = log::Segment::open(disk_, file);
-    if (!segment.ok()) {
-      damaged(segment.error().message);
-      continue;
-    }
-    const log::FrameRange range = (*segment)->range();
-    if (log::segment_path(path("segments"), range) != file)
-      damaged(
-          fmt::format("{} holds frames {} to {}: it was renamed", file, range.first, range.last));
-    if (frames_known_ && range.last > report_.last_frame) {
-      damaged(fmt::format("{} holds frames through {}, but snapshots and journal end at {}", file,
-                          range.last, report_.last_frame));
-    }
-    segments.push_back(*std::move(segment));
-  }
-  std::map<std::uint64_t, std::uint64_t> ends;  // of shards, in the segments so far
-  for (const auto& segment : segments) {
-    // A leftover, whose content stands in another one too.
-    const bool covered = std::ranges::any_of(segments, [&](const auto& other) {
-      return other != segment && other->range().covers(segment->range());
-    });
+void Inspection::walk_segments(const std::function<void(const FoundBatch&)>& visit) {
+  // Of each shard: where its last extent so far ends, and the last frame of that one's segment.
+  struct Seen {
+    std::uint64_t end = 0;
+    std::uint64_t frame = 0;
+  };
+  std::map<stream::ShardId, Seen> shards;
+  for (const auto& segment : segments_) {
+    const log::FrameRange range = segment->range();
     const auto extents = segment->extents();
     if (!extents.ok()) {
       damaged(extents.error().message);
       continue;
     }
+    const bool leftover = is_leftover(*segment);
     for (const auto& extent : *extents) {
-      auto& end = ends[extent.shard];
-      if (!covered && extent.first < end)
-        damaged(fmt::format("{}: shard {} goes back from position {} to {}", segment->path(),
-                            extent.shard, end, extent.first));
-      if (!covered) end = extent.end;
       walk_extent(*segment, extent, visit);
+      if (leftover) continue;
+      Seen& seen = shards[extent.shard];
+      if (extent.first < seen.end)
+        damaged(fmt::format("{}: shard {} goes back from position {} to {}", segment->path(),
+                            extent.shard, seen.end, extent.first));
+      note_hole({extent.shard, seen.end, extent.first}, seen.frame, range.first);
+      seen = {extent.end, range.last};
     }
   }
-  return {};
+  if (!snapshot_) return;
+  for (const auto& tip : snapshot_->tips) {
+    const Seen& seen = shards[tip.shard];
+    note_hole({tip.shard, seen.end, tip.next}, seen.frame, snapshot_->last_frame + 1);
+  }
+}
+
+// Whose content stands in another one too, or has expired.
+bool Inspection::is_leftover(const log::Segment& segment) const {
+  const log::FrameRange range = segment.range();
+  return std::ranges::any_of(marks_, [&](const auto& mark) { return mark.covers(range); }) ||
+         std::ranges::any_of(segments_, [&](const auto& other) {
+           return other.get() != &segment && other->range().covers(range);
+         });
+}
+
+// Positions that no extent between two frames has: within a shard there are none such, but for what
+// has expired, and what is missing.
+void Inspection::note_hole(const Hole& hole, std::uint64_t after_frame,
+                           std::uint64_t before_frame) {
+  const bool lies_there = std::ranges::any_of(missing_, [&](const log::MissingSegment& missing) {
+    return missing.name.range.first > after_frame && missing.name.range.last < before_frame;
+  });
+  if (hole.first >= hole.end || !lies_there) return;
+  if (++report_.hole_count <= kDamagesMax) report_.holes.push_back(hole);
 }
 
 // Every block of it: what is read of one is under checksums.

@@ -1,17 +1,19 @@
 // A data directory, looked at while no process uses it: whether all that is stored is whole, and
 // what kind of batches there are. Nothing in it is changed (but for DIR/lock, which names the
-// process that looks).
+// process that looks), unless accept_loss() is called.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/embedded/snapshot.h"
 #include "io/disk.h"
 #include "log/batch.h"
-#include "log/segment.h"
+#include "log/segment_directory.h"
 #include "stream/catalog.h"
 
 namespace spillway::engine {
@@ -41,6 +43,13 @@ struct BatchCounts {
   }
 };
 
+// Positions that were in missing segments, but for those that had expired.
+struct Hole {
+  stream::ShardId shard = 0;
+  std::uint64_t first = 0;  // positions [first, end)
+  std::uint64_t end = 0;
+};
+
 struct InspectionReport {
   stream::CatalogRef catalog = std::make_shared<stream::Catalog>();
   std::uint64_t snapshot_frame = 0;
@@ -53,17 +62,25 @@ struct InspectionReport {
   // Each with the file and, where there is one, the offset. At most kDamagesMax of them.
   std::vector<std::string> damages;
   std::uint64_t damage_count = 0;
+  std::vector<Hole> holes;  // at most kDamagesMax of them
+  std::uint64_t hole_count = 0;
+  std::vector<AcceptedLoss> losses;  // of the newest snapshot
 };
 
 inline constexpr std::size_t kDamagesMax = 100;
 
 class Inspection {
  public:
-  // Locks the directory and reads snapshot, catalog and journal. kNotFound: no data directory;
-  // kBusy: a process uses it. `disk` must outlive it.
+  // Locks the directory, reads snapshot, catalog and journal, and opens the segments. kNotFound: no
+  // data directory; kBusy: a process uses it. `disk` must outlive it.
   static Result<std::unique_ptr<Inspection>> open(io::Disk& disk, const std::string& directory);
 
   const InspectionReport& report() const { return report_; }
+  // For people: each segment that has to be there and isn't.
+  std::vector<std::string> missing() const;
+  // Makes it durable that the region does without the missing segments: it starts again, they are
+  // no damage any more, and losses of the report.
+  Status accept_loss(WallTime now);
   // Whether ids are there once, and the open shards of each stream share out all hash keys: what
   // the service keeps to, and the engine doesn't ask for.
   void check_catalog();
@@ -77,8 +94,12 @@ class Inspection {
   std::string path(std::string_view name) const { return io::join_path(directory_, name); }
   void damaged(std::string what);
   Status read_catalog();
+  Status find_segments();
+  void check_names(const log::Segment& segment);
   Status walk_journal(const std::function<void(const FoundBatch&)>& visit);
-  Status walk_segments(const std::function<void(const FoundBatch&)>& visit);
+  void walk_segments(const std::function<void(const FoundBatch&)>& visit);
+  bool is_leftover(const log::Segment& segment) const;
+  void note_hole(const Hole& hole, std::uint64_t after_frame, std::uint64_t before_frame);
   void walk_extent(const log::Segment& segment, const log::Extent& extent,
                    const std::function<void(const FoundBatch&)>& visit);
 
@@ -87,6 +108,10 @@ class Inspection {
   std::unique_ptr<io::FileLock> lock_;
   InspectionReport report_;
   bool frames_known_ = false;  // last_frame is the last of all
+  std::optional<Snapshot> snapshot_;
+  std::vector<log::SegmentRef> segments_;  // by ascending last frame
+  std::vector<log::FrameRange> marks_;
+  std::vector<log::MissingSegment> missing_;
 };
 
 }  // namespace spillway::engine

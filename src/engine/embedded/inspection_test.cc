@@ -180,6 +180,49 @@ TEST_F(InspectionTest, NamesFileAndOffsetOfDamage) {
   EXPECT_THAT(damages(), ElementsAre(AllOf(HasSubstr(journal), HasSubstr("byte 512"))));
 }
 
+TEST_F(InspectionTest, AMissingSegmentIsDamageUntilItsLossIsAccepted) {
+  const auto a = create("a");
+  const auto b = create("b");
+  put(b, "small");
+  for (int i = 0; i < 400; ++i) put(a, std::string(700, 'x'));
+  open();  // what the journal holds goes into the newest segment
+  put(a, "last");
+  engine_.reset();
+  const std::string segment = file_in("segments", ".segment");
+  std::filesystem::rename(segment, options_.directory + "/away");
+  EXPECT_THAT(damages(), ElementsAre(AllOf(HasSubstr(segment), HasSubstr("is missing"))));
+  auto inspection = inspect();
+  EXPECT_THAT(inspection->missing(), ElementsAre(HasSubstr(segment)));
+  EXPECT_TRUE(inspection->walk([](const FoundBatch&) {}).ok());
+  ASSERT_EQ(inspection->report().holes.size(), 1u) << "stream b's records are there";
+  const Hole hole = inspection->report().holes.front();
+  EXPECT_EQ(hole.shard, a);
+  EXPECT_LT(hole.first, hole.end);
+  EXPECT_LE(hole.end, 400u);
+
+  const WallTime accepted = clock_.wall_now();
+  ASSERT_TRUE(inspection->accept_loss(accepted).ok());
+  EXPECT_THAT(inspection->missing(), testing::IsEmpty());
+  ASSERT_EQ(inspection->report().losses.size(), 1u);
+  inspection.reset();
+  EXPECT_THAT(damages(), testing::IsEmpty());
+  open();
+  EXPECT_EQ(metrics_.gauge("spillway_segments_lost", "").value(), 1);
+  std::promise<Result<stream::ReadResult>> done;
+  engine_->read({a, stream::Position{hole.first}, 10'000, 1 << 20},
+                [&](auto result) { done.set_value(std::move(result)); });
+  const auto read = done.get_future().get();
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(read->batches.front().first.value, hole.end) << "readers go on behind it";
+
+  // Until nobody could have read them any longer.
+  EXPECT_EQ(inspect()->report().losses.front().accepted_ms, to_millis(accepted));
+  clock_.ahead_ms += std::int64_t{25} * 3'600'000;
+  open();
+  for (int i = 0; i < 600; ++i) put(a, std::string(700, 'x'));  // more than the journal may hold
+  EXPECT_THAT(inspect()->report().losses, testing::IsEmpty());
+}
+
 TEST_F(InspectionTest, IsForOneProcessAndADataDirectory) {
   EXPECT_EQ(Inspection::open(disk_, options_.directory).error().code, ErrorCode::kBusy);
   engine_.reset();

@@ -27,8 +27,11 @@ Status EmbeddedEngine::recover() {
   segments.directory = directory("segments");
   segments.merge_fan_in = options_.merge_fan_in;
   segments.page_cache_bytes = options_.page_cache_bytes;
+  segments.holes.reserve(snapshot.losses.size());
+  for (const auto& loss : snapshot.losses) segments.holes.push_back(loss.range);
   SPILLWAY_ASSIGN(segments_, log::SegmentSet::open(seams_.disk, std::move(segments)));
-  // Nothing is removed before the journal has been read.
+  SPILLWAY_TRY(check_segments(snapshot));
+  // No segment of the journal's frames is removed before the journal has been read.
   SPILLWAY_ASSIGN(const auto content,
                   log::read_journal(seams_.disk, directory("journal"), snapshot.last_frame));
   const std::uint64_t last_frame =
@@ -61,6 +64,32 @@ Status EmbeddedEngine::recover() {
                                 {"segments", std::uint64_t{segments_->list()->size()}},
                                 {"streams", std::uint64_t{catalog_->streams.size()}}});
   return {};
+}
+
+// Without a segment, readers would go from what came before it to what came after it, and nobody
+// would know.
+Status EmbeddedEngine::check_segments(const Snapshot& snapshot) {
+  losses_ = snapshot.losses;
+  const auto list = segments_->list();
+  std::erase_if(losses_, [&](const auto& loss) { return log::is_there(*list, loss.range); });
+  for (const auto& loss : losses_) {
+    seams_.log.warning("the records of a segment were given up",
+                       {{"first_frame", loss.range.first},
+                        {"last_frame", loss.range.last},
+                        {"accepted_ms", loss.accepted_ms}});
+  }
+  accepted_losses_.set(static_cast<std::int64_t>(losses_.size()));
+  if (!snapshot.segments) return {};
+  const auto missing = segments_->missing(*snapshot.segments);
+  if (missing.empty()) return {};
+  return Error{
+      ErrorCode::kCorrupt,
+      fmt::format(
+          "{}{}; restore it from a backup, or give up the records in it: spillway "
+          "doctor --data {} --accept-loss",
+          log::describe(directory("segments"), missing.front()),
+          missing.size() == 1 ? "" : fmt::format(", and so are {} others", missing.size() - 1),
+          options_.directory)};
 }
 
 Status EmbeddedEngine::replay(const log::JournalContent& content) {
@@ -102,7 +131,8 @@ Status EmbeddedEngine::start_journal(const log::JournalContent& content) {
   SealJob job;
   job.epoch = content.last_epoch;
   job.snapshot = {content.frames.back().number, generation_, catalog_, table_.tips()};
-  if (content.used.size() > options_.journal_files + options_.journal_starts) return seal_file(job);
+  if (content.used.size() > options_.journal_files + options_.journal_starts)
+    return seal_file(std::move(job));
   seal_jobs_.push_back(std::move(job));
   return {};
 }

@@ -44,7 +44,7 @@ io::Step EmbeddedEngine::seal() {
     return io::Step::kAgain;
   }
   if (job.epoch == 0) return tidy();
-  if (auto sealed = seal_file(job); !sealed.ok()) {
+  if (auto sealed = seal_file(std::move(job)); !sealed.ok()) {
     if (sealed.error().code == ErrorCode::kNoSpace) {
       seams_.log.warning("no space for a segment", {{"reason", sealed.error().message}});
       const std::lock_guard lock(mutex_);
@@ -64,7 +64,7 @@ io::Step EmbeddedEngine::seal() {
   return io::Step::kAgain;
 }
 
-Status EmbeddedEngine::seal_file(const SealJob& job) {
+Status EmbeddedEngine::seal_file(SealJob job) {
   const MonoTime began = seams_.clock.mono_now();
   std::vector<log::Batch> batches;
   log::FrameRange range{0, job.snapshot.last_frame};
@@ -78,16 +78,32 @@ Status EmbeddedEngine::seal_file(const SealJob& job) {
     SPILLWAY_ASSIGN(segment,
                     log::write_segment(seams_.disk, directory("segments"), range, batches));
   }
+  auto& named = job.snapshot.segments.emplace(segments_->names());
+  if (segment != nullptr) named.push_back(segment->name());
+  forget_expired_losses(*job.snapshot.catalog);
+  job.snapshot.losses = losses_;
   SPILLWAY_TRY(write_snapshot(seams_.disk, directory("snapshots"), job.snapshot));
   // Only now: a segment that no snapshot covers is removed by recovery, so it must not be merged.
   if (segment != nullptr) segments_->add(std::move(segment));
   count_segments();
+  if (auto removed = segments_->remove_marks(); !removed.ok())
+    seams_.log.warning("marks of expired segments stay", {{"reason", removed.error().message}});
   seal_seconds_.record(seams_.clock.mono_now() - began);
   const std::lock_guard lock(mutex_);
   sealed_through_ = job.snapshot.last_frame;
   released_epoch_ = std::max(released_epoch_, job.epoch);
   table_.evict(sealed_through_, options_.tail_bytes);
   return {};
+}
+
+// Those of which every record would have expired by now.
+void EmbeddedEngine::forget_expired_losses(const stream::Catalog& catalog) {
+  std::uint32_t hours = 0;
+  for (const auto& [name, stream] : catalog.streams)
+    hours = std::max(hours, stream->retention_hours);
+  const WallTime horizon = seams_.clock.wall_now() - std::chrono::hours(hours);
+  std::erase_if(losses_, [&](const auto& loss) { return loss.accepted_ms < to_millis(horizon); });
+  accepted_losses_.set(static_cast<std::int64_t>(losses_.size()));
 }
 
 void EmbeddedEngine::count_segments() {
@@ -110,6 +126,7 @@ io::Step EmbeddedEngine::tidy() {
     if (auto removed = segments_->remove_expired(retention_of, now_ms); !removed.ok())
       seams_.log.warning("expired segments stay", {{"reason", removed.error().message}});
     count_segments();
+    look_for_files();
   }
   const auto more = segments_->merge_step(retention_of, now_ms);
   if (more.ok()) {
@@ -119,6 +136,21 @@ io::Step EmbeddedEngine::tidy() {
   }
   seams_.log.warning("segments stay unmerged", {{"reason", more.error().message}});
   return io::Step::kWait;
+}
+
+// A file that somebody removed is open here: what it holds is read, and can be saved.
+void EmbeddedEngine::look_for_files() {
+  const auto vanished = segments_->vanished();
+  if (!vanished.ok()) {
+    seams_.log.warning("segments were not looked for", {{"reason", vanished.error().message}});
+    return;
+  }
+  const auto count = static_cast<std::int64_t>(vanished->size());
+  const auto before = missing_segments_.value();
+  missing_segments_.set(count);
+  if (count <= before) return;
+  seams_.log.error("the file of a segment is gone: restore it from a backup, or from /proc/PID/fd",
+                   {{"file", vanished->front()}, {"files", std::uint64_t{vanished->size()}}});
 }
 
 bool EmbeddedEngine::take_expiry_turn() {

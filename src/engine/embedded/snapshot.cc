@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kMagic = "SPILLSNP";
 constexpr std::string_view kSuffix = ".snapshot";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kSizeMax = std::size_t{1} << 30;
 
 std::string encode(const Snapshot& snapshot) {
@@ -23,9 +23,41 @@ std::string encode(const Snapshot& snapshot) {
     append_le(bytes, tip.next);
     append_le(bytes, tip.last_arrival_ms);
   }
+  const auto segments = snapshot.segments.value_or(std::vector<log::SegmentName>());
+  append_le(bytes, static_cast<std::uint32_t>(segments.size()));
+  for (const auto& segment : segments) {
+    append_le(bytes, segment.range.first);
+    append_le(bytes, segment.range.last);
+    append_le(bytes, segment.size);
+  }
+  append_le(bytes, static_cast<std::uint32_t>(snapshot.losses.size()));
+  for (const auto& loss : snapshot.losses) {
+    append_le(bytes, loss.range.first);
+    append_le(bytes, loss.range.last);
+    append_le(bytes, loss.accepted_ms);
+  }
   append_prefixed(bytes, stream::encode(*snapshot.catalog));
   append_le(bytes, crc32c(bytes));
   return bytes;
+}
+
+log::FrameRange decode_range(ByteReader& reader) {
+  log::FrameRange range;
+  range.first = reader.integer<std::uint64_t>();
+  range.last = reader.integer<std::uint64_t>();
+  return range;
+}
+
+void decode_segments(ByteReader& reader, Snapshot& snapshot) {
+  auto& segments = snapshot.segments.emplace(std::vector<log::SegmentName>());
+  for (auto left = reader.integer<std::uint32_t>(); left > 0 && reader.ok(); --left) {
+    const log::FrameRange range = decode_range(reader);
+    segments.push_back({range, reader.integer<std::uint64_t>()});
+  }
+  for (auto left = reader.integer<std::uint32_t>(); left > 0 && reader.ok(); --left) {
+    const log::FrameRange range = decode_range(reader);
+    snapshot.losses.push_back({range, reader.integer<std::int64_t>()});
+  }
 }
 
 Result<Snapshot> decode(std::string_view bytes, const std::string& path) {
@@ -36,9 +68,11 @@ Result<Snapshot> decode(std::string_view bytes, const std::string& path) {
           load_le<std::uint32_t>(bytes.data() + bytes.size() - 4))
     return damaged;
   ByteReader reader(bytes.substr(kMagic.size(), bytes.size() - kMagic.size() - 4));
-  if (const auto version = reader.integer<std::uint32_t>(); version != kVersion) {
+  const auto version = reader.integer<std::uint32_t>();
+  if (version == 0) return damaged;
+  if (version > kVersion) {
     return Error{ErrorCode::kUnsupported,
-                 fmt::format("{} has version {}; this build reads version {}: use a newer spillway",
+                 fmt::format("{} has version {}; this build reads up to {}: use a newer spillway",
                              path, version, kVersion)};
   }
   auto shards = reader.integer<std::uint32_t>();
@@ -52,6 +86,7 @@ Result<Snapshot> decode(std::string_view bytes, const std::string& path) {
     tip.last_arrival_ms = reader.integer<std::int64_t>();
     snapshot.tips.push_back(tip);
   }
+  if (version >= 2) decode_segments(reader, snapshot);
   const auto catalog = reader.prefixed();
   if (!reader.at_end()) return damaged;
   auto decoded = stream::decode_catalog(catalog);
