@@ -53,6 +53,7 @@ class EngineWorld {
   Status work();
   Status act();
   Status check_damage();
+  Status check_loss();
   std::string examine(const SimDisk& disk);
   Status survive_full_disk();
   void count_crash(bool recovering, Loss loss);
@@ -393,6 +394,41 @@ Status EngineWorld::check_damage() {
   return {};
 }
 
+// A segment's file is gone from a copy of the disk: the engine refuses to start, unless everything
+// is there without it, and starts once the loss is accepted.
+Status EngineWorld::check_loss() {
+  History history;
+  SimClock clock = clock_;
+  Scheduler scheduler(random_.fork(), clock, history);
+  SimDisk disk(disk_, random_.fork(), scheduler, history);
+  SeededEntropy entropy(random_.fork());
+  metrics::Registry registry;
+  const engine::EmbeddedSeams seams{disk, clock, scheduler, entropy, log_, registry};
+  const std::string where = disk.lose_segment();
+  if (where.empty()) return {};
+  ++coverage_.faults["lost segment"];
+  const auto wrong = [&](std::string_view what) {
+    return Error{ErrorCode::kCorrupt, fmt::format("without {}: {}", where, what)};
+  };
+  const std::string told = examine(disk);
+  auto opened = engine::open_embedded_engine(engine_options_, seams);
+  history_.add(history.digest());
+  if (opened.ok() != told.empty())
+    return wrong(told.empty() ? "spillway doctor tells no damage" : told);
+  if (!opened.ok()) {
+    ++coverage_.damage_reported;
+    SPILLWAY_ASSIGN(auto inspection, engine::Inspection::open(disk, engine_options_.directory));
+    SPILLWAY_TRY(inspection->accept_loss(clock.wall_now()));
+    inspection.reset();
+    if (auto left = examine(disk); !left.empty()) return wrong(left);
+    opened = engine::open_embedded_engine(engine_options_, seams);
+    return opened.ok() ? Status() : wrong(opened.error().message);
+  }
+  SPILLWAY_ASSIGN(const auto seen, read_everything(**opened, scheduler, clock, random_));
+  auto checked = model_.check_damaged((*opened)->catalog(), seen);
+  return checked.ok() ? Status() : wrong(checked.error().message);
+}
+
 void EngineWorld::count_crash(bool recovering, Loss loss) {
   static constexpr std::array<std::string_view, kLosses.size()> kNames = {
       "process killed", "all lost", "suffix lost", "scattered", "garbled"};
@@ -446,7 +482,8 @@ Status EngineWorld::life() {
     if (auto damage = examine(disk_); !damage.empty())
       return Error{ErrorCode::kCorrupt, "spillway doctor, after a crash: " + damage};
   }
-  if (random_.one_in(6)) return check_damage();
+  if (random_.one_in(6)) SPILLWAY_TRY(check_damage());
+  if (random_.one_in(6)) SPILLWAY_TRY(check_loss());
   return {};
 }
 

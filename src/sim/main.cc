@@ -29,8 +29,9 @@ void print(const char* title, const std::map<std::string, std::uint64_t>& counts
 constexpr const char* kCrashKinds[] = {"journal append",  "journal recycling", "segment writing",
                                        "segment merging", "trimming",          "snapshot",
                                        "catalog change",  "recovery"};
-constexpr const char* kFaultKinds[] = {"failed write", "failed sync", "failed read",
-                                       "refused for want of space", "flipped bit"};
+constexpr const char* kFaultKinds[] = {"failed write", "failed sync",
+                                       "failed read",  "refused for want of space",
+                                       "flipped bit",  "lost segment"};
 
 bool enough(const char* name, const std::map<std::string, std::uint64_t>& counts,
             std::uint64_t kind_min) {

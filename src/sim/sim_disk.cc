@@ -18,6 +18,7 @@ constexpr std::uint64_t kGarbledOneIn = 8;
 constexpr std::uint64_t kSmallGarbledOneIn = 2;
 constexpr std::string_view kJournalSuffix = ".journal";
 constexpr std::string_view kSegmentSuffix = ".segment";
+constexpr std::string_view kMarkSuffix = ".removed";
 
 bool is_journal(std::string_view path) { return path.ends_with(kJournalSuffix); }
 
@@ -219,6 +220,17 @@ std::string SimDisk::flip_bit() {
   return fmt::format("{} byte {}", path, at);
 }
 
+std::string SimDisk::lose_segment() {
+  std::vector<std::string> paths;
+  for (const auto& [name, inode] : names_)
+    if (name.ends_with(kSegmentSuffix)) paths.push_back(name);
+  if (paths.empty()) return {};
+  auto& path = paths[random_.below(paths.size())];
+  names_.erase(path);
+  durable_names_.erase(path);
+  return std::move(path);
+}
+
 std::uint64_t SimDisk::used() const {
   std::uint64_t bytes = 0;
   for (const auto& [name, inode] : names_) bytes += inode->seen.size();
@@ -231,6 +243,7 @@ Activity SimDisk::activity_of(const std::string& path, std::uint64_t offset, boo
   if (path.find("snapshot") != std::string::npos) return Activity::kSnapshot;
   if (path.find("journal") != std::string::npos) return Activity::kJournalRecycle;
   if (path.find("segment") == std::string::npos) return Activity::kOther;
+  if (path.ends_with(kMarkSuffix)) return Activity::kTrim;
   if (removes && path.ends_with(kSegmentSuffix))
     return replaced_segment_ ? Activity::kMerge : Activity::kTrim;
   const std::size_t made = path.rfind(".new");

@@ -88,6 +88,9 @@ class SimDisk final : public io::Disk {
   // where there is no file with content.
   std::string flip_bit();
 
+  // A segment's file that the seed picks is there no more; its path, or empty where there is none.
+  std::string lose_segment();
+
   // Calls that change something, since the start.
   std::uint64_t changes() const { return changes_; }
   std::uint64_t journal_syncs() const { return journal_syncs_; }
