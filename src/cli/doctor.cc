@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <map>
 
 #include <CLI/CLI.hpp>
 
@@ -13,6 +14,7 @@
 #include "cli/text_output.h"
 #include "engine/embedded/encryption_check.h"
 #include "engine/embedded/inspection.h"
+#include "io/clock.h"
 #include "io/posix_disk.h"
 
 namespace spillway::cli {
@@ -25,6 +27,7 @@ struct DoctorOptions {
   std::vector<std::string> encrypted;  // streams
   std::vector<std::string> texts;
   std::vector<std::string> files;  // with what to search for
+  bool accept_loss = false;
 };
 
 // What was looked for and must not be there.
@@ -43,6 +46,23 @@ std::string counts_line(std::string_view what, const engine::BatchCounts& counts
                      counts.records, counts.bytes);
 }
 
+std::string holes_text(const engine::InspectionReport& report) {
+  if (report.hole_count == 0) return "";
+  std::map<stream::ShardId, std::string> names;
+  for (const auto& [name, stream] : report.catalog->streams)
+    for (const auto& shard : stream->shards)
+      names[shard.id] = fmt::format("{}, shard {}", printable(name), shard.index);
+  std::string text = fmt::format(
+      "  shards of which missing segments held records, at most these: {}\n", report.hole_count);
+  for (const auto& hole : report.holes) {
+    const auto name = names.find(hole.shard);
+    text += fmt::format("    {}: positions {} to {}\n",
+                        name == names.end() ? "of a stream that is gone" : name->second, hole.first,
+                        hole.end - 1);
+  }
+  return text;
+}
+
 std::string text_of(const std::string& directory, const engine::InspectionReport& report) {
   std::string text =
       fmt::format("{}: {} streams, as of journal frame {} (snapshot: {})\n", directory,
@@ -52,6 +72,12 @@ std::string text_of(const std::string& directory, const engine::InspectionReport
   text += counts_line(fmt::format("segments, {} files", report.segments), report.in_segments);
   text += fmt::format("  damages: {}\n", report.damage_count);
   for (const auto& damage : report.damages) text += fmt::format("    {}\n", damage);
+  text += holes_text(report);
+  for (const auto& loss : report.losses) {
+    text += fmt::format("  given up on {}: what journal frames {} to {} held\n",
+                        rfc3339_millis(from_millis(loss.accepted_ms)), loss.range.first,
+                        loss.range.last);
+  }
   return text;
 }
 
@@ -111,6 +137,12 @@ Result<Findings> examine(const DoctorOptions& options) {
   io::PosixDisk disk;
   SPILLWAY_ASSIGN(auto search, make_search(disk, options));
   SPILLWAY_ASSIGN(const auto inspection, engine::Inspection::open(disk, options.data));
+  std::string given_up;
+  if (options.accept_loss) {
+    for (const auto& missing : inspection->missing())
+      given_up += fmt::format("given up: {}\n", missing);
+    SPILLWAY_TRY(inspection->accept_loss(io::SystemClock().wall_now()));
+  }
   inspection->check_catalog();
   const auto& report = inspection->report();
   std::deque<engine::EncryptionCheck> checks;
@@ -129,7 +161,8 @@ Result<Findings> examine(const DoctorOptions& options) {
       search.hit(fmt::format("{}, byte {}", hit.file, hit.offset), hit.needle);
     }));
   }
-  Findings findings{text_of(options.data, report), report.damage_count == 0 && search.hits == 0};
+  Findings findings{given_up + text_of(options.data, report),
+                    report.damage_count == 0 && search.hits == 0};
   for (std::size_t i = 0; i < checks.size(); ++i) {
     findings.text += text_of(*report.catalog->find(options.encrypted[i]), checks[i]);
     findings.fine = findings.fine && checks[i].was_ever_on() && checks[i].violations().batches == 0;
@@ -161,6 +194,8 @@ CommandRun declare_doctor(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_option("--search-file", options->files, "Likewise, the content of a file")
       ->allow_extra_args(false);
+  app.add_flag("--accept-loss", options->accept_loss,
+               "Give up the records of segments that are missing, so that the region starts again");
   return [options] { return run_doctor(*options); };
 }
 

@@ -19,8 +19,6 @@ constexpr nanoseconds kKillAfter = seconds(5);
 // For the broker, when there is nothing left that it could put to.
 constexpr nanoseconds kBrokerAlone = seconds(1);
 constexpr nanoseconds kReadRestWithin = seconds(60);
-// To learn which records are the broker's, before a run that ends just after its start may end.
-constexpr nanoseconds kMeetBrokerWithin = seconds(10);
 constexpr std::size_t kLogLines = 50;
 
 constexpr std::string_view kServesLine = "spillway serves";
@@ -120,7 +118,7 @@ void UpSession::on_signal(int) {
     loop_.stop();
     return;
   }
-  ask_to_stop();
+  begin_stop();
 }
 
 void UpSession::look() {
@@ -166,13 +164,7 @@ void UpSession::look_while_running() {
     ask_broker();
   }
   if (options_.run_for > nanoseconds(0) && loop_.mono_now() - started_ >= options_.run_for)
-    ask_to_stop();
-  const bool met = phase_ == Phase::kStarting || (reader_ && state_.broker);
-  if (stop_at_latest_ && (met || loop_.mono_now() >= *stop_at_latest_)) begin_stop();
-}
-
-void UpSession::ask_to_stop() {
-  if (!stop_at_latest_) stop_at_latest_ = loop_.mono_now() + kMeetBrokerWithin;
+    begin_stop();
 }
 
 // Once the stream is there: what it says of its retention tells which records may have expired.
