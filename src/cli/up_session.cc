@@ -19,6 +19,8 @@ constexpr nanoseconds kKillAfter = seconds(5);
 // For the broker, when there is nothing left that it could put to.
 constexpr nanoseconds kBrokerAlone = seconds(1);
 constexpr nanoseconds kReadRestWithin = seconds(60);
+// To learn which records are the broker's, before a run that ends just after its start may end.
+constexpr nanoseconds kMeetBrokerWithin = seconds(10);
 constexpr std::size_t kLogLines = 50;
 
 constexpr std::string_view kServesLine = "spillway serves";
@@ -118,7 +120,7 @@ void UpSession::on_signal(int) {
     loop_.stop();
     return;
   }
-  begin_stop();
+  ask_to_stop();
 }
 
 void UpSession::look() {
@@ -164,7 +166,13 @@ void UpSession::look_while_running() {
     ask_broker();
   }
   if (options_.run_for > nanoseconds(0) && loop_.mono_now() - started_ >= options_.run_for)
-    begin_stop();
+    ask_to_stop();
+  const bool met = phase_ == Phase::kStarting || (reader_ && state_.broker);
+  if (stop_at_latest_ && (met || loop_.mono_now() >= *stop_at_latest_)) begin_stop();
+}
+
+void UpSession::ask_to_stop() {
+  if (!stop_at_latest_) stop_at_latest_ = loop_.mono_now() + kMeetBrokerWithin;
 }
 
 // Once the stream is there: what it says of its retention tells which records may have expired.

@@ -60,6 +60,7 @@ class UpSession final : public client::ReaderEvents {
   void on_records(const std::string& shard_id, std::vector<client::Record> records) override;
   void ask_broker();
   void take_status(const std::string& json);
+  void ask_to_stop();  // as soon as the broker is known whose records are to be judged
   void begin_stop();
   void enter(Phase phase, nanoseconds at_most);
   void kill_late(UpChild& child);
@@ -84,6 +85,7 @@ class UpSession final : public client::ReaderEvents {
   MonoTime started_{};
   WallTime started_at_{};
   Phase phase_ = Phase::kStarting;
+  std::optional<MonoTime> stop_at_latest_;
   std::optional<MonoTime> phase_deadline_;
   bool serves_ = false;
   bool describing_ = false;

@@ -144,6 +144,16 @@ def test_that_nothing_flowed_is_a_failure(directory):
     expect(code == 1 and "no telemetry flowed" in err, code, out, err)
 
 
+def test_ctrl_c_right_after_the_start_is_no_loss(directory):
+    """Before the view or the reader know anything of the broker."""
+    log = pathlib.Path(directory) / "app.log"
+    log.write_text("line\n" * 1000)
+    up = Up(directory, "--follow", str(log)).start()
+    wait_until(lambda: "spillway broker puts" in (pathlib.Path(directory) / "err").read_text())
+    up.process.send_signal(signal.SIGINT)
+    flowed(up.wait())
+
+
 def test_ctrl_c_stops_in_order(directory):
     up = Up(directory).start()
     wait_until(lambda: up.acknowledged() >= 8)
