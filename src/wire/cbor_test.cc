@@ -59,6 +59,19 @@ TEST(Cbor, DefiniteAndIndefiniteLengthsAndTags) {
             "");
 }
 
+TEST(Cbor, OfAMemberThatIsThereTwiceTheLastCounts) {
+  const std::string name = "6a53747265616d4e616d65";  // "StreamName"
+  const auto name_of = [&](std::string_view first, std::string_view second) {
+    const auto body = bytes_of(fmt::format("a2{}{}{}{}", name, first, name, second));
+    const auto value = decode_cbor(body, kinesis::kCreateStreamInput, Format::kCbor);
+    return value.ok() ? std::string((*value)["StreamName"].string().value_or("none"))
+                      : value.error().message;
+  };
+  EXPECT_EQ(name_of("6161", "6162"), "b");
+  EXPECT_EQ(name_of("f6", "6162"), "b");
+  EXPECT_EQ(name_of("6161", "f6"), "none");
+}
+
 TEST(Cbor, TimesAreMillisecondsForAwsAndSecondsForRpc) {
   const auto time_of = [](std::string_view item, Format format) {
     const auto body = bytes_of(fmt::format("a16954696d657374616d70{}", item));
@@ -89,6 +102,7 @@ TEST(Cbor, OtherTypesAndMalformedBodiesAreRefused) {
       "a000",
       "a10161",
       "a16141ff",
+      "a161ff01",  // a name that is not UTF-8
       "a16141c1",
       "a161411f",
       "a1" + name,                           // no value

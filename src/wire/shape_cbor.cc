@@ -42,197 +42,222 @@ struct Head {
   }
 };
 
+// Each step says whether it went well, and the first that didn't leaves its error in error_: a
+// Result for every head and every string would cost more than reading them.
 class CborDecoder {
  public:
   CborDecoder(std::string_view bytes, Format format, std::deque<std::string>& joined)
       : bytes_(bytes), format_(format), joined_(joined) {}
 
   Status decode(const Shape& shape, Value& to) {
-    SPILLWAY_ASSIGN(const Head head, next_item());
-    return decode_value(head, shape, to);
+    Head head;
+    if (next_item(head) && decode_value(head, shape, to)) return {};
+    return *std::move(error_);
   }
   bool at_end() const { return at_ == bytes_.size(); }
 
  private:
   std::size_t remaining() const { return bytes_.size() - at_; }
 
-  Result<Head> next() {
-    if (remaining() == 0) return serialization("The CBOR ends too early");
+  bool fail(Error error) {
+    error_ = std::move(error);
+    return false;
+  }
+  bool fail(std::string_view message) { return fail(serialization(message)); }
+
+  bool next(Head& head) {
+    if (remaining() == 0) return fail("The CBOR ends too early");
     const auto first = static_cast<unsigned char>(bytes_[at_++]);
-    Head head{static_cast<Major>(first >> 5), static_cast<std::uint8_t>(first & 31), 0};
+    head.major = static_cast<Major>(first >> 5);
+    head.info = static_cast<std::uint8_t>(first & 31);
+    head.argument = 0;
     if (head.info < 24) {
       head.argument = head.info;
-      return head;
+      return true;
     }
     if (head.indefinite()) {
-      if (head.major <= kNegative || head.major == kTag)
-        return serialization("The CBOR is malformed");
-      return head;
+      if (head.major <= kNegative || head.major == kTag) return fail("The CBOR is malformed");
+      return true;
     }
-    if (head.info > 27) return serialization("The CBOR is malformed");
+    if (head.info > 27) return fail("The CBOR is malformed");
     const std::size_t size = std::size_t{1} << (head.info - 24);
-    if (remaining() < size) return serialization("The CBOR ends too early");
+    if (remaining() < size) return fail("The CBOR ends too early");
     for (std::size_t i = 0; i < size; ++i)
       head.argument = head.argument << 8 | static_cast<unsigned char>(bytes_[at_++]);
-    return head;
+    return true;
   }
 
   // Behind any tags: what they say is known from the shape.
-  Result<Head> next_item() {
-    SPILLWAY_ASSIGN(Head head, next());
-    while (head.major == kTag) {
-      SPILLWAY_ASSIGN(head, next());
-    }
-    return head;
+  bool next_item(Head& head) {
+    do {
+      if (!next(head)) return false;
+    } while (head.major == kTag);
+    return true;
   }
 
-  // Whether a list or map goes on; `left` counts down what a definite one has.
-  Result<bool> goes_on(const Head& container, std::uint64_t& left) {
+  // Whether a list or map goes on, or nullopt; `left` counts down what a definite one has.
+  std::optional<bool> goes_on(const Head& container, std::uint64_t& left) {
     if (!container.indefinite()) return left-- > 0;
-    if (remaining() == 0) return serialization("The CBOR ends too early");
+    if (remaining() == 0) {
+      fail("The CBOR ends too early");
+      return std::nullopt;
+    }
     if (static_cast<unsigned char>(bytes_[at_]) != 0xff) return true;
     ++at_;
     return false;
   }
 
-  Result<std::string_view> take(std::uint64_t size) {
-    if (size > remaining()) return serialization("The CBOR ends too early");
-    const auto taken = bytes_.substr(at_, static_cast<std::size_t>(size));
+  bool take(std::uint64_t size, std::string_view& taken) {
+    if (size > remaining()) return fail("The CBOR ends too early");
+    taken = bytes_.substr(at_, static_cast<std::size_t>(size));
     at_ += taken.size();
-    return taken;
+    return true;
   }
 
   // A byte or text string; one in chunks is joined.
-  Result<std::string_view> string(const Head& head) {
-    if (!head.indefinite()) return take(head.argument);
-    if (joined_.size() == kJoinedMax) return serialization("Too many strings are in chunks");
+  bool string(const Head& head, std::string_view& to) {
+    if (!head.indefinite()) return take(head.argument, to);
+    if (joined_.size() == kJoinedMax) return fail("Too many strings are in chunks");
     std::string& joined = joined_.emplace_back();
     for (;;) {
-      SPILLWAY_ASSIGN(const Head chunk, next());
-      if (chunk.is_break()) return std::string_view(joined);
-      if (chunk.major != head.major || chunk.indefinite())
-        return serialization("The CBOR is malformed");
-      SPILLWAY_ASSIGN(const auto part, take(chunk.argument));
+      Head chunk;
+      if (!next(chunk)) return false;
+      if (chunk.is_break()) break;
+      if (chunk.major != head.major || chunk.indefinite()) return fail("The CBOR is malformed");
+      std::string_view part;
+      if (!take(chunk.argument, part)) return false;
       joined += part;
     }
+    to = joined;
+    return true;
   }
 
-  Result<std::string_view> text(const Head& head) {
-    if (head.major != kText) return serialization("A key is not a text");
-    SPILLWAY_ASSIGN(const auto utf8, string(head));
-    if (!simdjson::validate_utf8(utf8)) return serialization("A text is not UTF-8");
-    return utf8;
+  bool is_utf8(std::string_view text) {
+    return simdjson::validate_utf8(text) || fail("A text is not UTF-8");
+  }
+
+  // As it is: who keeps it asks is_utf8().
+  bool key(std::string_view& to) {
+    Head head;
+    if (!next_item(head)) return false;
+    if (head.major != kText) return fail("A key is not a text");
+    return string(head, to);
   }
 
   // Passes over an item that no shape asks for.
-  Status skip(const Head& head, int nesting = 0) {
+  bool skip(const Head& head, int nesting = 0) {
     switch (head.major) {
       case kUnsigned:
       case kNegative:
-        return {};
+        return true;
       case kSimple:
-        return head.is_break() ? serialization("The CBOR is malformed") : Status();
+        return !head.is_break() || fail("The CBOR is malformed");
       case kBytes:
       case kText: {
-        SPILLWAY_ASSIGN([[maybe_unused]] const auto passed, string(head));
+        std::string_view passed;
+        if (!string(head, passed)) return false;
         if (head.indefinite()) joined_.pop_back();
-        return {};
+        return true;
       }
       case kTag:
       case kList:
       case kMap:
         break;
     }
-    if (nesting == kNestingMax) return serialization("The CBOR is nested too deeply");
+    if (nesting == kNestingMax) return fail("The CBOR is nested too deeply");
     std::uint64_t left = head.argument;
     for (;;) {
-      SPILLWAY_ASSIGN(const bool more, goes_on(head, left));
-      if (!more) return {};
+      const auto more = goes_on(head, left);
+      if (!more.value_or(false)) return more.has_value();
       for (int i = 0; i < (head.major == kMap ? 2 : 1); ++i) {
-        SPILLWAY_ASSIGN(const Head item, next_item());
-        SPILLWAY_TRY(skip(item, nesting + 1));
+        Head item;
+        if (!next_item(item) || !skip(item, nesting + 1)) return false;
       }
     }
   }
 
-  Status decode_structure(const Head& head, const Shape& shape, Value& to) {
+  bool decode_structure(const Head& head, const Shape& shape, Value& to) {
     if (head.major != kMap) return mismatch(head, shape);
     to.children.resize(shape.members.size());
     for (std::size_t i = 0; i < shape.members.size(); ++i)
       to.children[i].shape = shape.members[i].shape;
     std::uint64_t left = head.argument;
     for (;;) {
-      SPILLWAY_ASSIGN(const bool more, goes_on(head, left));
-      if (!more) return {};
-      SPILLWAY_ASSIGN(const Head name_head, next_item());
-      SPILLWAY_ASSIGN(const auto name, text(name_head));
-      SPILLWAY_ASSIGN(const Head item, next_item());
+      const auto more = goes_on(head, left);
+      if (!more.value_or(false)) return more.has_value();
+      std::string_view name;
+      if (!key(name)) return false;
       std::size_t i = 0;
       while (i < shape.members.size() && shape.members[i].name != name) ++i;
-      if (i == shape.members.size()) {
-        SPILLWAY_TRY(skip(item));
+      const bool known = i < shape.members.size();
+      Head item;
+      if (!(known || is_utf8(name)) || !next_item(item)) return false;
+      if (!known) {
+        if (!skip(item)) return false;
         continue;
       }
-      to.children[i] = Value{.shape = shape.members[i].shape};
-      SPILLWAY_TRY(decode_value(item, *shape.members[i].shape, to.children[i]));
+      Value& member = to.children[i];
+      if (member.present) member = Value{.shape = member.shape};  // of two the last one counts
+      if (!decode_value(item, *member.shape, member)) return false;
     }
   }
 
-  Status decode_list(const Head& head, const Shape& shape, Value& to) {
+  bool decode_list(const Head& head, const Shape& shape, Value& to) {
     if (head.major != kList) return mismatch(head, shape);
     std::uint64_t left = head.argument;
     for (;;) {
-      SPILLWAY_ASSIGN(const bool more, goes_on(head, left));
-      if (!more) return {};
-      SPILLWAY_ASSIGN(const Head item, next_item());
+      const auto more = goes_on(head, left);
+      if (!more.value_or(false)) return more.has_value();
+      Head item;
+      if (!next_item(item)) return false;
       if (to.children.size() > elements_max(shape)) {
-        SPILLWAY_TRY(skip(item));
+        if (!skip(item)) return false;
         continue;
       }
       to.children.push_back(Value{.shape = shape.element});
-      SPILLWAY_TRY(decode_value(item, *shape.element, to.children.back()));
+      if (!decode_value(item, *shape.element, to.children.back())) return false;
     }
   }
 
-  Status decode_map(const Head& head, const Shape& shape, Value& to) {
+  bool decode_map(const Head& head, const Shape& shape, Value& to) {
     if (head.major != kMap) return mismatch(head, shape);
     std::uint64_t left = head.argument;
     for (;;) {
-      SPILLWAY_ASSIGN(const bool more, goes_on(head, left));
-      if (!more) return {};
-      SPILLWAY_ASSIGN(const Head name_head, next_item());
-      SPILLWAY_ASSIGN(const auto name, text(name_head));
-      SPILLWAY_ASSIGN(const Head item, next_item());
+      const auto more = goes_on(head, left);
+      if (!more.value_or(false)) return more.has_value();
+      std::string_view name;
+      Head item;
+      if (!key(name) || !is_utf8(name) || !next_item(item)) return false;
       if (to.children.size() > 2 * elements_max(shape)) {
-        SPILLWAY_TRY(skip(item));
+        if (!skip(item)) return false;
         continue;
       }
       to.children.push_back(Value{.shape = shape.key, .present = true, .text = name});
       to.children.push_back(Value{.shape = shape.element});
-      SPILLWAY_TRY(decode_value(item, *shape.element, to.children.back()));
+      if (!decode_value(item, *shape.element, to.children.back())) return false;
     }
   }
 
-  static Error mismatch(const Head& head, const Shape& shape) {
+  bool mismatch(const Head& head, const Shape& shape) {
     switch (head.major) {
       case kBytes:
-        return wire::mismatch(Found::kBlob, shape);
+        return fail(wire::mismatch(Found::kBlob, shape));
       case kText:
-        return wire::mismatch(Found::kString, shape);
+        return fail(wire::mismatch(Found::kString, shape));
       case kList:
-        return wire::mismatch(Found::kList, shape);
+        return fail(wire::mismatch(Found::kList, shape));
       case kMap:
-        return wire::mismatch(Found::kMap, shape);
+        return fail(wire::mismatch(Found::kMap, shape));
       case kSimple:
-        if (head.is_break()) return serialization("The CBOR is malformed");
-        if (head.is_boolean()) return wire::mismatch(Found::kBoolean, shape);
+        if (head.is_break()) return fail("The CBOR is malformed");
+        if (head.is_boolean()) return fail(wire::mismatch(Found::kBoolean, shape));
         break;
       case kUnsigned:
       case kNegative:
       case kTag:
         break;
     }
-    return wire::mismatch(Found::kNumber, shape);
+    return fail(wire::mismatch(Found::kNumber, shape));
   }
 
   static double whole_number(const Head& head) {
@@ -240,7 +265,7 @@ class CborDecoder {
     return head.major == kUnsigned ? magnitude : -1 - magnitude;
   }
 
-  Status decode_timestamp(const Head& head, const Shape& shape, Value& to) const {
+  bool decode_timestamp(const Head& head, const Shape& shape, Value& to) {
     double ms = 0;
     if (head.major <= kNegative) {
       ms = whole_number(head) * (format_ == Format::kRpcCbor ? 1000 : 1);
@@ -251,35 +276,31 @@ class CborDecoder {
     } else {
       return mismatch(head, shape);
     }
-    if (!(std::abs(ms) < kTimestampMsMax)) return serialization("A timestamp is out of range");
+    if (!(std::abs(ms) < kTimestampMsMax)) return fail("A timestamp is out of range");
     to.integer = std::llround(ms);
-    return {};
+    return true;
   }
 
-  Status decode_value(const Head& head, const Shape& shape, Value& to) {
-    if (head.is_null()) return {};
+  bool decode_value(const Head& head, const Shape& shape, Value& to) {
+    if (head.is_null()) return true;
     to.present = true;
     switch (shape.kind) {
-      case Kind::kString: {
+      case Kind::kString:
         if (head.major != kText) break;
-        SPILLWAY_ASSIGN(to.text, text(head));
-        return {};
-      }
-      case Kind::kBlob: {
+        return string(head, to.text) && is_utf8(to.text);
+      case Kind::kBlob:
         if (head.major != kBytes) break;
         to.raw = true;
-        SPILLWAY_ASSIGN(to.text, string(head));
-        return {};
-      }
+        return string(head, to.text);
       case Kind::kBoolean:
         if (!head.is_boolean()) break;
         to.integer = head.argument == kTrue ? 1 : 0;
-        return {};
+        return true;
       case Kind::kInteger:
         if (head.major > kNegative) break;
         to.integer =
             static_cast<std::int64_t>(std::clamp(whole_number(head), kIntegerMin, kIntegerMax));
-        return {};
+        return true;
       case Kind::kTimestamp:
         return decode_timestamp(head, shape, to);
       case Kind::kStructure:
@@ -296,6 +317,7 @@ class CborDecoder {
   const Format format_;
   std::deque<std::string>& joined_;
   std::size_t at_ = 0;
+  std::optional<Error> error_;
 };
 
 }  // namespace
