@@ -24,7 +24,8 @@ SegmentWriter::SegmentWriter(io::Disk& disk, const std::string& directory, Frame
       fresh_path_(path_ + std::string(kNewSuffix)),
       range_(range),
       level_(level),
-      out_(encode_segment_header()) {}
+      out_(encode_segment_header()),
+      block_at_(out_.size()) {}
 
 SegmentWriter::~SegmentWriter() {
   file_.reset();
@@ -64,39 +65,40 @@ Status SegmentWriter::add(const Batch& batch) {
   }
   SPILLWAY_ASSERT(batch.first >= extent_->end && batch.end() > batch.first &&
                   batch.arrival_ms >= extent_->last_arrival_ms);
-  if (block_.empty()) {
+  if (out_.size() == block_at_) {
     block_entry_.first = batch.first;
     block_entry_.first_arrival_ms = batch.arrival_ms;
   }
-  append_le(block_, batch.count);
-  append_le(block_, batch.first);
-  append_le(block_, batch.arrival_ms);
-  append_prefixed(block_, batch.payload);
+  append_le(out_, batch.count);
+  append_le(out_, batch.first);
+  append_le(out_, batch.arrival_ms);
+  append_prefixed(out_, batch.payload);
   block_entry_.end = extent_->end = batch.end();
   block_entry_.last_arrival_ms = extent_->last_arrival_ms = batch.arrival_ms;
   last_arrival_ms_ = std::max(last_arrival_ms_, batch.arrival_ms);
-  return block_.size() >= (level_ == 0 ? kBlockSize : kMergedBlockSize) ? end_block() : Status();
+  const std::size_t enough = level_ == 0 ? kBlockSize : kMergedBlockSize;
+  return out_.size() - block_at_ >= enough ? end_block() : Status();
 }
 
 Status SegmentWriter::end_block() {
-  if (block_.empty()) return {};
-  std::string_view stored = block_;
+  std::string_view block = std::string_view(out_).substr(block_at_);
+  if (block.empty()) return {};
   block_entry_.unpacked_size = 0;
   if (level_ > 0) {
-    if (const auto packed = packer_.pack(block_)) {
-      stored = *packed;
-      block_entry_.unpacked_size = static_cast<std::uint32_t>(block_.size());
+    if (const auto packed = packer_.pack(block)) {
+      block_entry_.unpacked_size = static_cast<std::uint32_t>(block.size());
+      out_.replace(block_at_, block.size(), *packed);
+      block = std::string_view(out_).substr(block_at_);
     }
   }
-  block_entry_.offset = offset_ + out_.size();
-  block_entry_.size = static_cast<std::uint32_t>(stored.size());
-  block_entry_.crc = crc32c(stored);
+  block_entry_.offset = offset_ + block_at_;
+  block_entry_.size = static_cast<std::uint32_t>(block.size());
+  block_entry_.crc = crc32c(block);
   append_index_entry(index_, block_entry_);
   ++index_count_;
   ++extent_->index_count;
-  SPILLWAY_TRY(write(stored));
-  block_.clear();
-  return {};
+  block_at_ = out_.size();
+  return out_.size() >= kWriteSize ? write_out() : Status();
 }
 
 void SegmentWriter::end_extent() {
@@ -105,21 +107,12 @@ void SegmentWriter::end_extent() {
   extent_.reset();
 }
 
-Status SegmentWriter::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const std::string_view piece = bytes.substr(0, kWriteSize - out_.size());
-    out_ += piece;
-    bytes.remove_prefix(piece.size());
-    if (out_.size() == kWriteSize) SPILLWAY_TRY(write_out());
-  }
-  return {};
-}
-
 Status SegmentWriter::write_out() {
   SPILLWAY_TRY(file_->write_at(offset_, out_));
   offset_ += out_.size();
   unsynced_ += out_.size();
   out_.clear();
+  block_at_ = 0;
   return unsynced_ >= kSyncSize ? sync() : Status();
 }
 
@@ -141,11 +134,9 @@ Result<SegmentRef> SegmentWriter::finish() {
   footer.range = range_;
   footer.last_arrival_ms = last_arrival_ms_;
   footer.level = level_;
-  SPILLWAY_TRY(write(index_));
-  SPILLWAY_TRY(write(directory_));
-  std::string end;
-  append_segment_footer(end, footer);
-  SPILLWAY_TRY(write(end));
+  out_ += index_;
+  out_ += directory_;
+  append_segment_footer(out_, footer);
   SPILLWAY_TRY(write_out());
   SPILLWAY_TRY(sync());
   file_.reset();

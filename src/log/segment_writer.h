@@ -13,7 +13,7 @@
 namespace spillway::log {
 
 // Keeps directory and index in memory until finish() (112 bytes for a shard with one block), and of
-// the blocks at most about 1 MiB, or the largest batch. Not thread-safe.
+// the blocks at most about 1 MiB and the largest batch. Not thread-safe.
 class SegmentWriter {
  public:
   // Begins NAME.new, in place of any leftover. Blocks of a segment above level 0 are larger, and
@@ -40,7 +40,6 @@ class SegmentWriter {
                 std::uint32_t level);
   Status end_block();
   void end_extent();
-  Status write(std::string_view bytes);
   Status write_out();
 
   io::Disk& disk_;
@@ -55,7 +54,7 @@ class SegmentWriter {
   std::string out_;  // not written yet, of what begins at offset_
   std::uint64_t offset_ = 0;
   std::uint64_t unsynced_ = 0;
-  std::string block_;  // batches of the open block
+  std::size_t block_at_ = 0;  // where in out_ the open block's batches begin; at its end: none
   IndexEntry block_entry_;
   std::optional<Extent> extent_;  // the open one
   std::string index_;
