@@ -63,6 +63,19 @@ TEST(Crc32c, GoesOnFromAnyPoint) {
     EXPECT_EQ(crc32c(bytes.substr(cut), crc32c(bytes.substr(0, cut))), crc32c(bytes));
 }
 
+TEST(Crc32c, OfLongBytesIsThatOfTheirPieces) {
+  Random random(7);
+  std::string bytes(20'000, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random.next());
+  for (std::size_t size = 3000; size <= bytes.size(); size += 100 + size % 7) {
+    std::uint32_t pieces = 0;
+    for (std::size_t at = 0; at < size; at += 501)
+      pieces =
+          crc32c(std::string_view(bytes).substr(at, std::min<std::size_t>(501, size - at)), pieces);
+    EXPECT_EQ(crc32c(std::string_view(bytes).substr(0, size)), pieces) << size;
+  }
+}
+
 TEST(Digest, MatchesThePublishedValues) {
   EXPECT_EQ(to_hex(md5("abc")), "900150983cd24fb0d6963f7d28e17f72");  // RFC 1321
   EXPECT_EQ(to_hex(sha256("abc")),                                    // FIPS 180-2
