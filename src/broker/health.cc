@@ -237,7 +237,8 @@ void Breaker::set(BreakerState state, std::string reason) {
 }
 
 TargetHealth Breaker::health() const {
-  const bool serves = !silence_ && stored_at_ && now_ - *stored_at_ < settings_.window;
+  const bool serves =
+      stored_at_ && now_ - *stored_at_ < settings_.window && !silence_fault().has_value();
   return {state_, serves, since_, reason_};
 }
 
