@@ -40,6 +40,8 @@ class KinesisTarget final : public TelemetryTarget {
   std::string name() const override;
 
  private:
+  Error explained(Error error) const;
+
   const KinesisTargetOptions options_;
   client::KinesisClient client_;
 };

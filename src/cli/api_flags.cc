@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/text_output.h"
+#include "client/trust.h"
 #include "io/entropy.h"
 #include "io/posix_disk.h"
 
@@ -15,8 +16,7 @@ namespace spillway::cli {
 namespace {
 
 constexpr const char* kDefaultEndpoint = "http://127.0.0.1:4566";
-constexpr const char* kAnyKey = "spillway";                      // of 3 characters at least
-constexpr std::size_t kAuthorityFileMax = std::size_t{4} << 20;  // a whole system's have 300 KB
+constexpr const char* kAnyKey = "spillway";  // of 3 characters at least
 
 }  // namespace
 
@@ -38,29 +38,14 @@ void ApiFlags::add(CLI::App& app) {
 Result<client::ClientOptions> ApiFlags::options() const {
   client::ClientOptions options;
   SPILLWAY_ASSIGN(options.endpoint, client::parse_endpoint(endpoint));
-  SPILLWAY_ASSIGN(options.tls, trust_for(options.endpoint, authority_file));
+  io::PosixDisk disk;
+  SPILLWAY_ASSIGN(options.tls, client::trust_for(disk, options.endpoint, authority_file));
   options.region = region;
   options.credentials = {environment("AWS_ACCESS_KEY_ID", kAnyKey),
                          environment("AWS_SECRET_ACCESS_KEY", kAnyKey),
                          environment("AWS_SESSION_TOKEN", "")};
   options.http2 = http2;
   return options;
-}
-
-Result<std::shared_ptr<io::TlsContext>> trust_for(const client::Endpoint& endpoint,
-                                                  const std::string& authority_file) {
-  if (!endpoint.secure) return std::shared_ptr<io::TlsContext>();
-  std::string authorities;
-  if (!authority_file.empty()) {
-    io::PosixDisk disk;
-    SPILLWAY_ASSIGN(authorities, io::read_file(disk, authority_file, kAuthorityFileMax));
-    if (authorities.empty())
-      return Error{ErrorCode::kInvalid, authority_file + ": no certificate in PEM"};
-  }
-  auto trust = io::TlsContext::make_client(authorities);
-  if (!trust.ok() && !authority_file.empty())
-    return context(authority_file, std::move(trust).error());
-  return trust;
 }
 
 Error explain(const client::ClientOptions& options, const client::KinesisClient& client,

@@ -26,10 +26,6 @@ struct ApiFlags {
   Result<client::ClientOptions> options() const;
 };
 
-// Whom to trust at `endpoint`: those of the file, or the system's; nothing where it isn't https.
-Result<std::shared_ptr<io::TlsContext>> trust_for(const client::Endpoint& endpoint,
-                                                  const std::string& authority_file);
-
 // A variable's value; `otherwise` where it is unset or empty.
 std::string environment(const char* name, const char* otherwise);
 

@@ -9,6 +9,8 @@
 #include "cli/machine_limits.h"
 #include "cli/text_output.h"
 #include "client/load.h"
+#include "client/trust.h"
+#include "io/posix_disk.h"
 
 namespace spillway::cli {
 namespace {
@@ -50,7 +52,9 @@ Result<client::LoadKind> parse_kind(const std::string& kind) {
 Status fill_in(BenchOptions& options) {
   SPILLWAY_ASSIGN(options.load.kind, parse_kind(options.kind));
   SPILLWAY_ASSIGN(options.load.endpoint, client::parse_endpoint(options.endpoint));
-  SPILLWAY_ASSIGN(options.load.tls, trust_for(options.load.endpoint, options.authority_file));
+  io::PosixDisk disk;
+  SPILLWAY_ASSIGN(options.load.tls,
+                  client::trust_for(disk, options.load.endpoint, options.authority_file));
   SPILLWAY_ASSIGN(options.load.duration, parse_seconds(options.duration));
   SPILLWAY_ASSIGN(options.load.warm_up, parse_seconds(options.warm_up));
   options.load.from_trim_horizon = !options.from_tip;

@@ -44,6 +44,7 @@ CommandRun declare_broker(CLI::App& app) {
   auto& flags = options->flags;
   flags.add(app, "--target", "broker.endpoint",
             "Kinesis endpoint that records are put to (http://127.0.0.1:4566)");
+  flags.add(app, "--ca", "broker.ca", "https: certificates to trust, instead of the system's");
   flags.add(app, "--stream", "broker.stream", "The stream, made if missing (telemetry)");
   app.add_option("--follow", options->follow,
                  "Log files to follow, besides those of the configuration");

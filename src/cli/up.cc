@@ -1,14 +1,19 @@
 // spillway up: a region, this machine's telemetry flowing into it, and a view of that.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include "auth/key_file.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
 #include "cli/up_session.h"
 #include "io/entropy.h"
+#include "io/posix_disk.h"
 #include "io/process.h"
 
 namespace spillway::cli {
@@ -40,12 +45,35 @@ Result<nanoseconds> parse_duration(const std::string& text) {
   return nanoseconds(seconds(std::stoll(text.substr(0, digits)) * factor));
 }
 
+// The region would refuse the broker, which would say so, and try again for ever.
 Status check_keys(const server::Config& config) {
-  if (config.serve.keys.empty()) return {};
-  for (const auto& key : config.serve.keys)
-    if (key.id == config.broker.access_key && key.secret == config.broker.secret_key) return {};
-  return Error{ErrorCode::kDenied,
-               "broker.access_key and broker.secret_key are none of [[serve.keys]]"};
+  io::PosixDisk disk;
+  const auth::KeyFile file(disk, config.serve.data);
+  SPILLWAY_ASSIGN(const auto stored, file.read());
+  const auto& broker = config.broker;
+  const auto& configured = config.serve.keys;
+  if (stored.empty() && configured.empty()) return {};
+  // Of two with one id the data directory's counts; its secret is sealed.
+  if (const auto at = std::ranges::find(stored, broker.access_key, &auth::StoredKey::id);
+      at != stored.end()) {
+    if (at->enabled) return {};
+    return Error{
+        ErrorCode::kDenied,
+        fmt::format("the key {} of broker.access_key is disabled: `spillway keys enable {} "
+                    "--data {}`",
+                    at->id, at->id, config.serve.data)};
+  }
+  if (std::ranges::any_of(configured, [&](const server::AccessKey& key) {
+        return key.id == broker.access_key && key.secret == broker.secret_key;
+      }))
+    return {};
+  return Error{
+      ErrorCode::kDenied,
+      fmt::format("the region has access keys ({}), and the broker none of them: `spillway keys "
+                  "create broker --data {}` makes one; give it as SPILLWAY_BROKER_ACCESS_KEY and "
+                  "SPILLWAY_BROKER_SECRET_KEY, or as broker.access_key and broker.secret_key in "
+                  "the file of --config",
+                  stored.empty() ? "[[serve.keys]]" : file.path(), config.serve.data)};
 }
 
 // What people are told: the directory of both, or each.
@@ -63,7 +91,6 @@ Result<UpOptions> make_options(const Options& options) {
   }
   SPILLWAY_ASSIGN(up.program, io::program_path());
   SPILLWAY_ASSIGN(up.config, options.flags.load());
-  SPILLWAY_TRY(check_keys(up.config));
   auto& config = up.config;
   if (!options.data.empty()) {
     config.serve.data = options.data + "/serve";
@@ -71,6 +98,7 @@ Result<UpOptions> make_options(const Options& options) {
   }
   config.serve.data = absolute(config.serve.data);
   config.broker.data = absolute(config.broker.data);
+  SPILLWAY_TRY(check_keys(config));
   up.data = data_text(config);
   up.config_file = options.flags.file();
   for (const auto& path : options.follow) up.follow.push_back(absolute(path));

@@ -5,6 +5,7 @@
 
 #include "base/version.h"
 #include "broker/telemetry.h"
+#include "client/trust.h"
 #include "io/asio_loop.h"
 #include "io/entropy.h"
 #include "io/posix_disk.h"
@@ -27,15 +28,12 @@ Random seeded(io::Entropy& entropy) {
   return Random(seed);
 }
 
-Result<broker::KinesisTargetOptions> target_options(const BrokerConfig& config) {
+Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const BrokerConfig& config) {
   broker::KinesisTargetOptions options;
   options.stream = config.stream;
   options.shards = static_cast<std::uint32_t>(config.shards);
   SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(config.endpoint));
-  if (options.client.endpoint.secure) {
-    return Error{ErrorCode::kUnsupported,
-                 config.endpoint + ": the broker has no TLS yet; write http://HOST:PORT"};
-  }
+  SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, config.ca));
   options.client.region = config.region;
   options.client.credentials = {config.access_key, config.secret_key, ""};
   options.client.connections_max = 1;  // one request at a time
@@ -94,7 +92,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   if (host.empty()) {
     SPILLWAY_ASSIGN(host, io::host_name(disk));
   }
-  SPILLWAY_ASSIGN(auto to, target_options(options));
+  SPILLWAY_ASSIGN(auto to, target_options(disk, options));
 
   io::AsioLoop loop;
   broker::KinesisTarget target(loop, std::move(to), seeded(entropy));

@@ -58,6 +58,7 @@ struct BrokerConfig {
   std::string admin = "127.0.0.1:4601";
   std::string host;  // empty: this machine's name
   std::string endpoint = "http://127.0.0.1:4566";
+  std::string ca;  // a file in PEM; empty: whom this system trusts
   std::string region = "us-east-1";
   std::string access_key = "spillway";
   std::string secret_key = "spillway";

@@ -30,6 +30,7 @@ class Up:
         self.data = self.directory / "data"
         self.port, self.admin, self.broker_admin = free_port(), free_port(), free_port()
         self.arguments = arguments
+        self.environment = {}  # more of it
         self.process = None
 
     def command(self, *arguments):
@@ -39,7 +40,7 @@ class Up:
 
     def start(self, *arguments):
         # Files of this machine would differ from one to the next.
-        environment = os.environ | {"SPILLWAY_BROKER_FILES": ""}
+        environment = os.environ | {"SPILLWAY_BROKER_FILES": ""} | self.environment
         self.out = open(self.directory / "out", "w+")
         self.err = open(self.directory / "err", "w+")
         self.process = subprocess.Popen(self.command(*arguments), stdout=self.out, stderr=self.err,
@@ -375,6 +376,47 @@ def test_a_broker_outlives_its_target(directory):
         if subject != "source":
             expect(ends[subject] == [max(seen), 0], f"{subject} ends at {ends[subject]}, not {max(seen)}")
     expect(sum(len(set(seen)) for seen in seqs.values()) == put, f"{put} were acknowledged")
+
+
+def test_keys_are_asked_for(directory):
+    up = Up(directory)
+    where = ("--data", str(up.data / "serve"))
+
+    def keys(*arguments):
+        return json.loads(subprocess.run([BINARY, "keys", *arguments, *where, "--json"], capture_output=True, text=True,
+                                         check=True).stdout)
+    key = keys("create", "broker")
+    code, _, err = up.run("--for", "5s")
+    expect(code == 1 and f"spillway keys create broker --data {up.data}/serve" in err, code, err)
+    expect("SPILLWAY_BROKER_ACCESS_KEY" in err, err)
+    up.environment = {"SPILLWAY_BROKER_ACCESS_KEY": key["access_key"], "SPILLWAY_BROKER_SECRET_KEY": key["secret_key"]}
+    flowed(up.run("--for", "3s"))
+    subprocess.run([BINARY, "keys", "disable", key["access_key"], *where], check=True, capture_output=True)
+    code, _, err = up.run("--for", "5s")
+    expect(code == 1 and f"spillway keys enable {key['access_key']} --data" in err, code, err)
+
+
+def test_a_broker_puts_over_https(directory):
+    with Region() as region:
+        authority = region.data / "tls" / "ca.pem"
+        log = pathlib.Path(directory) / "broker.log"
+
+        def broker(*more):
+            command = [str(BINARY), "broker", "--target", f"https://localhost:{region.port}", "--state",
+                       f"{directory}/broker", "--admin", f"127.0.0.1:{free_port()}", *more]
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=open(log, "w"), text=True,
+                                    env=os.environ | {"SPILLWAY_BROKER_FILES": ""})
+        for more, told in (((), "broker.ca names a file"), (("--ca", "/none"), "/none")):
+            refused = broker(*more)
+            wait_until(lambda told=told: told in log.read_text())
+            refused.kill()
+            refused.wait()
+        trusting = broker("--ca", str(authority))
+        expect("puts telemetry of" in trusting.stdout.readline(), log.read_text())
+        trusting.send_signal(signal.SIGTERM)
+        expect(trusting.wait(30) == 0, log.read_text())
+        put = number(r"stopped: (\d+) records acknowledged", trusting.stdout.read())
+        expect(sum(len(records) for records in read_all(region.client(), "telemetry").values()) == put, put)
 
 
 def main():
