@@ -13,8 +13,9 @@ namespace spillway::kinesis {
 namespace {
 
 constexpr std::size_t kRequestBytesMax = std::size_t{10} << 20;
-// How often a record follows its key to a child of a shard that was closed meanwhile.
-constexpr int kRoutesMax = 8;
+// How often a record follows its key to a child of a shard that was closed meanwhile. An
+// UpdateShardCount takes up to 17 rounds, and each may come before the record.
+constexpr int kRoutesMax = 32;
 
 // One record of the request, and what became of it.
 struct PutEntry {
@@ -263,16 +264,10 @@ void count(Service& service, const Call& call, const Prepared& prepared) {
                         all.incoming_records, all.incoming_bytes);
 }
 
-// The stream with changes that are not durable yet: a shard takes no records from the moment that
-// its closing is written, and its children do, behind that.
+// The stream with the change that closed a shard of it, which is durable when that is answered; so
+// are the children.
 stream::StreamRef newest(Service& service, const stream::StreamInfo& stream) {
-  stream::StreamRef found;
-  service.engine().update_catalog(
-      [&](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
-        found = catalog.find(stream.name);
-        return Error{ErrorCode::kExists, "only looked at"};
-      },
-      [](const Result<stream::CatalogRef>&) {});
+  auto found = service.engine().catalog()->find(stream.name);
   return found != nullptr && found->id == stream.id ? found : nullptr;
 }
 

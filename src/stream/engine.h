@@ -84,7 +84,8 @@ class Engine {
   // Appends each item to its shard, all with one sync. `done` gets one outcome per item, in order,
   // when they are durable and visible. Item errors: kNotFound (no such shard), kClosed (shard
   // closed; or its stream is encrypted and the batch is not: the log has no plain batch behind the
-  // change that turned encryption on), kThrottled (queue or tail full), kNoSpace, kIo (writes
+  // change that turned encryption on; told when that change is durable, so that catalog() has it,
+  // or has failed), kThrottled (queue or tail full), kNoSpace, kIo (writes
   // stopped until a restart; the message says why). An item is all or nothing; there is no order
   // between items of several calls except that calls made after another's `done` come after it.
   virtual void append(std::vector<AppendItem> items,

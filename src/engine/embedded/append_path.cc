@@ -47,6 +47,15 @@ Result<stream::Appended> EmbeddedEngine::sequence(const stream::AppendItem& item
   return appended;
 }
 
+// Whether a change that isn't durable yet may be what closed a shard. The answer then comes behind
+// it: whoever was told before would find shards in the newest catalog that may never come to be,
+// and whose ids would then be those of others.
+bool EmbeddedEngine::awaits_change(std::span<const Result<stream::Appended>> outcomes) const {
+  return newest_catalog_ != catalog_ && std::ranges::any_of(outcomes, [](const auto& outcome) {
+           return !outcome.ok() && outcome.error().code == ErrorCode::kClosed;
+         });
+}
+
 void EmbeddedEngine::append(std::vector<stream::AppendItem> items,
                             UniqueFunction<void(std::vector<Result<stream::Appended>>)> done) {
   const std::int64_t now_ms = to_millis(seams_.clock.wall_now());
@@ -67,7 +76,7 @@ void EmbeddedEngine::append(std::vector<stream::AppendItem> items,
   for (const auto& item : items)
     outcomes.push_back(refusal ? Result<stream::Appended>(*refusal)
                                : sequence(item, now_ms, pending));
-  if (pending.entries.empty()) {
+  if (pending.entries.empty() && (refusal || !awaits_change(outcomes))) {
     lock.unlock();
     return done(std::move(outcomes));
   }
@@ -177,7 +186,9 @@ std::vector<Pending> EmbeddedEngine::take_pending(std::uint64_t& bytes) {
 // turn: what is before it goes in the order of its arrival, so that it comes soon.
 bool EmbeddedEngine::contended() const {
   if (pending_.empty()) return false;
-  const auto shard_of = [](const Pending& pending) { return pending.entries.front().batch.shard; };
+  const auto shard_of = [](const Pending& pending) {
+    return pending.entries.empty() ? stream::ShardId{0} : pending.entries.front().batch.shard;
+  };
   const bool lately = seams_.clock.mono_now() - shards_differ_at_ < kContendedFor;
   return (lately || shard_of(pending_.front()) != shard_of(pending_.back())) &&
          std::ranges::none_of(pending_,
@@ -252,6 +263,10 @@ io::Step EmbeddedEngine::flush() {
   std::uint64_t bytes = 0;
   auto taken = take_pending(bytes);
   if (taken.empty()) return io::Step::kWait;
+  if (bytes == 0) {  // they only waited for what was written before
+    for (auto& pending : taken) pending.finish(nullptr);
+    return io::Step::kAgain;
+  }
   if (!journal_->fits(bytes)) {
     SealJob job;
     job.epoch = journal_->current_epoch();

@@ -568,21 +568,24 @@ TEST_F(EmbeddedEngineTest, RecordsExpireExactlyWhenTheirRetentionEnds) {
   EXPECT_EQ(append(a, "next")->first.value, 301u) << "positions go on";
 }
 
+// That closes the only shard of "a".
+auto closing(stream::ShardId shard) {
+  return [shard](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+    stream::CatalogChange change;
+    change.put.push_back(*catalog.find("a"));
+    change.close = {shard};
+    change.put[0].shards.push_back({.id = catalog.next_id, .index = 1, .parent = 0});
+    change.ids_used = 1;
+    return change;
+  };
+}
+
 TEST_F(EmbeddedEngineTest, ACloseCarriesTheEndAndItsChildrenComeLater) {
   ASSERT_TRUE(open().ok());
   const auto a = create_stream("a");
   ASSERT_TRUE(append(a, "x").ok());
   Waiter<Result<stream::CatalogRef>> waiter;
-  engine_->update_catalog(
-      [&](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
-        stream::CatalogChange change;
-        change.put.push_back(*catalog.find("a"));
-        change.close = {a};
-        change.put[0].shards.push_back({.id = catalog.next_id, .index = 1, .parent = 0});
-        change.ids_used = 1;
-        return change;
-      },
-      waiter.callback());
+  engine_->update_catalog(closing(a), waiter.callback());
   const auto changed = waiter.wait();
   ASSERT_TRUE(changed.ok());
   for (int restart = 0; restart < 2; ++restart) {
@@ -595,6 +598,50 @@ TEST_F(EmbeddedEngineTest, ACloseCarriesTheEndAndItsChildrenComeLater) {
     EXPECT_TRUE(append(stream->shards[1].id, "z").ok());
     ASSERT_TRUE(open().ok());
   }
+}
+
+TEST_F(EmbeddedEngineTest, ThatAShardIsClosedIsToldWhenThatIsDurable) {
+  disk_.fault.match = ".journal";
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  disk_.fault.hold_sync = true;
+  Waiter<Result<stream::CatalogRef>> changed;
+  engine_->update_catalog(closing(a), changed.callback());
+  std::vector<stream::AppendItem> items;
+  items.push_back(item(a, "late"));
+  Waiter<bool> children_seen;
+  engine_->append(std::move(items), [&](const std::vector<Result<stream::Appended>>& outcomes) {
+    EXPECT_EQ(outcomes[0].error().code, ErrorCode::kClosed);
+    children_seen.callback()(engine_->catalog()->find("a")->shards.size() == 2);
+  });
+  disk_.fault.hold_sync = false;
+  disk_.fault.hold_sync.notify_all();
+  EXPECT_TRUE(children_seen.wait());
+  EXPECT_TRUE(changed.wait().ok());
+}
+
+// The ids of its children are then free for others: nobody may have been sent to them.
+TEST_F(EmbeddedEngineTest, AClosingThatFailsIsToldBeforeWhatItRefused) {
+  disk_.fault.match = ".journal";
+  disk_.fault.code = ErrorCode::kNoSpace;
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  disk_.fault.fail_write = true;
+  std::atomic<bool> failed{false};
+  engine_->update_catalog(closing(a), [&](const Result<stream::CatalogRef>& changed) {
+    EXPECT_EQ(changed.error().code, ErrorCode::kNoSpace);
+    failed = true;
+  });
+  std::vector<stream::AppendItem> items;
+  items.push_back(item(a, "late"));
+  Waiter<bool> in_order;
+  engine_->append(std::move(items), [&](const std::vector<Result<stream::Appended>>& outcomes) {
+    EXPECT_FALSE(outcomes[0].ok());
+    in_order.callback()(failed);
+  });
+  EXPECT_TRUE(in_order.wait());
+  disk_.fault.fail_write = false;
+  EXPECT_TRUE(append(a, "again").ok()) << "it is open";
 }
 
 TEST_F(EmbeddedEngineTest, ManyThreadsAppendAndRead) {

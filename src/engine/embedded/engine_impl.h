@@ -21,7 +21,7 @@ namespace spillway::engine {
 
 // One call of append() or update_catalog() on its way to the disk.
 struct Pending {
-  std::vector<log::Entry> entries;
+  std::vector<log::Entry> entries;  // none: it only waits for what is before it
   std::uint64_t bytes = 0;
   stream::CatalogRef catalog;  // that becomes visible with it; nullptr for appends
   UniqueFunction<void(const Error*)> finish;
@@ -86,6 +86,7 @@ class EmbeddedEngine final : public stream::Engine {
   void tell_listener(const std::vector<Pending>& taken);
   Result<stream::Appended> sequence(const stream::AppendItem& item, std::int64_t now_ms,
                                     Pending& pending);
+  bool awaits_change(std::span<const Result<stream::Appended>> outcomes) const;
   void fill_in(stream::CatalogChange& change, std::int64_t now_ms);
 
   // Workers are woken under the lock and never once stopping_ is set: stop() ends them one by one.
