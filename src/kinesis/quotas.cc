@@ -20,6 +20,8 @@ constexpr std::int64_t kConsumersOfCommitted = 50;
 constexpr std::int64_t kConsumersCreatingMax = 5;
 constexpr std::int64_t kConsumersWithoutLimits = 1000;
 constexpr std::int64_t kScaledMax = 10'000;
+constexpr std::int64_t kEncryptionChangesMax = 25;
+constexpr auto kDay = std::chrono::hours(24);
 
 bool enforced(const Service& service) { return service.options().limits == Limits::kAws; }
 
@@ -141,6 +143,20 @@ std::optional<Reply> over_mode_switches(Service& service, const stream::StreamIn
       fmt::format("The mode of stream {} under account {} was changed twice in the "
                   "last 24 hours, the most that may be.",
                   stream.name, service.options().account));
+}
+
+std::optional<Reply> over_encryption_changes(Service& service, const stream::StreamInfo& stream,
+                                             EncryptionChange change) {
+  if (!enforced(service)) return std::nullopt;
+  const bool stops = change == EncryptionChange::kStop;
+  const auto count = std::ranges::count_if(stream.encryption.keys, [&](const auto& key) {
+    return key.wrapped.empty() == stops && key.since + kDay > service.now();
+  });
+  if (count < kEncryptionChangesMax) return std::nullopt;
+  return limit_exceeded(
+      fmt::format("Encryption of stream {} under account {} was {} {} times in the last 24 hours, "
+                  "the most that may be.",
+                  stream.name, service.options().account, stops ? "stopped" : "started", count));
 }
 
 std::optional<Reply> without_commitment(Service& service, const stream::Catalog& catalog) {

@@ -30,6 +30,11 @@ std::optional<Reply> over_consumer_limit(Service& service, const stream::Catalog
 std::optional<Reply> over_scaling(Service& service, const stream::StreamInfo& stream,
                                   std::int64_t target);
 std::optional<Reply> over_mode_switches(Service& service, const stream::StreamInfo& stream);
+// One more change of the stream's encryption: a start, or a stop of what is on. Counted from the
+// catalog, so that a restart changes nothing.
+enum class EncryptionChange { kStart, kStop };
+std::optional<Reply> over_encryption_changes(Service& service, const stream::StreamInfo& stream,
+                                             EncryptionChange change);
 // Warm throughput is for accounts that committed to one.
 std::optional<Reply> without_commitment(Service& service, const stream::Catalog& catalog);
 

@@ -1,5 +1,6 @@
 // StartStreamEncryption and StopStreamEncryption.
 #include "kinesis/handlers.h"
+#include "kinesis/quotas.h"
 #include "kinesis/service.h"
 #include "wire/kinesis_shapes.h"
 
@@ -48,6 +49,8 @@ Task<Reply> start_stream_encryption(Service& service, Call& call) {
     // What was put since then came earlier than this change, too.
     const WallTime since = std::max(time, service.now());
     drop_outlived(encryption.keys, service.now());
+    if (auto refusal = over_encryption_changes(service, stream, EncryptionChange::kStart))
+      return refusal;
     if (encryption.keys.size() >= kDataKeysMax) {
       return error_reply(ApiError::kLimitExceeded,
                          fmt::format("Stream {} has changed its encryption {} times within a year.",
@@ -74,6 +77,8 @@ Task<Reply> stop_stream_encryption(Service& service, Call& call) {
     auto& stream = change.put.front();
     auto& encryption = stream.encryption;
     if (encryption.on) {
+      if (auto refusal = over_encryption_changes(service, stream, EncryptionChange::kStop))
+        return refusal;
       const auto& last = encryption.keys.back();
       encryption.keys.push_back({last.number + 1, std::max(service.now(), last.since), ""});
     }

@@ -139,6 +139,38 @@ TEST_F(LimitsApiTest, ShardsAreScaledByHalfOrDoubleTenTimesADay) {
   EXPECT_THAT(scale_to(8), HasSubstr("TargetShardCount"));
 }
 
+TEST_F(LimitsApiTest, EncryptionIsStartedAndStoppedTwentyFiveTimesADay) {
+  create("s", 1);
+  const auto change = [&](std::string_view operation, std::string_view stream = "s") {
+    wait_a_second();
+    return ask(operation, fmt::format(R"({{"StreamName":"{}","EncryptionType":"KMS",)"
+                                      R"("KeyId":"alias/aws/kinesis"}})",
+                                      stream));
+  };
+  EXPECT_EQ(change("StopStreamEncryption"), "") << "nothing is stopped";
+  EXPECT_EQ(change("StartStreamEncryption"), "");
+  clock_.ahead_ms += kDayMs;
+  for (int i = 0; i < 25; ++i) {
+    if (i == 10) clock_.ahead_ms += kDayMs / 2;
+    ASSERT_EQ(change("StopStreamEncryption"), "") << i;
+    ASSERT_EQ(change("StartStreamEncryption"), "") << i;
+  }
+  constexpr std::string_view kRefused =
+      "Encryption of stream s under account 000000000000 was {} 25 times in the last 24 hours, the "
+      "most that may be.";
+  enforce(milliseconds(0));  // as after a restart
+  EXPECT_EQ(change("StartStreamEncryption"),
+            error("LimitExceededException", fmt::format(kRefused, "started")));
+  EXPECT_EQ(change("StopStreamEncryption"),
+            error("LimitExceededException", fmt::format(kRefused, "stopped")));
+  create("t", 1);
+  EXPECT_EQ(change("StartStreamEncryption", "t"), "") << "another stream has its own";
+  clock_.ahead_ms += kDayMs / 2;  // ten of each are as old as a day
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(change("StartStreamEncryption"), "") << i;
+  EXPECT_THAT(change("StartStreamEncryption"), HasSubstr("was started 25 times"));
+  EXPECT_EQ(change("StopStreamEncryption"), "");
+}
+
 TEST_F(LimitsApiTest, AnAccountHasSoManyShards) {
   create("s", 499);
   EXPECT_EQ(ask("CreateStream", R"({"StreamName":"t","ShardCount":2})"),
