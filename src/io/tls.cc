@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::size_t kReadBytes = 16 << 10;  // a record of TLS
 constexpr int kUnsentMax = 64 << 10;          // encrypted behind a write; beyond, nothing is read
+// Read on end without a byte for the reader. A record has 16 KiB, a handshake a few of them; what
+// goes on with key updates alone costs a derivation of keys each, and has no use.
+constexpr std::size_t kSilentMax = std::size_t{256} << 10;
 constexpr std::string_view kProtocols("\x02h2\x08http/1.1", 12);
 
 struct Free {
@@ -255,6 +258,7 @@ class Session : public std::enable_shared_from_this<Session> {
       forget_errors();
       const int result = SSL_read_ex(ssl_.get(), into_.data() + size, into_.size() - size, &got);
       size += got;
+      silent_ = size > 0 ? 0 : silent_;
       if (result == 1) continue;
       if (size > 0) break;  // the reason comes with the next read
       if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_ZERO_RETURN) return std::size_t{0};
@@ -286,6 +290,11 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!failure_ && SSL_is_init_finished(ssl_.get())) {
       answer = decrypt();
     }
+    // Who does this may take no alert either.
+    if (!answer && !failure_ && silent_ > kSilentMax) {
+      failure_ = Error{ErrorCode::kInvalid, "TLS: too much without any data"};
+      answer = *failure_;
+    }
     if (!answer && failure_ && (wrote_all() || read_error_)) answer = *failure_;
     if (!answer && read_error_) answer = *read_error_;
     if (!answer && ended_) answer = std::size_t{0};
@@ -308,6 +317,7 @@ class Session : public std::enable_shared_from_this<Session> {
       } else if (*got == 0) {
         ended_ = true;
       } else {
+        silent_ += *got;
         feed({received_.data(), *got});
       }
       advance();
@@ -329,6 +339,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::vector<std::string_view> parts_;  // not encrypted yet
   UniqueFunction<void(Status)> write_done_;
   std::array<char, kReadBytes> received_;
+  std::size_t silent_ = 0;  // bytes read since the last one for the reader
   std::string sending_;
   std::string_view sending_view_;
 

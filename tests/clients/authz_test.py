@@ -6,13 +6,17 @@ import datetime
 import hashlib
 import json
 import pathlib
+import signal
 import subprocess
 import sys
+import typing
 import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "model"))
 import boto3  # noqa: E402
+import cbor  # noqa: E402
 import botocore.auth  # noqa: E402
 import botocore.awsrequest  # noqa: E402
 import botocore.credentials  # noqa: E402
@@ -295,11 +299,25 @@ class Presigned(botocore.auth.SigV4QueryAuth):
         return hashlib.sha256(self.body).hexdigest()
 
 
-def ask_presigned(region, made, body=b"{}", sent=None, expires=60, ago=0):
+class Form(typing.NamedTuple):
+    """How a ListStreams is written, and its answer."""
+    path: str
+    headers: dict
+    empty: bytes
+    decode: typing.Callable
+
+
+TARGET = {"X-Amz-Target": "Kinesis_20131202.ListStreams"}
+AS_JSON = Form("/", TARGET | {"Content-Type": "application/x-amz-json-1.1"}, b"{}", json.loads)
+AS_CBOR = Form("/", TARGET | {"Content-Type": "application/x-amz-cbor-1.1"}, cbor.encode({}), cbor.decode)
+AS_RPC_CBOR = Form("/service/Kinesis_20131202/operation/ListStreams",
+                   {"Content-Type": "application/cbor", "Smithy-Protocol": "rpc-v2-cbor"}, cbor.encode({}), cbor.decode)
+
+
+def ask_presigned(region, made, body=None, sent=None, expires=60, ago=0, form=AS_JSON):
     """(status, document) of a presigned ListStreams."""
-    request = botocore.awsrequest.AWSRequest(
-        "POST", region.endpoint + "/", headers={"X-Amz-Target": "Kinesis_20131202.ListStreams",
-                                                "Content-Type": "application/x-amz-json-1.1"})
+    body = form.empty if body is None else body
+    request = botocore.awsrequest.AWSRequest("POST", region.endpoint + form.path, headers=form.headers)
     real = botocore.auth.get_current_datetime
     botocore.auth.get_current_datetime = lambda *_, **__: real() - datetime.timedelta(seconds=ago)
     try:
@@ -309,14 +327,24 @@ def ask_presigned(region, made, body=b"{}", sent=None, expires=60, ago=0):
     asked = urllib.request.Request(request.url, data=sent or body, headers=dict(request.headers), method="POST")
     try:
         with urllib.request.urlopen(asked, timeout=20) as answer:
-            return answer.status, json.load(answer)
+            return answer.status, form.decode(answer.read())
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        return error.code, form.decode(error.read())
 
 
 def check_presigned(region, keys, admin):
-    assert ask_presigned(region, admin)[1]["StreamNames"] == ["orders", "other"]
-    assert ask_presigned(region, keys.create("guest", "--session"))[0] == 200
+    guest = keys.create("guest", "--session")
+    without = {name: value for name, value in guest.items() if name != "session_token"}
+    for form in (AS_JSON, AS_CBOR, AS_RPC_CBOR):
+        for made in (admin, guest):
+            status, answer = ask_presigned(region, made, form=form)
+            assert status == 200 and answer["StreamNames"] == ["orders", "other"], (form, answer)
+        for made in (without, guest | {"session_token": guest["session_token"][::-1]},
+                     admin | {"session_token": guest["session_token"]}):
+            status, answer = ask_presigned(region, made, form=form)
+            assert status == 400 and answer["__type"] == "UnrecognizedClientException", (form, answer)
+        status, answer = ask_presigned(region, admin | {"secret_key": guest["secret_key"]}, form=form)
+        assert status == 400 and answer["__type"] == "InvalidSignatureException", (form, answer)
     status, answer = ask_presigned(region, admin, sent=b'{"Limit":1}')
     assert status == 400 and answer["__type"] == "InvalidSignatureException", answer
     assert ask_presigned(region, admin, expires=600, ago=400)[0] == 200, "its own life counts"
@@ -404,6 +432,34 @@ def check_crashes(region, keys):
     assert "counts from its next start" in unseen.stderr, unseen
     client = client_of(region, json.loads(unseen.stdout))
     wait_until(lambda: refused(client.list_streams) is None)
+
+
+def check_faults(region, keys):
+    """While the master key is away, its keys' secrets can't be opened: the region's fault, in Kinesis's
+    way and in that of STS."""
+    made = keys.create("sealed")
+    client = client_of(region, made)
+    sts = boto3.client("sts", endpoint_url=region.endpoint, region_name="us-east-1",
+                       aws_access_key_id=made["access_key"], aws_secret_access_key=made["secret_key"],
+                       config=Config(retries={"total_max_attempts": 1}))
+    assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::000000000000:user/sealed"
+    key, away = region.data / "master.key", region.directory / "away"
+    region.kill()
+    key.rename(away)
+    region.start()
+    for call in (client.list_streams, sts.get_caller_identity):
+        try:
+            call()
+            raise AssertionError("it was answered")
+        except client.exceptions.ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 500, error.response
+            assert error.response["Error"]["Code"] == "InternalFailure", error.response
+            assert "can't be opened now" in error.response["Error"]["Message"], error.response
+    away.rename(key)
+    region.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: refused(client.list_streams) is None)
+    sts.get_caller_identity()
+    keys.ok("delete", made["access_key"])
 
 
 def check_import(region, keys, admin):
@@ -501,6 +557,7 @@ def main():
         client.delete_stream(StreamName="mine")
         check_resource_policies(region, keys, admin)
         check_crashes(region, keys)
+        check_faults(region, keys)
         check_import(region, keys, admin)
         check_listening(region)
     print("authz: keys, policies of keys and resources, sessions, presigned requests, rates, the audit log")

@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "http"))
+import raw  # noqa: E402
 from region import BINARY, Region, expect, wait_until  # noqa: E402
 
 
@@ -67,6 +69,38 @@ def check_audit(region):
     assert configured.returncode == 0 and configured.stdout == audit(region), configured
 
 
+AGENTS = {
+    "quotes": b'a"gent\\/1',
+    "no UTF-8": b"\xff\xfe\x80agent/1",
+    "cut UTF-8": b"x" * 63 + "é".encode() + b"/1",  # the family ends within it
+    "a terminal's": "\u009b31mred\u202e/1".encode(),
+    "long": b"y" * 20_000,
+    "app": b"agent/1 app/" + b"z\xff" * 5000,
+}
+
+
+def check_agents(region):
+    """Whatever a client calls itself, what is told of it is JSON, short, and harmless in a terminal."""
+    def ask(agent):
+        data = raw.call("PutRecord", json.dumps({"StreamName": "orders", "PartitionKey": "k", "Data": ""}),
+                        port=region.port,
+                        change=lambda headers: headers + [("User-Agent", agent.decode("latin-1"))])
+        answers, _ = raw.parse(raw.exchange(region.port, data))
+        return answers[0].status
+    for name, agent in AGENTS.items():
+        assert ask(agent) == 200, name
+    for control in b"\0\x01\x1b\x7f":
+        assert ask(b"agent" + bytes([control])) == 400, control
+    found = {caller["agent"] for caller in callers(region) if caller["access_key"] == raw.ACCESS_KEY}
+    assert len(found) == len(AGENTS) and all(len(agent) <= 128 for agent in found), found
+    assert 'a"gent\\' in found and "\ufffd\ufffd\ufffdagent" in found, found
+    assert "y" * 64 in found and "x" * 63 + "\ufffd" in found, found
+    table = audit(region)
+    assert 'a"gent\\' in table and not any(character in table for character in "\x9b\x1b\u202e"), table
+    rows = [json.loads(line) for line in audit(region, "--json").splitlines()]
+    assert found <= {row["agent"] for row in rows}, rows
+
+
 def check_queries(region):
     try:
         callers(region, "?name=orders")
@@ -81,6 +115,7 @@ def main():
         check(region)
         check_audit(region)
         check_queries(region)
+        check_agents(region)
         before = callers(region)
         assert region.stop() == 0
         region.start()

@@ -97,6 +97,11 @@ def doctor(region, *arguments):
     return done.returncode, done.stdout + done.stderr
 
 
+def key_times(said):
+    """Since when each data key is used, and when encryption ended, as the doctor tells it."""
+    return re.findall(r"^  (\S+Z) (?:data key \d|encryption ends)", said, re.MULTILINE)
+
+
 def check_life(region):
     """From the first record to files that are searched, with a crash between."""
     client = region.client()
@@ -129,6 +134,8 @@ def check_life(region):
     assert re.search(r"plain while encryption was on +0 batches", said), said
     assert re.search(r"\n  encrypted +\d+ batches, 40 records|left over", said), said
     assert "search: 0 places" in said and "damages: 0" in said, said
+    times = key_times(said)
+    assert len(times) == 5 and times == sorted(times), said
     region.start()
     client = region.client()
     assert stored(client, "orders") == everything
@@ -140,6 +147,8 @@ def check_life(region):
     region.kill()
     code, said = doctor(region, "--prove-encrypted", "orders")
     assert code == 0 and "encryption is off" in said, said
+    later = key_times(said)
+    assert later[:5] == times and len(later) == 6 and later[5] > times[4], "a restart changed since when: " + said
     code, said = doctor(region, "--search", MARKER + " plain1")
     assert code == 1 and "byte" in said, "the search finds what is there: " + said
     code, said = doctor(region, "--prove-encrypted", "nothing")
