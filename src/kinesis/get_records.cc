@@ -81,8 +81,8 @@ Task<Reply> get_records(Service& service, Call& call) {
   if (dry) co_return dry_run_reply();
   service.limits().count_read(shard->id, selection.bytes, service.mono_now());
   const WallTime now = service.now();
-  const std::int64_t behind_ms = millis_behind(selection, *read, now);
-  count_read(service, caller_of(call), Use::kGet, *stream, *shard, selection, behind_ms);
+  const ReadAmount amount = amount_of(selection, *read, now);
+  count_read(service, caller_of(call), Use::kGet, *stream, *shard, amount);
   wire::DocumentWriter document(call.format, document_size(call.format, selection));
   document.open_map();
   write_records(document, *shard, selection);
@@ -93,7 +93,7 @@ Task<Reply> get_records(Service& service, Call& call) {
     iterator->created_at = now;
     document.text("NextShardIterator", seal(service.sealer(), *iterator));
   }
-  document.number("MillisBehindLatest", behind_ms).close_map();
+  document.number("MillisBehindLatest", amount.behind_ms).close_map();
   co_return reply_with(std::move(document));
 }
 

@@ -89,23 +89,26 @@ Selection select(Service& service, const stream::StreamInfo& stream, const strea
   return selection;
 }
 
-std::int64_t millis_behind(const Selection& selection, const stream::ReadResult& read,
-                           WallTime now) {
-  if (selection.next >= read.tip || selection.records.empty()) return 0;
-  return std::max<std::int64_t>(0, to_millis(now) - to_millis(selection.records.back().arrival));
+ReadAmount amount_of(const Selection& selection, const stream::ReadResult& read, WallTime now) {
+  ReadAmount amount{selection.records.size(), selection.bytes, 0};
+  if (selection.next < read.tip && !selection.records.empty()) {
+    amount.behind_ms =
+        std::max<std::int64_t>(0, to_millis(now) - to_millis(selection.records.back().arrival));
+  }
+  return amount;
 }
 
 void count_read(Service& service, const CallerName& caller, Use use,
                 const stream::StreamInfo& stream, const stream::ShardInfo& shard,
-                const Selection& selection, std::int64_t behind_ms) {
+                const ReadAmount& amount) {
   Flow flow;
-  flow.outgoing_bytes = selection.bytes;
-  flow.outgoing_records = selection.records.size();
-  flow.iterator_age_ms = behind_ms;
+  flow.outgoing_bytes = amount.bytes;
+  flow.outgoing_records = amount.records;
+  flow.iterator_age_ms = amount.behind_ms;
   service.traffic().add(shard.id, flow, true);
   service.traffic().add(stream.id, flow, true);
-  service.callers().saw(caller, stream, use, service.now(), flow.outgoing_records,
-                        flow.outgoing_bytes, behind_ms);
+  service.callers().saw(caller, stream, use, service.now(), amount.records, amount.bytes,
+                        amount.behind_ms);
 }
 
 std::size_t document_size(wire::Format format, const Selection& selection) {

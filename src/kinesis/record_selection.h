@@ -40,14 +40,12 @@ struct SelectionBounds {
 // its data keys are no older than the batches then.
 Selection select(Service& service, const stream::StreamInfo& stream, const stream::ShardInfo& shard,
                  const stream::ReadResult& read, stream::Position from, SelectionBounds bounds);
-// How far the last of the selected records lies back; 0 at the tip.
-std::int64_t millis_behind(const Selection& selection, const stream::ReadResult& read,
-                           WallTime now);
+ReadAmount amount_of(const Selection& selection, const stream::ReadResult& read, WallTime now);
 
-// Counts that they were read, by whom and how.
+// Counts that so much was read, by whom and how.
 void count_read(Service& service, const CallerName& caller, Use use,
                 const stream::StreamInfo& stream, const stream::ShardInfo& shard,
-                const Selection& selection, std::int64_t behind_ms);
+                const ReadAmount& amount);
 
 // Room for a document with all of them: growing would copy megabytes.
 std::size_t document_size(wire::Format format, const Selection& selection);

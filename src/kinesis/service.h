@@ -13,6 +13,7 @@
 #include "kinesis/data_keys.h"
 #include "kinesis/operation.h"
 #include "kinesis/rate_limits.h"
+#include "kinesis/recent_events.h"
 #include "kinesis/subscriptions.h"
 #include "kinesis/traffic.h"
 #include "stream/engine.h"
@@ -55,6 +56,7 @@ class Service {
   const stream::TokenSealer& sealer() const { return sealer_; }
   DataKeys& data_keys() { return data_keys_; }
   Subscriptions& subscriptions() { return subscriptions_; }
+  RecentEvents& recent_events() { return recent_events_; }
   ResourcePolicies& resource_policies() { return resource_policies_; }
   Traffic& traffic() { return traffic_; }
   RateLimits& limits() { return limits_; }
@@ -90,6 +92,7 @@ class Service {
   RateLimits limits_;
   Callers callers_;
   std::uint64_t forgotten_version_ = 0;  // of the catalog: forget_deleted()'s
+  RecentEvents recent_events_;
   Subscriptions subscriptions_;
   ResourcePolicies resource_policies_;
 };

@@ -46,8 +46,7 @@ std::vector<SharedBytes> Subscription::initial_response() const {
   const wire::EventHeader headers[] = {{":event-type", "initial-response"},
                                        {":content-type", content_type_of(target_.format)},
                                        {":message-type", "event"}};
-  auto parts = wire::encode_event(headers, std::move(document).finish());
-  return {std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end())};
+  return {wire::encode_event(headers, std::move(document).finish().view())};
 }
 
 void Subscription::begin(std::unique_ptr<EventSink> sink) {
@@ -59,13 +58,6 @@ void Subscription::begin(std::unique_ptr<EventSink> sink) {
   });
   start_timer();
   pump();
-}
-
-void Subscription::wake() {
-  if (woken_.exchange(true)) return;
-  loop_.post([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->pump();
-  });
 }
 
 void Subscription::take_over() {
@@ -112,6 +104,8 @@ void Subscription::on_read(Result<stream::ReadResult> read) {
   }
   // With the data keys of what was read, and the children of a shard that ended.
   if (!refresh()) return;
+  const RecentEvents::Place place{shard_id_, position_, target_.format, catalog_version_};
+  if (send_recent(place, *read)) return pump();
   const auto selection = select(service_, *target_.stream, *target_.shard, *read, position_,
                                 {.records_max = kEventRecordsMax, .bytes_max = kEventBytesMax});
   if (selection.refusal)
@@ -119,7 +113,7 @@ void Subscription::on_read(Result<stream::ReadResult> read) {
   const bool ended = read->ended && !selection.cut;
   position_ = selection.next;
   at_tip_ = position_ == read->tip;
-  if (ended || !selection.records.empty()) send_records(selection, *read, ended);
+  if (ended || !selection.records.empty()) send_records(place, selection, *read, ended);
   if (ended) return end();
   pump();
 }
@@ -136,6 +130,7 @@ void Subscription::on_timer() {
   pump();
   if (!sink_) return;
   const auto now = loop_.mono_now();
+  service_.recent_events().forget_old(now);
   if (now - began_ >= service_.options().subscription_life) return end();
   if (full_since_ != MonoTime{} && now - full_since_ >= kSlowMax) {
     return fail("InternalFailureException",
@@ -179,53 +174,73 @@ std::string Subscription::continuation() const {
                                               service_.now()));
 }
 
-void Subscription::send_records(const Selection& selection, const stream::ReadResult& read,
-                                bool ended) {
+bool Subscription::send_recent(const RecentEvents::Place& place, const stream::ReadResult& read) {
+  if (read.batches.empty() || read.ended) return false;
+  const auto recent = service_.recent_events().find(place, read.next, loop_.mono_now());
+  if (!recent) return false;
+  position_ = recent->next;
+  at_tip_ = position_ == read.tip;
+  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard,
+             recent->amount);
+  send(recent->message);
+  return true;
+}
+
+void Subscription::send_records(const RecentEvents::Place& place, const Selection& selection,
+                                const stream::ReadResult& read, bool ended) {
   wire::DocumentWriter document(target_.format, document_size(target_.format, selection));
   document.open_map();
   write_records(document, *target_.shard, selection);
-  const std::int64_t behind_ms = millis_behind(selection, read, service_.now());
-  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, selection,
-             behind_ms);
-  document.number("MillisBehindLatest", behind_ms);
+  const ReadAmount amount = amount_of(selection, read, service_.now());
+  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, amount);
+  document.number("MillisBehindLatest", amount.behind_ms);
   if (ended) {
     write_child_shards(document, *target_.stream, *target_.shard);
   } else {
     document.text("ContinuationSequenceNumber", continuation());
   }
   document.close_map();
-  send("event", "SubscribeToShardEvent", std::move(document).finish());
+  const auto message = encode("event", "SubscribeToShardEvent", std::move(document));
+  send(message);
+  if (!ended) service_.recent_events().add(place, {message, selection.next, amount}, last_sent_);
 }
 
 void Subscription::send_empty() {
   wire::DocumentWriter document(target_.format);
   // Where records wait for a read that is throttled, how far behind it is isn't known.
   if (at_tip_)
-    count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, {}, 0);
+    count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, {});
   document.open_map().key("Records").open_list().close_list();
   document.number("MillisBehindLatest", 0).text("ContinuationSequenceNumber", continuation());
   document.close_map();
-  send("event", "SubscribeToShardEvent", std::move(document).finish());
+  send(encode("event", "SubscribeToShardEvent", std::move(document)));
 }
 
-void Subscription::send(std::string_view message_type, std::string_view name, SharedBytes payload) {
+SharedBytes Subscription::encode(std::string_view message_type, std::string_view name,
+                                 wire::DocumentWriter document) const {
   const wire::EventHeader headers[] = {
       {message_type == "exception" ? ":exception-type" : ":event-type", name},
       {":content-type", content_type_of(target_.format)},
       {":message-type", message_type}};
-  for (const auto& part : wire::encode_event(headers, std::move(payload))) sink_->send(part);
+  return wire::encode_event(headers, std::move(document).finish().view());
+}
+
+void Subscription::send(const SharedBytes& message) {
+  sink_->send(message);
   last_sent_ = loop_.mono_now();
 }
 
 void Subscription::fail(std::string_view exception, std::string_view message) {
   wire::DocumentWriter document(target_.format);
   document.open_map().text("message", message).close_map();
-  send("exception", exception, std::move(document).finish());
+  send(encode("exception", exception, std::move(document)));
   end();
 }
 
 void Subscription::end() {
   service_.subscriptions().end(*this);
+  // No timer of this one forgets them any more.
+  service_.recent_events().clear();
   timer_ = nullptr;
   // Not from within a callback of its own.
   loop_.post([sink = std::move(sink_)]() mutable { sink = nullptr; });

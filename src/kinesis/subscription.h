@@ -42,22 +42,29 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   std::vector<SharedBytes> initial_response() const;
   // Once, on the loop.
   void begin(std::unique_ptr<EventSink> sink);
-  // There may be more to read, or a new catalog. From any thread.
-  void wake();
+  // There may be more to read, or a new catalog: pump() is due on loop(). False where that was told
+  // before. From any thread.
+  bool wake() { return !woken_.exchange(true); }
+  io::EventLoop& loop() const { return loop_; }
+  // Does what is due: the end, or the next read. On the loop.
+  void pump();
   // Another subscription takes its place: it ends with ResourceInUseException. From any thread.
   void take_over();
 
  private:
-  // Does what is due: the end, or the next read.
-  void pump();
   void on_read(Result<stream::ReadResult> read);
   void on_timer();
   void start_timer();
   // Follows the stream through changes of the catalog; false where it, or the consumer, is gone.
   bool refresh();
-  void send_records(const Selection& selection, const stream::ReadResult& read, bool ended);
+  // False where no other subscription has just made what is due.
+  bool send_recent(const RecentEvents::Place& place, const stream::ReadResult& read);
+  void send_records(const RecentEvents::Place& place, const Selection& selection,
+                    const stream::ReadResult& read, bool ended);
   void send_empty();
-  void send(std::string_view message_type, std::string_view name, SharedBytes payload);
+  SharedBytes encode(std::string_view message_type, std::string_view name,
+                     wire::DocumentWriter document) const;
+  void send(const SharedBytes& message);
   void fail(std::string_view exception, std::string_view message);
   void end();
   std::string continuation() const;

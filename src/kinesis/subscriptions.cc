@@ -1,5 +1,7 @@
 #include "kinesis/subscriptions.h"
 
+#include <vector>
+
 #include "kinesis/subscription.h"
 
 namespace spillway::kinesis {
@@ -7,6 +9,28 @@ namespace spillway::kinesis {
 namespace {
 
 constexpr auto kTakeOverAfter = seconds(5);
+
+// Those to which something is due, by loop.
+class Woken {
+ public:
+  void wake(const std::shared_ptr<Subscription>& subscription) {
+    if (subscription && subscription->wake())
+      by_loop_[&subscription->loop()].push_back(subscription);
+  }
+  // In one task for each loop: what a client gets of several shards on one connection goes out
+  // together then.
+  void tell() && {
+    for (auto& [loop, subscriptions] : by_loop_) {
+      loop->post([subscriptions = std::move(subscriptions)] {
+        for (const auto& weak : subscriptions)
+          if (const auto subscription = weak.lock()) subscription->pump();
+      });
+    }
+  }
+
+ private:
+  std::map<io::EventLoop*, std::vector<std::weak_ptr<Subscription>>> by_loop_;
+};
 
 }  // namespace
 
@@ -54,19 +78,21 @@ void Subscriptions::forget_ended(MonoTime now) {
 }
 
 void Subscriptions::on_records(std::span<const stream::ShardId> shards) {
+  Woken woken;
   const std::lock_guard lock(mutex_);
   for (const auto shard : shards) {
     for (auto at = entries_.lower_bound({shard, 0});
-         at != entries_.end() && at->first.shard == shard; ++at) {
-      if (at->second.active) at->second.active->wake();
-    }
+         at != entries_.end() && at->first.shard == shard; ++at)
+      woken.wake(at->second.active);
   }
+  std::move(woken).tell();
 }
 
 void Subscriptions::on_catalog() {
+  Woken woken;
   const std::lock_guard lock(mutex_);
-  for (const auto& [key, entry] : entries_)
-    if (entry.active) entry.active->wake();
+  for (const auto& [key, entry] : entries_) woken.wake(entry.active);
+  std::move(woken).tell();
 }
 
 }  // namespace spillway::kinesis

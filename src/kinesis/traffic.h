@@ -28,6 +28,13 @@ struct Flow {
   void add(const Flow& more, bool has_read = false);
 };
 
+// What one read gave its reader.
+struct ReadAmount {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;     // of their data and keys
+  std::int64_t behind_ms = 0;  // how far the last record lies back; 0 at the tip
+};
+
 // Thread-safe.
 class Traffic {
  public:

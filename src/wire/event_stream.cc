@@ -2,6 +2,7 @@
 
 #include <libdeflate.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -29,7 +30,7 @@ std::uint32_t crc_of(std::uint32_t before, std::string_view bytes) {
 
 }  // namespace
 
-std::array<SharedBytes, 3> encode_event(std::span<const EventHeader> headers, SharedBytes payload) {
+SharedBytes encode_event(std::span<const EventHeader> headers, std::string_view payload) {
   std::string head(kPreludeSize, '\0');
   for (const auto& header : headers) {
     SPILLWAY_ASSERT(header.name.size() <= std::numeric_limits<std::uint8_t>::max() &&
@@ -40,14 +41,19 @@ std::array<SharedBytes, 3> encode_event(std::span<const EventHeader> headers, Sh
     append_be(head, static_cast<std::uint16_t>(header.value.size()));
     head += header.value;
   }
+  const std::size_t size = head.size() + payload.size() + kCrcSize;
   std::string prelude;
-  append_be(prelude, static_cast<std::uint32_t>(head.size() + payload.size() + kCrcSize));
+  append_be(prelude, static_cast<std::uint32_t>(size));
   append_be(prelude, static_cast<std::uint32_t>(head.size() - kPreludeSize));
   append_be(prelude, crc_of(0, prelude));
   head.replace(0, kPreludeSize, prelude);
   std::string tail;
-  append_be(tail, crc_of(crc_of(0, head), payload.view()));
-  return {SharedBytes::copy_of(head), std::move(payload), SharedBytes::copy_of(tail)};
+  append_be(tail, crc_of(crc_of(0, head), payload));
+  auto message = SharedBytes::uninitialized(size);
+  char* at = message.mutable_data();
+  for (const std::string_view part : {std::string_view(head), payload, std::string_view(tail)})
+    at = std::ranges::copy(part, at).out;
+  return message;
 }
 
 }  // namespace spillway::wire

@@ -7,7 +7,6 @@
 // A header: u8 size of its name | name | u8 type, 7 for a string | u16 size of its value | value.
 #pragma once
 
-#include <array>
 #include <span>
 #include <string_view>
 
@@ -20,8 +19,7 @@ struct EventHeader {
   std::string_view value;  // at most 65,535
 };
 
-// The message in three parts, so that a payload that several clients get is shared: what stands
-// before it, the payload, its checksum.
-std::array<SharedBytes, 3> encode_event(std::span<const EventHeader> headers, SharedBytes payload);
+// The message in one piece: every client that gets it shares it, and it goes out as one chunk.
+SharedBytes encode_event(std::span<const EventHeader> headers, std::string_view payload);
 
 }  // namespace spillway::wire

@@ -125,16 +125,26 @@ def check_silence(client):
 
 
 def check_many_records(client):
-    """More than fits into one event, in order and once."""
-    arn = setup(client, "many")
+    """More than fits into one event, in order and once; for several consumers at once, of which not all begin
+    at the same place, so that they are sent each other's events and their own."""
+    setup(client, "many")
     data = [f"{number:06d}" + "x" * 20_000 for number in range(500)]
+    numbers = []
     for begin in range(0, len(data), 100):
         answer = client.put_records(StreamName="many", Records=[
             {"Data": d, "PartitionKey": "k"} for d in data[begin:begin + 100]])
         assert answer["FailedRecordCount"] == 0
-    reader = Reader(client, arn, {"Type": "TRIM_HORIZON"})
-    assert reader.records(len(data))[0] == data
-    reader.close()
+        numbers += [record["SequenceNumber"] for record in answer["Records"]]
+    begins = [0, 0, 0, 0, 77, 77, 78, 300]
+    readers = [Reader(client, consumer(client, "many", f"many-{index}"),
+                      {"Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": numbers[begin]})
+               for index, begin in enumerate(begins)]
+    for begin, reader in zip(begins, readers):
+        assert reader.records(len(data) - begin)[0] == data[begin:], begin
+    put(client, "many", *"abc")
+    for reader in readers:
+        assert reader.records(3)[0] == ["a", "b", "c"]
+        reader.close()
 
 
 def check_shard_end(client):
