@@ -112,8 +112,10 @@ CommandRun declare_bench(CLI::App& app) {
   app.add_option("--connections", load.connections)
       ->capture_default_str()
       ->check(CLI::Range(1, 10'000));
-  app.add_option("--http2", load.http2_requests,
-                 "HTTP/2, with so many requests at once on each connection")
+  app.add_option(
+         "--http2", load.http2_requests,
+         "HTTP/2, with so many requests at once on each connection; a consumer's subscriptions "
+         "share one")
       ->check(CLI::Range(1, 100));
   app.add_flag("--cbor", options->cbor, "Puts and subscriptions in CBOR 1.1, not in JSON");
   app.add_option("--consumers", load.consumers,

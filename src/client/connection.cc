@@ -30,13 +30,20 @@ std::size_t Connection::capacity() const { return takes_requests() ? session_->c
 
 void Connection::send(wire::RequestHead head, std::string body, nanoseconds timeout,
                       AnswerDone done) {
+  send_streamed(std::move(head), std::move(body), timeout, nullptr, std::move(done));
+}
+
+void Connection::send_streamed(wire::RequestHead head, std::string body, nanoseconds timeout,
+                               AnswerPart part, AnswerDone done) {
   SPILLWAY_ASSERT(capacity() > 0);
   const wire::RequestId id = ++last_id_;
+  const auto way = part ? wire::BodyWay::kAsItComes : wire::BodyWay::kWhole;
   Request& request = requests_[id];
   request.done = std::move(done);
+  request.part = std::move(part);
   request.timer = loop_.make_timer();
   request.timer->start(timeout, [this, id, timeout] { time_out(id, timeout); });
-  session_->send(id, std::move(head), std::move(body));
+  session_->send(id, std::move(head), std::move(body), way);
   pump();
 }
 
@@ -47,6 +54,13 @@ void Connection::close(const Error& why) {
   for (auto& [id, request] : std::exchange(requests_, {}))
     completed_.emplace_back(std::move(request.done), why);
   after_event();
+}
+
+void Connection::on_body(wire::RequestId id, std::string_view bytes) {
+  const auto found = requests_.find(id);
+  SPILLWAY_ASSERT(found != requests_.end());
+  found->second.timer = nullptr;
+  found->second.part(bytes);
 }
 
 void Connection::on_response(wire::RequestId id, wire::ClientResponse response) {

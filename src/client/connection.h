@@ -14,6 +14,9 @@
 namespace spillway::client {
 
 using AnswerDone = UniqueFunction<void(Result<wire::ClientResponse>)>;
+// Bytes of an answer's body (a view until it returns). Called from within the session: it must not
+// call the connection.
+using AnswerPart = UniqueFunction<void(std::string_view)>;
 
 // A connected stream and the session on it. On the loop's thread; held by shared pointers, so that
 // an answer's callback may close it.
@@ -35,6 +38,10 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   // When capacity() > 0. `done` is never called from within; its error is kIo when the connection
   // broke or no answer came within `timeout`, else ResponseSink's.
   void send(wire::RequestHead head, std::string body, nanoseconds timeout, AnswerDone done);
+  // The same, where the body of an answer with status 200 goes to `part` as it comes: `timeout` is
+  // for its first bytes then, and the rest may take any time.
+  void send_streamed(wire::RequestHead head, std::string body, nanoseconds timeout, AnswerPart part,
+                     AnswerDone done);
 
   // Tells every request under way `why`, from within.
   void close(const Error& why);
@@ -42,9 +49,11 @@ class Connection final : public std::enable_shared_from_this<Connection>,
  private:
   struct Request {
     AnswerDone done;
-    std::unique_ptr<io::Timer> timer;
+    std::unique_ptr<io::Timer> timer;  // null: a streamed answer has begun
+    AnswerPart part;                   // null: the answer is given whole
   };
 
+  void on_body(wire::RequestId id, std::string_view bytes) override;
   void on_response(wire::RequestId id, wire::ClientResponse response) override;
   void on_failure(wire::RequestId id, Error error) override;
   void complete(wire::RequestId id, Result<wire::ClientResponse> result);

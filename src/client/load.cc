@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <span>
 
 #include "base/task.h"
+#include "client/connection.h"
 #include "client/dial.h"
 #include "client/load_answers.h"
 #include "client/load_connection.h"
@@ -39,10 +41,11 @@ class LoadRun {
   // The answer's body; an answer other than 200 is an error. For setting up.
   Task<Result<std::string>> call(LoadConnection& connection, PreparedRequest request);
   Task<Status> find_shards();
-  // For kSubscribe: every consumer to every shard.
+  // For kSubscribe: every consumer to every shard, with as few connections as a consumer needs.
   Task<Status> subscribe_all();
   Task<Result<std::string>> consumer_arn(std::string_view stream_arn, std::string name);
   Task<Status> subscribe(std::string consumer_arn, std::string shard);
+  Task<Status> connect_subscriber();
   Task<void> wait_for_last();
   Task<void> put_loop(std::size_t connection);
   Task<void> stamped_loop(std::size_t connection);
@@ -59,7 +62,7 @@ class LoadRun {
   bool note(const Result<LoadResponse>& response, MonoTime due, std::uint32_t records);
   void note_read(std::string_view body, MonoTime due);
   // Records that are stamped with the moment at which they were due.
-  void note_stamped(std::string_view body, wire::Format format);
+  void note_stamped(std::span<const SeenRecord> records);
   void spawn(Task<void> task);
   void on_ended();
 
@@ -71,6 +74,7 @@ class LoadRun {
   std::vector<std::string> shards_;
   std::vector<std::string> iterators_;  // of kGetRecords and kPutToRead, one for each shard
   std::vector<std::unique_ptr<LoadSubscription>> subscriptions_;
+  std::vector<std::shared_ptr<Connection>> subscribers_;  // of subscriptions_
   // The signed requests, and those that a resigning replaced while they may still be in use.
   std::shared_ptr<std::vector<PreparedRequest>> prepared_;
   MonoTime signed_at_{};
@@ -95,7 +99,7 @@ Result<LoadReport> LoadRun::run() {
   });
   loop_.run();
   connections_.clear();
-  subscriptions_.clear();
+  subscribers_.clear();
   if (failed_) return *failed_;
   report_.cpu_seconds = cpu_seconds() - cpu_at_begin_;
   // What came late counts, and so does the time that it took.
@@ -180,19 +184,29 @@ Task<Result<std::string>> LoadRun::consumer_arn(std::string_view stream_arn, std
   co_return std::string(found.front());
 }
 
-Task<Status> LoadRun::subscribe(std::string consumer_arn, std::string shard) {
+Task<Status> LoadRun::connect_subscriber() {
   auto stream = co_await dial();
   if (!stream.ok()) co_return std::move(stream).error();
-  subscriptions_.push_back(std::make_unique<LoadSubscription>(*std::move(stream)));
+  subscribers_.push_back(std::make_shared<Connection>(
+      loop_, *std::move(stream), options_.http2_requests > 0, UniqueFunction<void()>()));
+  subscribers_.back()->start();
+  co_return Status();
+}
+
+Task<Status> LoadRun::subscribe(std::string consumer_arn, std::string shard) {
+  if (subscribers_.back()->capacity() == 0) {
+    auto connected = co_await connect_subscriber();
+    if (!connected.ok()) co_return connected;
+  }
+  subscriptions_.push_back(std::make_unique<LoadSubscription>(
+      options_.format, [this](std::span<const SeenRecord> event) { note_stamped(event); },
+      [this](const Error& why) {
+        ++report_.errors;
+        if (report_.first_error.empty()) report_.first_error = why.message;
+      }));
   const auto request = requests_.subscribe(consumer_arn, shard, loop_.wall_now());
   auto begun = callback<Status>([&](UniqueFunction<void(Status)> done) {
-    subscriptions_.back()->begin(
-        request, std::move(done),
-        [this](std::string_view event) { note_stamped(event, options_.format); },
-        [this](const Error& why) {
-          ++report_.errors;
-          if (report_.first_error.empty()) report_.first_error = why.message;
-        });
+    subscriptions_.back()->begin(loop_, *subscribers_.back(), request, std::move(done));
   });
   auto status = co_await begun;
   co_return status;
@@ -206,6 +220,8 @@ Task<Status> LoadRun::subscribe_all() {
   for (std::uint32_t i = 0; i < options_.consumers; ++i) {
     auto arn = co_await consumer_arn(arns.front(), fmt::format("bench-{}", i));
     if (!arn.ok()) co_return std::move(arn).error();
+    auto connected = co_await connect_subscriber();
+    if (!connected.ok()) co_return connected;
     for (const auto& shard : shards_) {
       auto subscribed = co_await subscribe(*arn, shard);
       if (!subscribed.ok()) co_return subscribed;
@@ -342,19 +358,20 @@ Task<void> LoadRun::stamped_loop(std::size_t connection) {
 }
 
 void LoadRun::note_read(std::string_view body, MonoTime due) {
-  if (options_.kind != LoadKind::kGetRecords) return note_stamped(body, wire::Format::kJson);
+  const auto records = find_records(body, wire::Format::kJson);
+  if (options_.kind != LoadKind::kGetRecords) return note_stamped(records);
   if (!measured(due)) return;
   ++report_.requests;
-  for (const auto& record : find_records(body, wire::Format::kJson)) {
+  for (const auto& record : records) {
     ++report_.records;
     report_.payload_bytes += record.data_bytes;
   }
   report_.latency->record(loop_.mono_now() - due);
 }
 
-void LoadRun::note_stamped(std::string_view body, wire::Format format) {
+void LoadRun::note_stamped(std::span<const SeenRecord> records) {
   const MonoTime now = loop_.mono_now();
-  for (const auto& record : find_records(body, format)) {
+  for (const auto& record : records) {
     const MonoTime due{nanoseconds(static_cast<std::int64_t>(record.stamp))};
     if (!measured(due)) continue;
     ++report_.requests;

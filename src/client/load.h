@@ -38,7 +38,9 @@ struct LoadOptions {
   LoadKind kind = LoadKind::kPutRecords;
   wire::Format format = wire::Format::kJson;  // of puts and subscriptions; CBOR 1.1 is the other
   std::uint32_t connections = 8;
-  std::uint32_t http2_requests = 0;  // at once on each connection, at most 100; 0: HTTP/1.1
+  // At once on each connection, at most 100; a consumer's subscriptions share one. 0: HTTP/1.1,
+  // with a connection for each subscription.
+  std::uint32_t http2_requests = 0;
   std::uint32_t records_per_request = 500;
   std::uint32_t record_bytes = 1024;
   std::uint32_t consumers = 20;  // of kSubscribe, registered as bench-0, bench-1, …

@@ -39,7 +39,7 @@ TEST(LoadAnswers, RecordsOfBothFormats) {
     EXPECT_EQ(records[3].stamp + records[5].stamp + records[6].stamp, 0u);
     EXPECT_TRUE(find_records(answer_with(format, {}), format).empty());
   }
-  EXPECT_EQ(find_records("dData\x5a\xff", Format::kCbor).size(), 1u) << "cut short";
+  EXPECT_TRUE(find_records("dData\x5a\xff", Format::kCbor).empty()) << "cut short";
 }
 
 TEST(LoadAnswers, FailedRecordsOfBothFormats) {

@@ -3,17 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <utility>
 
 namespace spillway::client {
 
 namespace {
 
-constexpr std::size_t kReadBytes = 256 << 10;
-constexpr std::size_t kPrelude =
-    12;  // of an event: its length, its headers' length, their checksum
+constexpr auto kBeginsWithin = seconds(30);
+constexpr std::size_t kPrelude = 12;  // its length, its headers' length, their checksum
 constexpr std::size_t kChecksum = 4;
-constexpr std::string_view kNewline = "\r\n";
+// AWS's own bounds: a message of 24 MiB, of which 128 KiB are headers.
+constexpr std::size_t kMessageMax = std::size_t{24} << 20;
+constexpr std::size_t kHeadersMax = std::size_t{128} << 10;
 
 std::size_t big_endian(std::string_view bytes) {
   std::size_t value = 0;
@@ -23,101 +24,77 @@ std::size_t big_endian(std::string_view bytes) {
 
 }  // namespace
 
-LoadSubscription::LoadSubscription(std::unique_ptr<io::ByteStream> stream)
-    : stream_(std::move(stream)), buffer_(kReadBytes, '\0') {}
-
-void LoadSubscription::begin(const PreparedRequest& request, UniqueFunction<void(Status)> begun,
-                             UniqueFunction<void(std::string_view)> on_event,
-                             UniqueFunction<void(Error)> ended) {
+void LoadSubscription::begin(io::EventLoop& loop, Connection& connection,
+                             const PreparedRequest& request, UniqueFunction<void(Status)> begun) {
   begun_ = std::move(begun);
-  on_event_ = std::move(on_event);
-  ended_ = std::move(ended);
-  out_ = request.http1_bytes;
-  stream_->write(std::span(&out_, 1), [this](Status written) {
-    if (!written.ok()) fail(std::move(written).error());
-  });
-  read_more();
+  connection.send_streamed(
+      request.head, request.body, kBeginsWithin,
+      [this, &loop](std::string_view bytes) {
+        if (begun_) {
+          loop.post([begun = std::exchange(begun_, nullptr)]() mutable { begun(Status()); });
+        }
+        if (!ended_) return;
+        if (auto taken = take(bytes); !taken.ok()) end(std::move(taken).error());
+      },
+      [this](Result<wire::ClientResponse> answer) {
+        if (!answer.ok()) return end(std::move(answer).error());
+        end({ErrorCode::kInvalid,
+             answer->status == 200
+                 ? "the subscription ended"
+                 : fmt::format("SubscribeToShard: HTTP {}: {}", answer->status, answer->body)});
+      });
 }
 
-void LoadSubscription::fail(Error error) {
-  if (begun_) return std::exchange(begun_, nullptr)(std::move(error));
-  if (ended_) std::exchange(ended_, nullptr)(std::move(error));
-}
-
-void LoadSubscription::read_more() {
-  stream_->read(buffer_, [this](Result<std::size_t> got) {
-    if (!got.ok()) return fail(std::move(got).error());
-    if (*got == 0) return fail(Error{ErrorCode::kIo, "the server closed the connection"});
-    if (auto taken = take(std::string_view(buffer_).substr(0, *got)); !taken.ok())
-      return fail(std::move(taken).error());
-    read_more();
-  });
+void LoadSubscription::end(Error why) {
+  if (begun_) return std::exchange(begun_, nullptr)(std::move(why));
+  if (ended_) std::exchange(ended_, nullptr)(std::move(why));
 }
 
 Status LoadSubscription::take(std::string_view bytes) {
-  if (!in_events_) {
-    held_ += bytes;
-    return take_head();
-  }
-  SPILLWAY_TRY(take_chunks(bytes));
-  return take_events();
-}
-
-Status LoadSubscription::take_head() {
-  const std::size_t end = held_.find("\r\n\r\n");
-  if (end == std::string::npos) return {};
-  if (!held_.starts_with("HTTP/1.1 200 ") || held_.find("Transfer-Encoding: chunked") > end)
-    return Error{ErrorCode::kInvalid, "SubscribeToShard: " + held_};
-  in_events_ = true;
-  const std::string rest = held_.substr(end + 4);
-  held_.clear();
-  std::exchange(begun_, nullptr)(Status());
-  return rest.empty() ? Status() : take(rest);
-}
-
-// What a chunk holds goes to events_.
-Status LoadSubscription::take_chunks(std::string_view bytes) {
   while (!bytes.empty()) {
-    if (chunk_left_ > kNewline.size()) {
-      const auto data = bytes.substr(0, chunk_left_ - kNewline.size());
-      events_ += data;
-      bytes.remove_prefix(data.size());
-      chunk_left_ -= data.size();
-    } else if (chunk_left_ > 0) {
-      const std::size_t newline = std::min(chunk_left_, bytes.size());
-      bytes.remove_prefix(newline);
-      chunk_left_ -= newline;
+    if (payload_left_ + checksum_left_ > 0) {
+      SPILLWAY_TRY(take_payload(bytes));
     } else {
-      const std::size_t end = bytes.find('\n');
-      held_ += bytes.substr(0, end);
-      if (end == std::string_view::npos) return {};
-      bytes.remove_prefix(end + 1);
-      std::size_t size = 0;
-      std::from_chars(held_.data(), held_.data() + held_.size(), size, 16);
-      held_.clear();
-      if (size == 0) return Error{ErrorCode::kClosed, "the subscription ended"};
-      chunk_left_ = size + kNewline.size();
+      SPILLWAY_TRY(take_head(bytes));
     }
   }
   return {};
 }
 
-Status LoadSubscription::take_events() {
-  std::string_view rest = events_;
-  while (rest.size() >= kPrelude && rest.size() >= big_endian(rest)) {
-    const auto event = rest.substr(0, big_endian(rest));
-    const std::size_t headers_size = big_endian(event.substr(4));
-    if (event.size() < kPrelude + headers_size + kChecksum)
-      return Error{ErrorCode::kCorrupt, "what comes is no event stream"};
-    const auto headers = event.substr(kPrelude, headers_size);
-    const auto payload =
-        event.substr(kPrelude + headers_size, event.size() - kPrelude - headers_size - kChecksum);
-    if (headers.find("exception") != std::string_view::npos)
-      return Error{ErrorCode::kInvalid, fmt::format("SubscribeToShard: {}", payload)};
-    if (headers.find("SubscribeToShardEvent") != std::string_view::npos) on_event_(payload);
-    rest.remove_prefix(event.size());
-  }
-  events_.erase(0, events_.size() - rest.size());
+Status LoadSubscription::take_head(std::string_view& bytes) {
+  const std::size_t headers_size =
+      head_.size() < kPrelude ? 0 : big_endian(std::string_view(head_).substr(4));
+  const auto more = bytes.substr(0, kPrelude + headers_size - head_.size());
+  head_ += more;
+  bytes.remove_prefix(more.size());
+  if (head_.size() < kPrelude) return {};
+  const std::size_t size = big_endian(head_);
+  const std::size_t head_size = kPrelude + big_endian(std::string_view(head_).substr(4));
+  if (size > kMessageMax || head_size > kPrelude + kHeadersMax || size < head_size + kChecksum)
+    return Error{ErrorCode::kCorrupt, "what comes is no event stream"};
+  if (head_.size() < head_size) return {};
+  payload_left_ = size - head_size - kChecksum;
+  checksum_left_ = kChecksum;
+  return {};
+}
+
+Status LoadSubscription::take_payload(std::string_view& bytes) {
+  const auto payload = bytes.substr(0, payload_left_);
+  payload_left_ -= payload.size();
+  bytes.remove_prefix(payload.size());
+  // Its rest says no more than this piece of it, and may not come.
+  if (head_.find("exception") != std::string::npos)
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("SubscribeToShard: {} {}", head_.substr(kPrelude), payload)};
+  finder_.take(payload, found_);
+  if (payload_left_ > 0) return {};
+  const std::size_t checksum = std::min(checksum_left_, bytes.size());
+  checksum_left_ -= checksum;
+  bytes.remove_prefix(checksum);
+  if (checksum_left_ > 0) return {};
+  head_.clear();
+  on_event_(found_);
+  found_.clear();
   return {};
 }
 

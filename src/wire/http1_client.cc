@@ -78,9 +78,10 @@ class Http1Client final : public ClientSession {
   }
   bool closing() const override { return closing_; }
 
-  void send(RequestId id, RequestHead head, std::string body) override {
+  void send(RequestId id, RequestHead head, std::string body, BodyWay way) override {
     SPILLWAY_ASSERT(capacity() == 1);
     under_way_ = id;
+    way_ = way;
     head_only_ = head.method == "HEAD";
     std::string& text = out_[0];
     text = fmt::format("{} {} HTTP/1.1\r\n", head.method, head.target);
@@ -102,14 +103,12 @@ class Http1Client final : public ClientSession {
       closing_ = true;
       return Error{ErrorCode::kCorrupt, "the server sent bytes that nobody asked for"};
     }
-    held_.append(bytes);
-    std::size_t taken = 0;
-    while (!complete_ && !failure_) {
-      const auto step = take(std::string_view(held_).substr(taken));
-      taken += step.taken;
-      if (!step.more) break;
+    if (held_.empty()) {
+      held_.assign(bytes.substr(take_all(bytes)));
+    } else {
+      held_.append(bytes);
+      held_.erase(0, take_all(held_));
     }
-    held_.erase(0, taken);
     // Bytes behind the answer would be taken for that of the next request.
     if (complete_ && !held_.empty()) closing_ = true;
     if (failure_) {
@@ -158,6 +157,17 @@ class Http1Client final : public ClientSession {
     bool more;  // there may be more to take
   };
 
+  // How much of `bytes` is done with.
+  std::size_t take_all(std::string_view bytes) {
+    std::size_t taken = 0;
+    while (!complete_ && !failure_) {
+      const auto step = take(bytes.substr(taken));
+      taken += step.taken;
+      if (!step.more) break;
+    }
+    return taken;
+  }
+
   Step take(std::string_view bytes) {
     switch (phase_) {
       case Phase::kHead:
@@ -194,6 +204,8 @@ class Http1Client final : public ClientSession {
     return {size, true};
   }
 
+  bool as_it_comes() const { return way_ == BodyWay::kAsItComes && response_.status == 200; }
+
   // RFC 9112 section 6.3.
   void begin_body() {
     std::optional<std::uint64_t> length;
@@ -219,23 +231,28 @@ class Http1Client final : public ClientSession {
     } else if (!length) {
       phase_ = Phase::kUntilClose;
       closing_ = true;
-    } else if (*length > limits_.body_bytes) {
+    } else if (*length > limits_.body_bytes && !as_it_comes()) {
       fail(ErrorCode::kUnsupported, "its body is too large");
     } else if (*length == 0) {
       complete_ = true;
     } else {
       phase_ = Phase::kSized;
       left_ = *length;
-      response_.body.reserve(left_);
+      if (!as_it_comes()) response_.body.reserve(left_);
     }
   }
 
   Step take_body(std::string_view bytes) {
     const std::size_t now =
         phase_ == Phase::kUntilClose ? bytes.size() : std::min<std::size_t>(bytes.size(), left_);
-    if (response_.body.size() + now > limits_.body_bytes)
+    if (as_it_comes()) {
+      if (now > 0) sink_.on_body(*under_way_, bytes.substr(0, now));
+      if (!under_way_) return {now, false};  // cancelled from inside
+    } else if (response_.body.size() + now > limits_.body_bytes) {
       return refuse(ErrorCode::kUnsupported, "its body is too large");
-    response_.body.append(bytes.substr(0, now));
+    } else {
+      response_.body.append(bytes.substr(0, now));
+    }
     if (phase_ == Phase::kUntilClose) return {now, false};
     left_ -= now;
     if (left_ > 0) return {now, false};
@@ -296,6 +313,7 @@ class Http1Client final : public ClientSession {
   ResponseSink& sink_;
   const ClientLimits limits_;
   std::optional<RequestId> under_way_;
+  BodyWay way_ = BodyWay::kWhole;
   bool head_only_ = false;
   bool closing_ = false;
   bool keep_alive_ = true;

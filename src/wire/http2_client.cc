@@ -26,6 +26,7 @@ struct Exchange {
   RequestId id = 0;
   std::string body;  // of the request
   std::size_t body_sent = 0;
+  BodyWay way = BodyWay::kWhole;
   ClientResponse response;
   std::size_t header_bytes = 0;
   std::optional<Error> failure;  // found in the answer, and told when the stream has ended
@@ -74,7 +75,7 @@ class Http2Client final : public ClientSession {
     return closing_ || nghttp2_session_check_request_allowed(session_) == 0;
   }
 
-  void send(RequestId id, RequestHead head, std::string body) override {
+  void send(RequestId id, RequestHead head, std::string body, BodyWay way) override {
     SPILLWAY_ASSERT(capacity() > 0);
     const std::string length = fmt::to_string(body.size());
     std::vector<nghttp2_nv> fields;
@@ -110,6 +111,7 @@ class Http2Client final : public ClientSession {
     Exchange& exchange = exchanges_[stream];
     exchange.id = id;
     exchange.body = std::move(body);
+    exchange.way = way;
   }
 
   void cancel(RequestId id) override {
@@ -220,6 +222,8 @@ class Http2Client final : public ClientSession {
   void on_data(std::int32_t stream, std::string_view bytes) {
     Exchange* exchange = find(stream);
     if (exchange == nullptr || exchange->failure || exchange->cancelled) return;
+    if (exchange->way == BodyWay::kAsItComes && exchange->response.status == 200)
+      return sink_.on_body(exchange->id, bytes);
     if (exchange->response.body.size() + bytes.size() > limits_.body_bytes)
       return give_up(stream, *exchange, "its body is too large");
     exchange->response.body.append(bytes);

@@ -22,12 +22,18 @@ struct ClientResponse {
   const std::string* find(std::string_view name) const;
 };
 
+// How the body of an answer is given: with it, or as it comes, where its status is 200.
+enum class BodyWay { kWhole, kAsItComes };
+
 // What a session tells its owner, from within receive(), end_of_input() and pending_output():
-// exactly one of these for each request that was not cancelled. The owner may call cancel() and
-// send() from inside, nothing else.
+// on_response() or on_failure() once for each request that was not cancelled, and any number of
+// on_body() before it, where the request asked for that. The owner may call cancel() and send()
+// from inside, nothing else.
 class ResponseSink {
  public:
   virtual ~ResponseSink() = default;
+  // More of an answer's body, which on_response() then has nothing of.
+  virtual void on_body(RequestId id, std::string_view bytes) = 0;
   virtual void on_response(RequestId id, ClientResponse response) = 0;
   // kIo: the connection or the stream broke; the server may have handled the request or not.
   // kThrottled: the server said that it didn't (HTTP/2 REFUSED_STREAM, or a GOAWAY before it).
@@ -36,9 +42,10 @@ class ResponseSink {
 };
 
 struct ClientLimits {
-  std::size_t header_bytes = 64 * 1024;            // of an answer's head
-  std::size_t body_bytes = std::size_t{32} << 20;  // of an answer (GetRecords: up to 14 MB)
-  std::uint32_t streams = 100;                     // requests under way over HTTP/2
+  std::size_t header_bytes = 64 * 1024;  // of an answer's head
+  // Of an answer that is given whole (GetRecords: up to 14 MB).
+  std::size_t body_bytes = std::size_t{32} << 20;
+  std::uint32_t streams = 100;  // requests under way over HTTP/2
 };
 
 // Single-threaded.
@@ -53,7 +60,7 @@ class ClientSession {
   virtual bool closing() const = 0;
   // Queues a request, when capacity() > 0. `head.target` is in origin form and `head.headers` has
   // Host (over HTTP/2 it is sent as :authority) but neither Content-Length nor Connection.
-  virtual void send(RequestId id, RequestHead head, std::string body) = 0;
+  virtual void send(RequestId id, RequestHead head, std::string body, BodyWay way) = 0;
   // The request's answer isn't wanted. Over HTTP/1.1 the connection is of no more use.
   virtual void cancel(RequestId id) = 0;
 

@@ -49,7 +49,7 @@ def check_formats(region, client):
 
 def check_subscriptions(region, client):
     https = ["--endpoint", f"https://localhost:{region.port}", "--ca", str(region.data / "tls" / "ca.pem")]
-    for number, more in enumerate(([], ["--cbor"], https)):
+    for number, more in enumerate(([], ["--cbor"], https, ["--http2", "4"], [*https, "--http2", "2", "--cbor"])):
         client.create_stream(StreamName=f"subscribed-{number}", ShardCount=2)
         found = report(region, "subscribe", "--stream", f"subscribed-{number}", "--consumers", "3", "--record-bytes", "50",
                        "--records-per-request", "5", "--requests-per-second", "100", *more)
