@@ -63,6 +63,7 @@ class Bench:
         self.row("machine: synced 1 MiB writes", f"{m['synced_mb_per_s']:,.0f} MB/s")
         self.row("machine: bare requests over loopback, 64 connections",
                  f"{m['loopback_requests_per_s']:,.0f}/s")
+        self.row("machine: bare bytes over loopback, 20 connections", f"{m['loopback_gb_per_s']:.2f} GB/s")
 
     def json_ceiling(self, record_bytes, cores=1.0):
         """Records a second of one core that does nothing but hash, parse and decode a body."""
@@ -211,22 +212,30 @@ class Bench:
         with Spillway() as server:
             server.create_stream("bench", 4)
             rate = 10_000
-            result = self.median(lambda: server.load(
-                "subscribe", "bench", consumers=20, connections=8, records_per_request=10, record_bytes=128,
-                requests_per_second=rate / 10, duration=f"{self.seconds}s"))
-            if result["records"] < 0.95 * 20 * rate * self.seconds:
-                raise SystemExit(f"subscribe: only {result['records']} records came back")
-            self.row("SubscribeToShard, append to event, 10,000 records/s, 20 consumers of 4 shards",
-                     f"p50 {result['p50_ms']:.2f} ms, p99 {result['p99_ms']:.2f} ms", "p50 1 ms, p99 5 ms")
+            # AWS gives SubscribeToShard over HTTP/2 alone, and a consumer's shards share a connection there.
+            for name, goal, options in (
+                    ("over HTTP/2", "p50 1 ms, p99 5 ms", {"connections": 2, "http2": 4}),
+                    ("over HTTP/1.1, 80 connections", "", {"connections": 8})):
+                result = self.median(lambda o=options: server.load(
+                    "subscribe", "bench", consumers=20, records_per_request=10, record_bytes=128,
+                    requests_per_second=rate / 10, duration=f"{self.seconds}s", **o))
+                if result["records"] < 0.95 * 20 * rate * self.seconds:
+                    raise SystemExit(f"subscribe: only {result['records']} records came back")
+                self.row(f"SubscribeToShard {name}, put to event, 10,000 records/s in 1,000 PutRecords, "
+                         "20 consumers of 4 shards",
+                         f"p50 {result['p50_ms']:.2f} ms, p99 {result['p99_ms']:.2f} ms", goal)
 
     def fan_out(self):
         with Spillway() as server:
             server.create_stream("bench", 4)
             result = self.median(lambda: server.load(
-                "subscribe", "bench", cbor=True, consumers=20, connections=8, records_per_request=500,
+                "subscribe", "bench", cbor=True, consumers=20, connections=2, http2=4, records_per_request=500,
                 record_bytes=1024, requests_per_second=120, duration=f"{self.seconds}s"))
-            self.row("SubscribeToShard, all 20 consumers together, CBOR, 61 MB/s put",
-                     f"{result['payload_mb_per_s'] / 1000:.2f} GB/s", "1 GB/s", "1.23 (all that is put)",
+            put = 20 * 120 * 500 * 1024 / 1e9
+            self.row("SubscribeToShard over HTTP/2, all 20 consumers together, CBOR, 61 MB/s put",
+                     f"{result['payload_mb_per_s'] / 1000:.2f} GB/s", "1 GB/s",
+                     f"{min(put, self.machine['loopback_gb_per_s']):.2f} ({put:.2f}: all that is put; "
+                     f"{self.machine['loopback_gb_per_s']:.2f}: bytes over loopback alone)",
                      f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms")
 
     def control(self):

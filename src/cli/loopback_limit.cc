@@ -1,6 +1,5 @@
 #include "cli/loopback_limit.h"
 
-#include <array>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,31 +12,35 @@ namespace spillway::cli {
 
 namespace {
 
-constexpr std::size_t kConnections = 64;
-constexpr std::size_t kRequestBytes = 800;
-constexpr std::size_t kAnswerBytes = 320;
 constexpr auto kTime = milliseconds(500);
+constexpr std::size_t kReadBytes = 64 << 10;
 
-// Sends `send` bytes whenever `expect` bytes have come; counts that.
+struct Exchange {
+  std::size_t connections;
+  std::size_t request_bytes;
+  std::size_t answer_bytes;
+};
+constexpr Exchange kSmall{64, 800, 320};
+constexpr Exchange kLarge{20, 1, 4 << 20};
+
+// Sends `bytes`, which must outlive it, whenever `expect` bytes have come; counts what came.
 class Peer {
  public:
-  Peer(std::unique_ptr<io::ByteStream> stream, std::size_t expect, std::size_t send)
-      : stream_(std::move(stream)), expect_(expect), bytes_(send, 'x') {}
+  Peer(std::unique_ptr<io::ByteStream> stream, std::size_t expect, std::string_view bytes)
+      : stream_(std::move(stream)), expect_(expect), bytes_(bytes), buffer_(kReadBytes) {}
 
-  std::uint64_t exchanges() const { return exchanges_; }
+  std::uint64_t received() const { return received_; }
   void receive() {
     stream_->read(buffer_, [this](Result<std::size_t> got) {
       if (!got.ok() || *got == 0) return;  // the measurement has ended
       received_ += *got;
-      if (received_ < expect_) return receive();
-      received_ -= expect_;
-      ++exchanges_;
+      if (received_ < next_at_) return receive();
+      next_at_ += expect_;
       send();
     });
   }
   void send() {
-    part_ = bytes_;
-    stream_->write(std::span(&part_, 1), [this](Status sent) {
+    stream_->write(std::span(&bytes_, 1), [this](Status sent) {
       if (sent.ok()) receive();
     });
   }
@@ -45,17 +48,19 @@ class Peer {
  private:
   const std::unique_ptr<io::ByteStream> stream_;
   const std::size_t expect_;
-  const std::string bytes_;
-  std::string_view part_;
-  std::array<char, 4096> buffer_;
-  std::size_t received_ = 0;
-  std::uint64_t exchanges_ = 0;
+  const std::string_view bytes_;
+  std::vector<char> buffer_;
+  std::uint64_t received_ = 0;
+  std::uint64_t next_at_ = expect_;
 };
 
 // Answers on a loop per core.
 class Answering {
  public:
-  Answering() : threads_(io::core_count()) {}
+  explicit Answering(const Exchange& exchange)
+      : request_bytes_(exchange.request_bytes),
+        answer_(exchange.answer_bytes, 'x'),
+        threads_(io::core_count()) {}
   // The loops end before the peers do, which their callbacks name.
   ~Answering() { threads_.stop_and_join(); }
 
@@ -65,7 +70,7 @@ class Answering {
       SPILLWAY_ASSIGN(auto listener,
                       loop->listen(address, true, [this](std::unique_ptr<io::ByteStream> stream) {
                         auto peer =
-                            std::make_unique<Peer>(std::move(stream), kRequestBytes, kAnswerBytes);
+                            std::make_unique<Peer>(std::move(stream), request_bytes_, answer_);
                         peer->receive();
                         const std::lock_guard lock(mutex_);
                         peers_.push_back(std::move(peer));
@@ -78,27 +83,29 @@ class Answering {
   }
 
  private:
+  const std::size_t request_bytes_;
+  const std::string answer_;
   io::LoopThreads threads_;
   std::vector<std::unique_ptr<io::Listener>> listeners_;
   std::mutex mutex_;  // peers_
   std::vector<std::unique_ptr<Peer>> peers_;
 };
 
-}  // namespace
-
-Result<double> loopback_requests_per_s() {
-  Answering answering;
+// Bytes of answers a second.
+Result<double> measure(const Exchange& exchange) {
+  Answering answering(exchange);
   SPILLWAY_ASSIGN(const std::string address, answering.start());
+  const std::string request(exchange.request_bytes, 'x');
   io::AsioLoop loop;
   std::vector<std::unique_ptr<Peer>> peers;
   std::optional<Error> failed;
-  for (std::size_t i = 0; i < kConnections; ++i) {
+  for (std::size_t i = 0; i < exchange.connections; ++i) {
     loop.connect(address, [&](Result<std::unique_ptr<io::ByteStream>> stream) {
       if (!stream.ok()) {
         failed = std::move(stream).error();
         return;
       }
-      peers.push_back(std::make_unique<Peer>(*std::move(stream), kAnswerBytes, kRequestBytes));
+      peers.push_back(std::make_unique<Peer>(*std::move(stream), exchange.answer_bytes, request));
       peers.back()->send();
     });
   }
@@ -107,10 +114,18 @@ Result<double> loopback_requests_per_s() {
   timer->start(kTime, [&] { loop.stop(); });
   loop.run();
   if (failed) return *std::move(failed);
-  std::uint64_t exchanges = 0;
-  for (const auto& peer : peers) exchanges += peer->exchanges();
-  return static_cast<double>(exchanges) /
+  std::uint64_t received = 0;
+  for (const auto& peer : peers) received += peer->received();
+  return static_cast<double>(received) /
          std::chrono::duration<double>(loop.mono_now() - begin).count();
+}
+
+}  // namespace
+
+Result<LoopbackLimits> measure_loopback() {
+  SPILLWAY_ASSIGN(const double small, measure(kSmall));
+  SPILLWAY_ASSIGN(const double large, measure(kLarge));
+  return LoopbackLimits{small / static_cast<double>(kSmall.answer_bytes), large / 1e9};
 }
 
 }  // namespace spillway::cli

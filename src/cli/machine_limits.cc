@@ -167,7 +167,7 @@ Result<MachineLimits> measure_machine(const std::string& directory) {
   SPILLWAY_ASSIGN(const double blocks_per_s, sync_rate(directory, kBlock));
   limits.synced_mb_per_s = blocks_per_s * block_size / 1e6;
   SPILLWAY_TRY(measure_arrivals(directory, limits));
-  SPILLWAY_ASSIGN(limits.loopback_requests_per_s, loopback_requests_per_s());
+  SPILLWAY_ASSIGN(limits.loopback, measure_loopback());
   return limits;
 }
 
@@ -176,11 +176,12 @@ std::string to_json(const MachineLimits& limits) {
       R"({{"sha256_gb_per_s":{:.3f},"memcpy_gb_per_s":{:.3f},"crc32c_gb_per_s":{:.3f},)"
       R"("base64_decode_gb_per_s":{:.3f},"base64_encode_gb_per_s":{:.3f},"simdjson_gb_per_s":{:.3f},)"
       R"("md5_keys_per_s":{:.0f},"syncs_per_s":{:.0f},"synced_mb_per_s":{:.1f},)"
-      R"("loopback_requests_per_s":{:.0f},"arrivals_p50_ms":{:.3f},"arrivals_p99_ms":{:.3f}}})",
+      R"("loopback_requests_per_s":{:.0f},"loopback_gb_per_s":{:.3f},"arrivals_p50_ms":{:.3f},"arrivals_p99_ms":{:.3f}}})",
       limits.sha256_gb_per_s, limits.memcpy_gb_per_s, limits.crc32c_gb_per_s,
       limits.base64_decode_gb_per_s, limits.base64_encode_gb_per_s, limits.simdjson_gb_per_s,
       limits.md5_keys_per_s, limits.syncs_per_s, limits.synced_mb_per_s,
-      limits.loopback_requests_per_s, limits.arrivals_p50_ms, limits.arrivals_p99_ms);
+      limits.loopback.requests_per_s, limits.loopback.gb_per_s, limits.arrivals_p50_ms,
+      limits.arrivals_p99_ms);
 }
 
 }  // namespace spillway::cli
