@@ -4,6 +4,7 @@
 #include "base/digest.h"
 #include "base/random.h"
 #include "base/uint128.h"
+#include "base/varint.h"
 
 namespace spillway {
 namespace {
@@ -38,6 +39,23 @@ TEST(ByteReader, StopsAtTheEndAndStaysStopped) {
   EXPECT_EQ(reader.integer<std::uint8_t>(), 0);
   EXPECT_FALSE(reader.ok());
   EXPECT_FALSE(reader.at_end());
+}
+
+TEST(Varint, HasUpTo64Bits) {
+  for (const std::uint64_t value :
+       {std::uint64_t{0}, std::uint64_t{127}, std::uint64_t{128}, std::uint64_t{300}, UINT64_MAX}) {
+    std::string bytes;
+    append_varint(bytes, value);
+    ByteReader reader(bytes);
+    EXPECT_EQ(read_varint(reader), value);
+    EXPECT_TRUE(reader.at_end());
+    ByteReader cut(std::string_view(bytes).substr(0, bytes.size() - 1));
+    read_varint(cut);
+    EXPECT_FALSE(cut.ok()) << value;
+  }
+  ByteReader longer("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02");
+  read_varint(longer);
+  EXPECT_FALSE(longer.ok());
 }
 
 TEST(ByteReader, DoesNotTrustALength) {
