@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "io/clock.h"
+#include "io/on_loop.h"
 #include "kinesis/authorization.h"
 #include "kinesis/callers.h"
 #include "kinesis/data_keys.h"
@@ -182,15 +183,6 @@ std::string_view to_string(stream::RecordDistribution distribution);
 // Closed so long ago that none of its records can be read any more.
 bool expired(const stream::StreamInfo& stream, const stream::ShardInfo& shard, WallTime now);
 
-// Calls the engine and goes on, on the call's loop, with what it said.
-template <typename T, typename Begin>
-auto on_loop(io::EventLoop* loop, Begin begin) {
-  return callback<T>([loop, begin = std::move(begin)](UniqueFunction<void(T)> done) mutable {
-    begin(UniqueFunction<void(T)>([loop, done = std::move(done)](T value) mutable {
-      loop->post(
-          [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
-    }));
-  });
-}
+using io::on_loop;
 
 }  // namespace spillway::kinesis

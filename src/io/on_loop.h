@@ -1,0 +1,23 @@
+// Awaits what reports by a callback on whatever thread, and goes on on the loop's.
+#pragma once
+
+#include <utility>
+
+#include "base/task.h"
+#include "io/event_loop.h"
+
+namespace spillway::io {
+
+// `auto answer = on_loop<T>(loop, [&](auto done) { engine.read(request, std::move(done)); });`
+// and, alone, `auto value = co_await answer;`. The loop outlives the call.
+template <typename T, typename Begin>
+auto on_loop(EventLoop* loop, Begin begin) {
+  return callback<T>([loop, begin = std::move(begin)](UniqueFunction<void(T)> done) mutable {
+    begin(UniqueFunction<void(T)>([loop, done = std::move(done)](T value) mutable {
+      loop->post(
+          [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+    }));
+  });
+}
+
+}  // namespace spillway::io
