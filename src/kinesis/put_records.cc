@@ -1,9 +1,9 @@
 // PutRecord and PutRecords: the same path, for one record or up to 500.
 #include "base/assert.h"
-#include "base/digest.h"
 #include "kinesis/handlers.h"
 #include "kinesis/service.h"
 #include "stream/encrypted_batch.h"
+#include "stream/hash_key.h"
 #include "stream/record_batch.h"
 #include "stream/sequence_number.h"
 #include "wire/kinesis_shapes.h"
@@ -41,12 +41,6 @@ struct Prepared {
   std::optional<Reply> refusal;
 };
 
-Uint128 hash_key_of(std::string_view partition_key) {
-  Uint128 key = 0;
-  for (const unsigned char byte : md5(partition_key)) key = key << 8 | byte;
-  return key;
-}
-
 std::optional<Reply> prepare_entry(Service& service, const wire::Value& value, Prepared& prepared) {
   const stream::StreamInfo& stream = *prepared.stream;
   PutEntry& entry = prepared.entries.emplace_back();
@@ -74,7 +68,8 @@ std::optional<Reply> prepare_entry(Service& service, const wire::Value& value, P
     entry.explicit_hash_key.reset();
     entry.hash_key = service.next_spread_key();
   } else {
-    entry.hash_key = entry.explicit_hash_key ? *entry.explicit_hash_key : hash_key_of(entry.key);
+    entry.hash_key =
+        entry.explicit_hash_key ? *entry.explicit_hash_key : stream::hash_key_of(entry.key);
   }
   return std::nullopt;
 }
