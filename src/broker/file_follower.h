@@ -18,7 +18,7 @@
 
 namespace spillway::broker {
 
-// How far a file was read, or its lines acknowledged: `offset` bytes of the file `file_id`.
+// How far a file was read, or its lines spooled: `offset` bytes of the file `file_id`.
 struct FilePlace {
   std::uint64_t file_id = 0;
   std::uint64_t offset = 0;
@@ -29,7 +29,7 @@ struct FollowedLine {
   std::string text;  // without its newline; any bytes
   bool cut = false;  // the line went on beyond kLineBytesMax, and the rest was left out
   FilePlace begin;   // where it stands
-  FilePlace behind;  // where to go on once it is acknowledged
+  FilePlace behind;  // where to go on once it is spooled
 };
 
 // One thread at a time; blocks on the disk.
@@ -39,7 +39,7 @@ class FileFollower {
   // Of a file met for the first time, this much of its end is told.
   static constexpr std::uint64_t kFirstBytesMax = std::uint64_t{1} << 20;
 
-  // `resume`: what was acknowledged before, if the file was ever followed. If the file was rotated
+  // `resume`: what was spooled before, if the file was ever followed. If the file was rotated
   // since then, the rest of the old one is looked for as `path`.1.
   FileFollower(io::Disk& disk, std::string path, std::optional<FilePlace> resume);
 

@@ -1,4 +1,4 @@
-// How far each followed file was acknowledged: one small text file in the broker's data directory,
+// How far each followed file was spooled: one small text file in the broker's data directory,
 // replaced atomically.
 //
 // Format, version 1 (docs/formats/broker-places.md): the line "spillway file places 1", then one

@@ -25,18 +25,18 @@ Telemetry::Telemetry(const TelemetryOptions& options, Parts parts,
       lock_(std::move(lock)),
       buffer_(make_source_id(parts.clock.wall_now(), parts.entropy), options.host, options.limits,
               parts.metrics),
-      sender_(parts.loop, parts.target, buffer_, parts.log, parts.metrics) {}
+      spooler_(parts.loop, parts.spool, options.stream, buffer_, parts.log) {}
 
-void Telemetry::start(UniqueFunction<void()> flows) {
+void Telemetry::start() {
   JsonObject started;
   started.add("event", "started").add("version", version());
   buffer_.push_metrics(std::string(kSourceSubject), started.members(), parts_.clock.wall_now());
-  sender_.start(std::move(flows));
+  spooler_.start();
   worker_ = parts_.workers.start(
       {.name = "telemetry", .interval = TelemetryCollector::kLookInterval}, [this] {
         bool pushed = false;
         const auto next = collector_->step(pushed);
-        if (pushed) parts_.loop.post([this] { sender_.wake(); });
+        if (pushed) parts_.loop.post([this] { spooler_.wake(); });
         return next;
       });
   worker_->wake();
@@ -45,25 +45,10 @@ void Telemetry::start(UniqueFunction<void()> flows) {
 void Telemetry::stop(nanoseconds at_most, UniqueFunction<void(Status)> done) {
   worker_.reset();
   buffer_.push_end(parts_.clock.wall_now());
-  sender_.drain(at_most, [this, told = std::move(done)]() mutable {
+  spooler_.drain(at_most, [this, told = std::move(done)]() mutable {
     auto saved = collector_->save_places();
     told(std::move(saved));
   });
-}
-
-std::string Telemetry::status_json() const {
-  const auto now = status();
-  JsonObject object;
-  object.add("role", "broker").add("source", source()).add("target", parts_.target.name());
-  object.add("target_up", now.ok());
-  if (!now.ok()) object.add("problem", now.error().message);
-  const auto latency = sender_.latency();
-  const auto micros = [](nanoseconds duration) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
-  };
-  object.add("put_p50_us", micros(latency.p50)).add("put_p99_us", micros(latency.p99));
-  object.add("acknowledged_records", acknowledged()).add("held_records", held());
-  return object.text();
 }
 
 }  // namespace spillway::broker

@@ -1,23 +1,24 @@
-// This machine's telemetry, from its sources into a stream: collector (on a worker) → buffer →
-// sender (on the loop) → target.
+// This machine's telemetry, from its sources into the spool: collector (on a worker) → buffer →
+// spooler (on the loop).
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "broker/telemetry_collector.h"
-#include "broker/telemetry_sender.h"
+#include "broker/telemetry_spooler.h"
 #include "io/entropy.h"
 
 namespace spillway::broker {
 
 struct TelemetryOptions {
-  std::string host;  // this machine's name in records
+  std::string host;    // this machine's name in records
+  std::string stream;  // of the spool
   CollectorOptions collector;
   BufferLimits limits;
 };
 
-// On the loop's thread, but for status() and status_json().
+// On the loop's thread, but for source() and held().
 class Telemetry {
  public:
   // They outlive the telemetry.
@@ -29,24 +30,19 @@ class Telemetry {
     io::Workers& workers;
     io::EventLog& log;
     metrics::Registry& metrics;
-    TelemetryTarget& target;
+    Spool& spool;
   };
 
   // Takes the directory for itself. kBusy: another broker has it; kInvalid: as TelemetryCollector.
   static Result<std::unique_ptr<Telemetry>> make(TelemetryOptions options, Parts parts);
 
-  // `flows` is called once, when the first records are acknowledged.
-  void start(UniqueFunction<void()> flows);
-  // Collects no more, puts what is held for at most `at_most`, and keeps the file places (blocks on
-  // the disk at the end). `done` is called on the loop; the error is that of the places. Once.
+  void start();
+  // Collects no more, spools what is held for at most `at_most`, and keeps the file places (blocks
+  // on the disk at the end). `done` is called on the loop; the error is that of the places. Once.
   void stop(nanoseconds at_most, UniqueFunction<void(Status)> done);
 
   const std::string& source() const { return buffer_.source(); }
-  std::uint64_t acknowledged() const { return sender_.acknowledged(); }
-  std::size_t held() const { return buffer_.records(); }
-  // Whether the target takes records.
-  Status status() const { return sender_.status(); }
-  std::string status_json() const;  // one object
+  std::size_t held() const { return buffer_.records(); }  // not spooled yet
 
  private:
   Telemetry(const TelemetryOptions& options, Parts parts, std::unique_ptr<io::FileLock> lock);
@@ -54,7 +50,7 @@ class Telemetry {
   const Parts parts_;
   const std::unique_ptr<io::FileLock> lock_;
   TelemetryBuffer buffer_;
-  TelemetrySender sender_;
+  TelemetrySpooler spooler_;
   std::unique_ptr<TelemetryCollector> collector_;
   std::unique_ptr<io::Worker> worker_;  // last: its step uses all of the above
 };

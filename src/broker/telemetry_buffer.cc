@@ -11,11 +11,11 @@ namespace {
 // Escaping makes up to six bytes of one; the rest of a record is below this.
 constexpr std::size_t kOverheadBytes = 1024;
 constexpr std::size_t kLineRecordBytesMax = 6 * FileFollower::kLineBytesMax + 2 * kOverheadBytes;
-// A request larger than this gains nothing, and takes long to repeat.
-constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
-static_assert(kRequestBytesMax <= client::kPutRecordsBytesMax);
-// Lines get at least the other half of each request.
-constexpr std::size_t kMetricsFirst = client::kPutRecordsMax / 2;
+// Of what is spooled at once.
+constexpr std::size_t kBatchRecordsMax = 500;
+constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20;
+// Lines get at least the other half of each batch.
+constexpr std::size_t kMetricsFirst = kBatchRecordsMax / 2;
 
 std::size_t share_of_lines(std::size_t whole) { return whole / 4 * 3; }
 
@@ -28,16 +28,16 @@ TelemetryBuffer::TelemetryBuffer(std::string source, std::string host, BufferLim
     : source_(std::move(source)),
       host_(std::move(host)),
       limits_(limits),
-      counters_{metrics.counter("spillway_broker_collected_records_total",
-                                "Records collected, by kind", {{"kind", "host"}}),
-                metrics.counter("spillway_broker_collected_records_total",
-                                "Records collected, by kind", {{"kind", "file"}}),
-                metrics.counter("spillway_broker_dropped_records_total",
-                                "Host metrics given up because the buffer was full"),
-                metrics.gauge("spillway_broker_buffer_records",
-                              "Records held until the target acknowledges them"),
-                metrics.gauge("spillway_broker_buffer_bytes",
-                              "Memory of the records held until the target acknowledges them")} {}
+      counters_{
+          metrics.counter("spillway_broker_collected_records_total", "Records collected, by kind",
+                          {{"kind", "host"}}),
+          metrics.counter("spillway_broker_collected_records_total", "Records collected, by kind",
+                          {{"kind", "file"}}),
+          metrics.counter("spillway_broker_dropped_records_total",
+                          "Host metrics given up because the buffer was full"),
+          metrics.gauge("spillway_broker_buffer_records", "Records held until the spool has them"),
+          metrics.gauge("spillway_broker_buffer_bytes",
+                        "Memory of the records held until the spool has them")} {}
 
 std::size_t TelemetryBuffer::size_of(const Entry& entry) {
   return entry.fields.size() + entry.subject.size() + kOverheadBytes;
@@ -108,8 +108,8 @@ void TelemetryBuffer::push_end(WallTime time) {
 bool TelemetryBuffer::move_first(std::deque<Entry>& queue, TelemetryBatch& batch) {
   Entry& entry = queue.front();
   const std::size_t bytes = size_of(entry);
-  if (batch.entries.size() >= client::kPutRecordsMax ||
-      (!batch.empty() && batch.bytes + bytes > kRequestBytesMax))
+  if (batch.entries.size() >= kBatchRecordsMax ||
+      (!batch.empty() && batch.bytes + bytes > kBatchBytesMax))
     return false;
   // What was dropped of this subject came before it: the oldest go first, and the rest is taken in
   // order.

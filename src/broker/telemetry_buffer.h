@@ -1,8 +1,9 @@
-// Telemetry between its collection and its acknowledgement by the target.
+// Telemetry between its collection and the spool.
 //
-// Bounded in records and bytes, what is being put included. When it is full:
-// - host metrics give way to newer ones: the oldest one that isn't being put is dropped and
-// counted;
+// Bounded in records and bytes, what is being spooled included. When it is full, since the spool
+// takes no records:
+// - host metrics give way to newer ones: the oldest one that isn't being spooled is dropped
+//   and counted;
 // - lines of followed files are not read further (room_for_lines() is 0): they wait in their files.
 // Lines take at most three quarters, so that a large file leaves room for the machine's metrics.
 #pragma once
@@ -16,26 +17,26 @@
 #include <vector>
 
 #include "broker/file_places.h"
+#include "broker/spool.h"
 #include "broker/telemetry_record.h"
-#include "client/kinesis_client.h"
 #include "metrics/registry.h"
 
 namespace spillway::broker {
 
 struct BufferLimits {
   std::size_t records = 20'000;
-  std::size_t bytes = std::size_t{64} << 20;
+  std::size_t bytes = std::size_t{32} << 20;
 };
 
-// A line's path, and where its file goes on once the line is acknowledged.
+// A line's path, and where its file goes on once the line is spooled.
 struct LineOrigin {
   std::string path;
   FilePlace behind;
 };
 
-// Records on their way to the target, oldest of each subject first.
+// Records on their way to the spool, oldest of each subject first.
 struct TelemetryBatch {
-  std::vector<client::PutEntry> entries;
+  std::vector<SpoolEntry> entries;
   std::vector<std::optional<LineOrigin>> origins;  // one for each entry; none: no line
   std::size_t bytes = 0;                           // as the buffer counts them
 
@@ -62,13 +63,13 @@ class TelemetryBuffer {
   // The source's last record. Nothing is pushed after it.
   void push_end(WallTime time);
 
-  // The oldest records that fit one PutRecords request. They stay counted until they are released.
+  // The oldest records, as many as are spooled at once. They stay counted until they are released.
   TelemetryBatch take();
-  // All of `batch` was acknowledged.
+  // All of `batch` is spooled, durably.
   void release(const TelemetryBatch& batch);
-  std::size_t records() const;  // being put included
+  std::size_t records() const;  // being spooled included
 
-  // How far each file is acknowledged; nullopt where nothing has changed since the last call.
+  // How far each file is spooled; nullopt where nothing has changed since the last call.
   std::optional<FilePlaces> changed_places();
   // As places were when the source began.
   void set_places(FilePlaces places);
@@ -110,7 +111,7 @@ class TelemetryBuffer {
   std::map<std::string, Subject, std::less<>> subjects_;
   std::deque<Entry> metrics_;
   std::deque<Entry> lines_;
-  std::size_t records_ = 0;  // of both queues, and being put
+  std::size_t records_ = 0;  // of both queues, and being spooled
   std::size_t bytes_ = 0;
   FilePlaces places_;
   bool places_changed_ = false;

@@ -1,5 +1,5 @@
 // Collects this machine's metrics and the lines of followed files into the buffer, and keeps how
-// far the files are acknowledged. Host metrics are due every `interval`; one that was missed (the
+// far the files are spooled. Host metrics are due every `interval`; one that was missed (the
 // machine was asleep, /proc was slow) is not made up for.
 #pragma once
 
@@ -53,7 +53,7 @@ class TelemetryCollector {
 
   // The worker's step. `pushed` tells whether the buffer got something.
   io::Step step(bool& pushed);
-  // Keeps what was acknowledged last.
+  // Keeps what was spooled last.
   Status save_places();
 
  private:

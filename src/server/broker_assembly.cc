@@ -4,8 +4,9 @@
 #include <cstdio>
 
 #include "base/version.h"
-#include "broker/telemetry.h"
+#include "broker/broker_status.h"
 #include "client/trust.h"
+#include "engine/embedded/embedded_engine.h"
 #include "io/asio_loop.h"
 #include "io/entropy.h"
 #include "io/posix_disk.h"
@@ -30,25 +31,42 @@ Random seeded(io::Entropy& entropy) {
 
 Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const BrokerConfig& config) {
   broker::KinesisTargetOptions options;
-  options.stream = config.stream;
   options.shards = static_cast<std::uint32_t>(config.shards);
   SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(config.endpoint));
   SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, config.ca));
   options.client.region = config.region;
   options.client.credentials = {config.access_key, config.secret_key, ""};
-  options.client.connections_max = 1;  // one request at a time
-  // The sender tries again for as long as it takes, and says so.
+  options.client.connections_max = broker::Spool::kShards;
+  // A sender tries again for as long as it takes, and says so.
   options.client.attempts_max = 2;
   options.client.request_timeout = seconds(10);
   options.client.user_agent = fmt::format("spillway-broker/{}", version());
   return options;
 }
 
+engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
+  engine::EmbeddedOptions options;
+  options.directory = io::join_path(config.data, "spool");
+  options.journal_file_bytes = 16 * kMiB;
+  options.queue_bytes = 32 * kMiB;
+  options.tail_bytes = 16 * kMiB;
+  options.page_cache_bytes = 256 * kMiB;
+  return options;
+}
+
+// Makes the spool's streams and reads its cursors, on the loop, before anything else runs there.
+Task<Status> open_spool(io::EventLoop& loop, broker::Spool& spool, broker::Cursors& cursors,
+                        std::vector<std::string> streams) {
+  auto opened = co_await spool.open(loop, std::move(streams));
+  if (!opened.ok()) co_return opened;
+  auto loaded = co_await cursors.load(spool.shards_of(broker::Spool::kCursorStream).front().id);
+  co_return loaded;
+}
+
 broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::string host) {
   broker::TelemetryOptions options;
   options.host = std::move(host);
-  options.limits.records = static_cast<std::size_t>(config.buffer_records);
-  options.limits.bytes = static_cast<std::size_t>(config.buffer_mib) * kMiB;
+  options.stream = config.stream;
   options.collector.directory = config.data;
   options.collector.host_metrics = config.host_metrics;
   options.collector.interval = milliseconds(config.interval_ms);
@@ -57,25 +75,24 @@ broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::stri
   return options;
 }
 
-// Puts what is held, then ends the loop.
-void stop(io::AsioLoop& loop, broker::Telemetry& telemetry, HttpServer& admin, seconds at_most,
-          Status& saved) {
-  telemetry.stop(at_most, [&](Status places) {
+// Spools what is held, delivers for as long as there is time, then ends the loop.
+void stop(io::AsioLoop& loop, broker::Telemetry& telemetry, broker::Delivery& delivery,
+          HttpServer& admin, seconds at_most, Status& saved) {
+  telemetry.stop(at_most, [&, at_most](Status places) {
     saved = std::move(places);
-    admin.drain(seconds(1), [&loop] { loop.stop(); });
+    delivery.drain(at_most, [&] { admin.drain(seconds(1), [&loop] { loop.stop(); }); });
   });
 }
 
-Status outcome(const broker::Telemetry& telemetry, Status saved) {
-  std::printf("spillway broker stopped: %llu records acknowledged\n",
-              static_cast<unsigned long long>(telemetry.acknowledged()));
+Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& delivery, Status saved) {
+  std::printf("spillway broker stopped: %llu records acknowledged, %llu wait in the spool\n",
+              static_cast<unsigned long long>(delivery.link().acknowledged()),
+              static_cast<unsigned long long>(delivery.held()));
   std::fflush(stdout);
   SPILLWAY_TRY(std::move(saved));
   if (telemetry.held() == 0) return {};
-  const auto status = telemetry.status();
   return Error{ErrorCode::kIo,
-               fmt::format("{} records were not put: {}", telemetry.held(),
-                           status.ok() ? "there was no time for them" : status.error().message)};
+               fmt::format("{} records of telemetry were not spooled", telemetry.held())};
 }
 
 }  // namespace
@@ -94,15 +111,32 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   }
   SPILLWAY_ASSIGN(auto to, target_options(disk, options));
 
-  io::AsioLoop loop;
+  io::AsioLoop loop;  // outlives the engine, whose workers post to it
+  SPILLWAY_ASSIGN(const auto engine,
+                  engine::open_embedded_engine(spool_options(options),
+                                               {disk, clock, workers, entropy, *log, metrics}));
+  broker::Spool spool(*engine, entropy, metrics);
+  broker::Cursors cursors(loop, *engine, *log);
+  const std::vector<std::string> streams = {options.stream};
+  Status opened;
+  start(open_spool(loop, spool, cursors, streams), UniqueFunction<void(Status)>([&](Status status) {
+          opened = std::move(status);
+          loop.stop();
+        }));
+  loop.run();
+  SPILLWAY_TRY(std::move(opened));
   broker::KinesisTarget target(loop, std::move(to), seeded(entropy));
+  broker::Delivery delivery({loop, spool, cursors, target, *log, metrics}, streams,
+                            seeded(entropy));
+  spool.on_appended(
+      [&delivery](std::span<const stream::ShardId> shards) { delivery.wake(shards); });
   SPILLWAY_ASSIGN(const auto telemetry, broker::Telemetry::make(telemetry_options(options, host),
                                                                 {loop, disk, clock, entropy,
-                                                                 workers, *log, metrics, target}));
+                                                                 workers, *log, metrics, spool}));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, options.data);
   Routes routes;
-  add_admin_routes(routes, {metrics, [&] { return telemetry->status(); },
-                            [&] { return telemetry->status_json(); }});
+  add_admin_routes(routes, {metrics, [&] { return engine->writable(); },
+                            [&] { return broker::status_json(*telemetry, delivery); }});
   HttpServerOptions admin_options;
   admin_options.name = "admin";
   admin_options.address = options.admin;
@@ -117,15 +151,18 @@ Status run_broker(const Config& config, const ConfigSource& source) {
     if (signal == SIGHUP && !stopping && reload(config, source, "broker", *log))
       log->info("configuration reloaded");
     if (signal == SIGHUP || std::exchange(stopping, true)) return;
-    stop(loop, *telemetry, admin, seconds(options.drain_seconds), saved);
+    stop(loop, *telemetry, delivery, admin, seconds(options.drain_seconds), saved);
   });
-  telemetry->start([&] {
-    std::printf("spillway broker puts telemetry of %s into %s (metrics: http://%s/metrics)\n",
-                host.c_str(), target.name().c_str(), options.admin.c_str());
+  delivery.start([&] {
+    std::printf(
+        "spillway broker puts telemetry of %s into stream %s at %s (metrics: http://%s/metrics)\n",
+        host.c_str(), options.stream.c_str(), target.address().c_str(), options.admin.c_str());
     std::fflush(stdout);
   });
+  telemetry->start();
   loop.run();
-  return outcome(*telemetry, std::move(saved));
+  engine->stop();
+  return outcome(*telemetry, delivery, std::move(saved));
 }
 
 }  // namespace spillway::server

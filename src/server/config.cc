@@ -71,7 +71,7 @@ const ConfigKey kKeys[] = {
    .meaning = "How many files of the audit log are kept, the one that is written among them.", .min = 1, .max = 1000},
 
   {.name = "broker.data", .field = +[](Config& c) -> std::string& { return c.broker.data; },
-   .meaning = "The directory of the broker's file places. Made if missing; one process at a time."},
+   .meaning = "The directory of the broker's spool and file places. Made if missing; one process at a time."},
   {.name = "broker.admin", .field = +[](Config& c) -> std::string& { return c.broker.admin; },
    .meaning = "Address and port of the broker's `/metrics`, `/health/…` and `/v1/status`."},
   {.name = "broker.host", .field = +[](Config& c) -> std::string& { return c.broker.host; },
@@ -98,12 +98,8 @@ const ConfigKey kKeys[] = {
    .meaning = "How many processes, by CPU time, the record `processes` names.", .min = 0, .max = 100},
   {.name = "broker.files", .field = +[](Config& c) -> Texts& { return c.broker.files; },
    .meaning = "Log files to follow (absolute paths), each line a record. Those that don't exist yet are picked up when they do."},
-  {.name = "broker.buffer_records", .field = +[](Config& c) -> std::int64_t& { return c.broker.buffer_records; },
-   .meaning = "Records held while the target doesn't take them. When full, host metrics are dropped (oldest first, counted) and files wait.", .min = 500, .max = 10'000'000},
-  {.name = "broker.buffer_mib", .field = +[](Config& c) -> std::int64_t& { return c.broker.buffer_mib; },
-   .meaning = "Memory that these records may take.", .min = 8, .max = 65536},
   {.name = "broker.drain_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.drain_seconds; },
-   .meaning = "How long SIGTERM waits for held records to be acknowledged.", .min = 0, .max = 3600},
+   .meaning = "How long SIGTERM waits for the target to take what the spool holds; the rest is sent after the next start.", .min = 0, .max = 3600},
 };
 // clang-format on
 

@@ -69,8 +69,6 @@ struct BrokerConfig {
   std::int64_t top_processes = 10;
   std::vector<std::string> files = {"/var/log/syslog", "/var/log/messages", "/var/log/auth.log",
                                     "/var/log/kern.log", "/var/log/dpkg.log"};
-  std::int64_t buffer_records = 20'000;
-  std::int64_t buffer_mib = 64;
   std::int64_t drain_seconds = 10;
 };
 

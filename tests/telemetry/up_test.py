@@ -330,52 +330,106 @@ def test_what_prevents_a_start_is_said(directory):
     expect(bad.returncode == 1 and "write a time as in 20s" in bad.stderr, bad)
 
 
+class Broker:
+    """A `spillway broker` of a region, with a record of each subject every 100 ms."""
+
+    def __init__(self, directory, region):
+        self.admin = free_port()
+        self.log = pathlib.Path(directory) / "broker.log"
+        self.command = [str(BINARY), "broker", "--target", region.endpoint,
+                        "--state", f"{directory}/broker", "--admin", f"127.0.0.1:{self.admin}"]
+
+    def start(self):
+        environment = os.environ | {"SPILLWAY_BROKER_FILES": "", "SPILLWAY_BROKER_INTERVAL_MS": "100",
+                                    "SPILLWAY_BROKER_DRAIN_SECONDS": "5"}
+        with open(self.log, "a") as errors:
+            self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=errors,
+                                            text=True, env=environment)
+
+    def ask(self, path):
+        """The status and body of an answer; 0 while there is none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}") as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+        except (urllib.error.URLError, ConnectionError):
+            return 0, "{}"
+
+    def status(self):
+        return json.loads(self.ask("/v1/status")[1])
+
+    def spooled(self):
+        return number(r"(?m)^spillway_spool_records_total (\d+)", self.ask("/metrics")[1])
+
+    def logged(self, event):
+        return self.log.read_text().count(event)
+
+
+def by_source(records):
+    """(source, subject) → seq of each record, in the order of the stream, and where sources end."""
+    seqs, ends = {}, {}
+    for record in map(lambda record: json.loads(record["Data"]), records):
+        seqs.setdefault((record["source"], record["subject"]), []).append(record["seq"])
+        if "subjects" in record["fields"]:
+            ends[record["source"]] = record["fields"]["subjects"]
+    return seqs, ends
+
+
 def test_a_broker_outlives_its_target(directory):
     region = Region()
-    admin = free_port()
-    log = pathlib.Path(directory) / "broker.log"
-    command = [str(BINARY), "broker", "--target", region.endpoint, "--state", f"{directory}/broker",
-               "--admin", f"127.0.0.1:{admin}"]
-
-    def ready():
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/health/ready") as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    with open(log, "w") as errors:
-        broker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True,
-                                  env=os.environ | {"SPILLWAY_BROKER_FILES": "",
-                                                    "SPILLWAY_BROKER_INTERVAL_MS": "100"})
-    wait_until(lambda: "target is down" in log.read_text())
-    expect(not ready(), "it says that it can't put")
+    broker = Broker(directory, region)
+    broker.start()
+    wait_until(lambda: broker.logged("target is down"))
+    expect(broker.ask("/health/ready")[0] == 200, "it does its work")
+    expect(broker.status()["target_up"] is False, broker.status())
     with region:
-        expect("puts telemetry of" in broker.stdout.readline(), "it flows")
-        wait_until(ready)
+        expect("puts telemetry of" in broker.process.stdout.readline(), "it flows")
+        wait_until(lambda: broker.status()["target_up"])
         region.kill()
-        wait_until(lambda: log.read_text().count("target is down") == 2)
-        expect(not ready())
+        wait_until(lambda: broker.logged("target is down") == 2)
         region.start()
-        wait_until(lambda: log.read_text().count("target is back") == 2)
-        expect(log.read_text().count("target is down") == 2, "said once each time", log.read_text())
-        broker.send_signal(signal.SIGTERM)
-        expect(broker.wait(30) == 0, log.read_text())
-        put = number(r"stopped: (\d+) records acknowledged", broker.stdout.read())
-        shards = read_all(region.client(), "telemetry")
-    seqs = {}
-    ends = None
-    for records in shards.values():
-        for record in records:
-            record = json.loads(record["Data"])
-            seqs.setdefault(record["subject"], []).append(record["seq"])
-            ends = record["fields"].get("subjects", ends)
+        wait_until(lambda: broker.logged("target is back") == 2)
+        expect(broker.logged("target is down") == 2, "said once each time", broker.log.read_text())
+        broker.process.send_signal(signal.SIGTERM)
+        expect(broker.process.wait(30) == 0, broker.log.read_text())
+        said = broker.process.stdout.read()
+        put = number(r"stopped: (\d+) records acknowledged", said)
+        expect("0 wait in the spool" in said, said)
+        seqs, ends = by_source(record for shard in read_all(region.client(), "telemetry").values()
+                               for record in shard)
     # A request whose answer was lost by the kill is repeated: its records may be there twice.
-    for subject, seen in seqs.items():
+    for (source, subject), seen in seqs.items():
         expect(sorted(set(seen)) == list(range(1, max(seen) + 1)), f"{subject} has a gap: {seen}")
         if subject != "source":
-            expect(ends[subject] == [max(seen), 0], f"{subject} ends at {ends[subject]}, not {max(seen)}")
+            end = ends[source][subject]
+            expect(end == [max(seen), 0], f"{subject} ends at {end}, not {max(seen)}")
     expect(sum(len(set(seen)) for seen in seqs.values()) == put, f"{put} were acknowledged")
+
+
+def test_what_is_spooled_outlives_sigkill(directory):
+    region = Region()
+    broker = Broker(directory, region)
+    spooled = 0
+    for _ in range(3):
+        broker.start()
+        wait_until(lambda: broker.ask("/health/live")[0] == 200)
+        wait_until(lambda: broker.spooled() >= 60)
+        spooled += broker.spooled()
+        broker.process.kill()
+        broker.process.wait()
+    broker.start()
+    with region:
+        wait_until(lambda: broker.status().get("target_up"))
+        broker.process.send_signal(signal.SIGTERM)
+        expect(broker.process.wait(30) == 0, broker.log.read_text())
+        shards = read_all(region.client(), "telemetry")
+    seqs, ends = by_source(record for shard in shards.values() for record in shard)
+    expect(len({source for source, _ in seqs}) == 4, "each start is a source", seqs.keys())
+    count = sum(len(seen) for seen in seqs.values())
+    expect(count >= spooled, f"{count} of at least {spooled} arrived")
+    for (source, subject), seen in seqs.items():
+        expect(seen == list(range(1, len(seen) + 1)), f"{subject}: each once, in order: {seen}")
 
 
 def test_keys_are_asked_for(directory):

@@ -1,0 +1,194 @@
+#include "broker/cursors.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/bytes.h"
+#include "io/on_loop.h"
+#include "stream/record_batch.h"
+
+namespace spillway::broker {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr nanoseconds kRetryDelay = milliseconds(200);
+
+void append_cursor(std::string& to, const CursorKey& key, const Cursor& cursor) {
+  append_le(to, key.first);
+  append_le(to, cursor.next.value);
+  append_prefixed(to, key.second);
+  append_le(to, static_cast<std::uint32_t>(cursor.lanes.size()));
+  for (const auto& [lane, mark] : cursor.lanes) {
+    append_le(to, lane);
+    to.append(reinterpret_cast<const char*>(mark.producer.data()), mark.producer.size());
+    append_le(to, mark.sequence);
+  }
+}
+
+void read_cursor(ByteReader& from, CursorTable& table) {
+  const auto shard = from.integer<std::uint64_t>();
+  const stream::Position next{from.integer<std::uint64_t>()};
+  Cursor& cursor = table[{shard, std::string(from.prefixed())}];
+  cursor.next = next;
+  for (auto left = from.integer<std::uint32_t>(); left > 0 && from.ok(); --left) {
+    const auto lane = from.integer<std::uint8_t>();
+    LaneMark& mark = cursor.lanes[lane];
+    const auto producer = from.take(mark.producer.size());
+    if (!producer.empty()) std::memcpy(mark.producer.data(), producer.data(), producer.size());
+    mark.sequence = from.integer<std::uint64_t>();
+  }
+}
+
+void move(Cursor& cursor, stream::Position next, const LaneMarks& lanes) {
+  cursor.next = next;
+  for (const auto& [lane, mark] : lanes) cursor.lanes[lane] = mark;
+}
+
+stream::AppendItem item_of(stream::ShardId shard, const std::string& data) {
+  stream::RecordBatchBuilder builder(
+      stream::kBatchHeaderSize + stream::RecordBatchBuilder::size_of(data.size(), 0, false, false));
+  builder.add({"", data, std::nullopt, std::nullopt});
+  return {shard, 1, std::move(builder).finish()};
+}
+
+}  // namespace
+
+std::string encode(const CursorRecord& record) {
+  std::string data;
+  append_le(data, kVersion);
+  data.append(3, '\0');
+  append_le(data, static_cast<std::uint32_t>(record.cursors.size()));
+  append_le(data, record.whole_at.value);
+  for (const auto& [key, cursor] : record.cursors) append_cursor(data, key, cursor);
+  return data;
+}
+
+Result<CursorRecord> decode_cursors(std::string_view data) {
+  ByteReader reader(data);
+  const auto version = reader.integer<std::uint8_t>();
+  if (version > kVersion) {
+    return Error{
+        ErrorCode::kUnsupported,
+        fmt::format("the spool's cursors have version {}; this build reads up to {}: use a "
+                    "newer spillway",
+                    version, kVersion)};
+  }
+  reader.take(3);
+  CursorRecord record;
+  auto left = reader.integer<std::uint32_t>();
+  record.whole_at.value = reader.integer<std::uint64_t>();
+  for (; left > 0 && reader.ok(); --left) read_cursor(reader, record.cursors);
+  if (version == 0 || !reader.at_end())
+    return Error{ErrorCode::kCorrupt, "a record of the spool's cursors is not what was written"};
+  return record;
+}
+
+Cursors::Cursors(io::EventLoop& loop, stream::Engine& engine, io::EventLog& log)
+    : loop_(loop), engine_(engine), log_(log), retry_(loop.make_timer()) {}
+
+// Applies the records of the shard from the last one on that holds every cursor.
+Task<Status> Cursors::load(stream::ShardId shard) {
+  shard_ = shard;
+  const auto tip = engine_.tip(shard);
+  if (!tip.ok()) co_return tip.error();
+  next_ = tip->next;
+  // What is at `from` tells where to begin.
+  bool begun = false;
+  stream::Position from{next_.value > 0 ? next_.value - 1 : 0};
+  while (from < next_) {
+    auto reading = io::on_loop<Result<stream::ReadResult>>(&loop_, [this, from](auto done) {
+      engine_.read({shard_, from}, std::move(done));
+    });
+    auto read = co_await reading;
+    if (!read.ok()) co_return context("read the spool's cursors", std::move(read).error());
+    if (read->batches.empty()) break;
+    for (const auto& batch : read->batches) {
+      stream::RecordBatchReader records(batch.payload);
+      const auto stored = records.next();
+      if (!stored) co_return Error{ErrorCode::kCorrupt, "the spool's cursors can't be read"};
+      auto record = decode_cursors(stored->data);
+      if (!record.ok()) co_return std::move(record).error();
+      if (!std::exchange(begun, true)) {
+        whole_at_ = record->whole_at;
+        has_whole_ = true;
+        if (whole_at_ < batch.first) {
+          read->next = whole_at_;
+          break;
+        }
+      }
+      for (const auto& [key, cursor] : record->cursors)
+        move(table_[key], cursor.next, cursor.lanes);
+    }
+    from = read->next;
+  }
+  co_return Status();
+}
+
+Cursor Cursors::at(stream::ShardId shard, const std::string& target) const {
+  const auto found = table_.find({shard, target});
+  return found != table_.end() ? found->second : Cursor();
+}
+
+void Cursors::advance(stream::ShardId shard, const std::string& target, stream::Position next,
+                      const LaneMarks& lanes) {
+  move(table_[{shard, target}], next, lanes);
+  move(moved_[{shard, target}], next, lanes);
+  if (!writing_ && !failing_) write();
+}
+
+void Cursors::settle(UniqueFunction<void(Status)> done) {
+  settled_ = std::move(done);
+  if (writing_) return;
+  if (moved_.empty()) return told({});
+  retry_->cancel();
+  write();
+}
+
+void Cursors::told(Status status) {
+  if (settled_)
+    loop_.post([status = std::move(status), done = std::exchange(settled_, nullptr)]() mutable {
+      done(std::move(status));
+    });
+}
+
+void Cursors::write() {
+  writing_ = true;
+  CursorRecord record;
+  const bool whole = whole_is_due();
+  record.whole_at = whole ? next_ : whole_at_;
+  record.cursors = whole ? table_ : moved_;
+  std::vector<stream::AppendItem> items;
+  items.push_back(item_of(shard_, encode(record)));
+  // What fails is written with what moves next: a cursor never moves back.
+  engine_.append(std::move(items),
+                 [this, sent = std::exchange(moved_, {})](
+                     const std::vector<Result<stream::Appended>>& outcomes) mutable {
+                   loop_.post([this, outcome = outcomes.front(), sent = std::move(sent)]() mutable {
+                     written(outcome, std::move(sent));
+                   });
+                 });
+}
+
+void Cursors::written(const Result<stream::Appended>& outcome, CursorTable sent) {
+  writing_ = false;
+  if (!outcome.ok()) {
+    for (const auto& [key, cursor] : moved_) move(sent[key], cursor.next, cursor.lanes);
+    moved_ = std::move(sent);
+    if (!std::exchange(failing_, true))
+      log_.warning("the spool's cursors can't be kept: a restart would send records again",
+                   {{"error", outcome.error().message}});
+    retry_->start(kRetryDelay, [this] { write(); });
+    return told(outcome.error());
+  }
+  if (std::exchange(failing_, false)) log_.info("the spool's cursors are kept again");
+  if (whole_is_due()) {
+    has_whole_ = true;
+    whole_at_ = next_;
+  }
+  next_ = outcome->first.plus(1);
+  if (!moved_.empty()) return write();
+  told({});
+}
+
+}  // namespace spillway::broker

@@ -1,0 +1,104 @@
+// How far each shard of the spool has been delivered to each target: what a restart goes on from.
+//
+// Kept as records of a shard of the spool's own engine, so that their syncs are the journal's. One
+// append is under way at a time; what moves meanwhile goes into the next. A record holds the
+// cursors that have moved since the one before it; now and then one holds all of them.
+//
+// Format of a record's data, version 1 (integers little-endian; also
+// docs/formats/spool-cursors.md):
+//   0   u8  version = 1
+//   1   [3] zero
+//   4   u32 cursors
+//   8   u64 position, in this shard, of the last record that holds every cursor: this one or an
+//           earlier one. Whoever reads begins there.
+//   16  cursors, each:
+//         u64  shard of the spool
+//         u64  position in it: what is before has been delivered
+//         u32  size of the target's name, name
+//         u32  lanes, each: u8 lane, [16] producer, u64 sequence of the lane's last record that was
+//              delivered. In a record that doesn't hold every cursor: lanes that have moved.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "io/event_log.h"
+#include "io/event_loop.h"
+#include "stream/engine.h"
+#include "stream/origin.h"
+
+namespace spillway::broker {
+
+// The last record of a lane.
+struct LaneMark {
+  stream::ProducerId producer{};
+  std::uint64_t sequence = 0;
+  friend bool operator==(const LaneMark&, const LaneMark&) = default;
+};
+using LaneMarks = std::map<std::uint8_t, LaneMark>;
+
+struct Cursor {
+  stream::Position next;
+  LaneMarks lanes;
+  friend bool operator==(const Cursor&, const Cursor&) = default;
+};
+using CursorKey = std::pair<stream::ShardId, std::string>;  // and the target's name
+using CursorTable = std::map<CursorKey, Cursor>;
+
+struct CursorRecord {
+  stream::Position whole_at;
+  CursorTable cursors;
+};
+std::string encode(const CursorRecord& record);
+// kCorrupt; kUnsupported: a newer version.
+Result<CursorRecord> decode_cursors(std::string_view data);
+
+// On the loop's thread; destroyed when the loop runs no more, or after settle(). What it is handed
+// outlives it.
+class Cursors {
+ public:
+  // A record that holds every cursor is written for each so many others.
+  static constexpr std::uint64_t kWholeEvery = 256;
+
+  Cursors(io::EventLoop& loop, stream::Engine& engine, io::EventLog& log);
+
+  // Reads what is stored in `shard`. Once, before all else.
+  Task<Status> load(stream::ShardId shard);
+
+  // At the shard's beginning where nothing is known.
+  Cursor at(stream::ShardId shard, const std::string& target) const;
+  // What is before `next` was delivered; `lanes`: of what this added.
+  void advance(stream::ShardId shard, const std::string& target, stream::Position next,
+               const LaneMarks& lanes);
+  // Calls `done` when all that was advanced is durable, or at the first failure from now on. Once.
+  void settle(UniqueFunction<void(Status)> done);
+
+ private:
+  bool whole_is_due() const { return !has_whole_ || next_.value - whole_at_.value >= kWholeEvery; }
+  void write();
+  void written(const Result<stream::Appended>& outcome, CursorTable sent);
+  void told(Status status);
+
+  io::EventLoop& loop_;
+  stream::Engine& engine_;
+  io::EventLog& log_;
+  const std::unique_ptr<io::Timer> retry_;
+  stream::ShardId shard_ = 0;
+  stream::Position next_;      // of the record that is written next
+  stream::Position whole_at_;  // of the last record with every cursor
+  bool has_whole_ = false;
+  CursorTable table_;
+  CursorTable moved_;  // since what is being written
+  bool writing_ = false;
+  bool failing_ = false;
+  UniqueFunction<void(Status)> settled_;
+};
+
+}  // namespace spillway::broker

@@ -1,0 +1,133 @@
+#include "broker/cursors.h"
+
+#include <gmock/gmock.h>
+
+#include "broker/spool_samples.h"
+
+namespace spillway::broker {
+namespace {
+
+using testing::HasSubstr;
+
+LaneMark mark(unsigned char producer, std::uint64_t sequence) {
+  LaneMark mark{{}, sequence};
+  mark.producer.fill(producer);
+  return mark;
+}
+
+class CursorsTest : public SpoolTest {
+ protected:
+  CursorsTest() { load(); }
+
+  // As after a restart.
+  void load() {
+    cursors_ = std::make_unique<Cursors>(loop_, engine_, log_);
+    bool loaded = false;
+    start(cursors_->load(spool_->shards_of(Spool::kCursorStream).front().id),
+          UniqueFunction<void(Status)>([&](Status status) {
+            EXPECT_TRUE(status.ok()) << status.error().message;
+            loaded = true;
+          }));
+    loop_.run();
+    EXPECT_TRUE(loaded);
+  }
+  std::uint64_t written() {
+    return engine_.tip(spool_->shards_of(Spool::kCursorStream).front().id)->next.value;
+  }
+
+  io::SilentLog log_;
+  std::unique_ptr<Cursors> cursors_;
+};
+
+TEST_F(CursorsTest, WhatIsNotKnownBeginsAtTheBeginning) {
+  EXPECT_EQ(cursors_->at(7, "a"), Cursor());
+}
+
+TEST_F(CursorsTest, AreThereAgainAfterARestart) {
+  cursors_->advance(7, "a", {10}, {{3, mark(1, 4)}, {5, mark(1, 6)}});
+  cursors_->advance(7, "b", {2}, {});
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->at(7, "a"), (Cursor{{10}, {{3, mark(1, 4)}, {5, mark(1, 6)}}}));
+  EXPECT_EQ(cursors_->at(7, "b"), (Cursor{{2}, {}}));
+  cursors_->advance(7, "a", {12}, {{5, mark(2, 1)}});
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->at(7, "a"), (Cursor{{12}, {{3, mark(1, 4)}, {5, mark(2, 1)}}}));
+}
+
+TEST_F(CursorsTest, ManyMovesAreFoundFromTheLastWholeRecordOn) {
+  cursors_->advance(1, "a", {5}, {{1, mark(1, 9)}});
+  loop_.run();
+  for (std::uint64_t i = 1; i <= 3 * Cursors::kWholeEvery + 7; ++i) {
+    cursors_->advance(2, "a", {i}, {{static_cast<std::uint8_t>(i % 4), mark(1, i)}});
+    loop_.run();
+  }
+  engine_.reads = 0;
+  load();
+  EXPECT_EQ(cursors_->at(1, "a"), (Cursor{{5}, {{1, mark(1, 9)}}}));
+  const std::uint64_t last = 3 * Cursors::kWholeEvery + 7;
+  EXPECT_EQ(cursors_->at(2, "a").next.value, last);
+  for (std::uint64_t i = last - 3; i <= last; ++i)
+    EXPECT_EQ(cursors_->at(2, "a").lanes[static_cast<std::uint8_t>(i % 4)], mark(1, i));
+  EXPECT_LE(engine_.reads, 3u);
+}
+
+TEST_F(CursorsTest, OneWriteAtATimeTakesWhatHasMovedMeanwhile) {
+  engine_.holding = true;
+  for (std::uint64_t i = 1; i <= 10; ++i) cursors_->advance(1, "a", {i}, {});
+  EXPECT_EQ(engine_.held(), 1u);
+  engine_.release();
+  loop_.run();
+  engine_.release();
+  loop_.run();
+  EXPECT_EQ(written(), 2u);
+  load();
+  EXPECT_EQ(cursors_->at(1, "a").next.value, 10u);
+}
+
+TEST_F(CursorsTest, WhatCouldNotBeWrittenIsWrittenLater) {
+  engine_.append_error = Error{ErrorCode::kNoSpace, "the disk is full"};
+  cursors_->advance(1, "a", {3}, {{1, mark(1, 3)}});
+  loop_.run(seconds(5));
+  cursors_->advance(1, "a", {4}, {{2, mark(1, 1)}});
+  bool failed = false;
+  cursors_->settle([&](const Status& status) { failed = !status.ok(); });
+  loop_.run(seconds(1));
+  EXPECT_TRUE(failed);
+  engine_.append_error.reset();
+  loop_.run(seconds(1));
+  load();
+  EXPECT_EQ(cursors_->at(1, "a"), (Cursor{{4}, {{1, mark(1, 3)}, {2, mark(1, 1)}}}));
+}
+
+TEST_F(CursorsTest, SettleWaitsForWhatIsBeingWritten) {
+  engine_.holding = true;
+  cursors_->advance(1, "a", {3}, {});
+  cursors_->advance(1, "a", {4}, {});
+  bool settled = false;
+  cursors_->settle([&](const Status& status) { settled = status.ok(); });
+  loop_.run();
+  EXPECT_FALSE(settled);
+  engine_.release();
+  loop_.run();
+  EXPECT_FALSE(settled) << "the second move";
+  engine_.release();
+  loop_.run();
+  EXPECT_TRUE(settled);
+}
+
+TEST_F(CursorsTest, NewerAndDamagedRecordsAreRefused) {
+  const auto data = encode({{4}, {{{1, "a"}, {{5}, {{3, mark(1, 2)}}}}}});
+  EXPECT_EQ(decode_cursors(data)->whole_at.value, 4u);
+  auto newer = data;
+  newer[0] = 2;
+  EXPECT_EQ(decode_cursors(newer).error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(decode_cursors(newer).error().message, HasSubstr("newer spillway"));
+  for (std::size_t size = 0; size < data.size(); ++size)
+    EXPECT_EQ(decode_cursors(data.substr(0, size)).error().code, ErrorCode::kCorrupt) << size;
+  EXPECT_EQ(decode_cursors(data + "x").error().code, ErrorCode::kCorrupt);
+}
+
+}  // namespace
+}  // namespace spillway::broker

@@ -1,0 +1,56 @@
+#include "broker/delivery.h"
+
+#include <utility>
+
+namespace spillway::broker {
+
+Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random)
+    : parts_(parts),
+      link_(parts.loop, parts.target, parts.log, parts.metrics),
+      deadline_(parts.loop.make_timer()) {
+  const ShardSender::Parts sender{parts.loop, parts.spool.engine(), parts.cursors, link_,
+                                  parts.log};
+  for (const auto& stream : streams) {
+    for (const auto& shard : parts.spool.shards_of(stream))
+      senders_[shard.id] = std::make_unique<ShardSender>(sender, stream, shard.id, random.fork());
+  }
+  held_gauge_ = parts.metrics.computed_gauge(
+      "spillway_broker_held_records", "Records in the spool that the target has not acknowledged",
+      {{"target", parts.target.name()}}, [this] { return static_cast<double>(held()); });
+}
+
+void Delivery::start(UniqueFunction<void()> flows) {
+  link_.on_flow(std::move(flows));
+  running_ = senders_.size();
+  for (const auto& [shard, sender] : senders_) sender->start([this] { ended(); });
+}
+
+void Delivery::wake(std::span<const stream::ShardId> shards) {
+  parts_.loop.post([this, woken = std::vector(shards.begin(), shards.end())] {
+    for (const auto shard : woken)
+      if (const auto found = senders_.find(shard); found != senders_.end()) found->second->wake();
+  });
+}
+
+void Delivery::drain(nanoseconds at_most, UniqueFunction<void()> done) {
+  done_ = std::move(done);
+  deadline_->start(at_most, [this] {
+    link_.close();
+    for (const auto& [shard, sender] : senders_) sender->close();
+  });
+  for (const auto& [shard, sender] : senders_) sender->drain();
+}
+
+void Delivery::ended() {
+  if (--running_ > 0) return;
+  deadline_->cancel();
+  parts_.cursors.settle([this](const Status&) { std::exchange(done_, nullptr)(); });
+}
+
+std::uint64_t Delivery::held() const {
+  std::uint64_t records = 0;
+  for (const auto& [shard, sender] : senders_) records += sender->held();
+  return records;
+}
+
+}  // namespace spillway::broker

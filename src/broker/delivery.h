@@ -1,0 +1,60 @@
+// Takes streams of the spool to one target, each of their shards by a ShardSender.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "broker/cursors.h"
+#include "broker/shard_sender.h"
+#include "broker/spool.h"
+#include "broker/target_link.h"
+#include "io/event_log.h"
+#include "io/event_loop.h"
+#include "metrics/registry.h"
+
+namespace spillway::broker {
+
+// On the loop's thread, but for what is marked. What it is handed outlives it.
+class Delivery {
+ public:
+  struct Parts {
+    io::EventLoop& loop;
+    Spool& spool;
+    Cursors& cursors;
+    Target& target;
+    io::EventLog& log;
+    metrics::Registry& metrics;
+  };
+
+  // `streams`: of the spool, as opened. `random` spreads retries.
+  Delivery(Parts parts, std::span<const std::string> streams, Random random);
+
+  // `flows` is called once, when the first records are acknowledged.
+  void start(UniqueFunction<void()> flows);
+  // These shards of the spool have new records. Any thread.
+  void wake(std::span<const stream::ShardId> shards);
+  // Sends what the spool holds, then ends; after `at_most` it gives up. `done` is called at the
+  // end, when the cursors are durable or can't be, never from within. Once.
+  void drain(nanoseconds at_most, UniqueFunction<void()> done);
+
+  const TargetLink& link() const { return link_; }
+  std::uint64_t held() const;  // records of the spool that the target has not; any thread
+
+ private:
+  void ended();
+
+  const Parts parts_;
+  TargetLink link_;
+  std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // made by the constructor
+  std::shared_ptr<void> held_gauge_;
+  const std::unique_ptr<io::Timer> deadline_;
+  UniqueFunction<void()> done_;
+  std::size_t running_ = 0;
+};
+
+}  // namespace spillway::broker

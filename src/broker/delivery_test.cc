@@ -1,0 +1,266 @@
+#include "broker/delivery.h"
+
+#include <gmock/gmock.h>
+
+#include <map>
+
+#include "broker/spool_samples.h"
+
+namespace spillway::broker {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class RecordingLog final : public io::EventLog {
+ public:
+  void write(io::LogLevel, std::string_view event, std::initializer_list<io::LogField>) override {
+    events.emplace_back(event);
+  }
+  std::vector<std::string> events;
+};
+
+class DeliveryTest : public SpoolTest {
+ protected:
+  DeliveryTest() { begin(); }
+  ~DeliveryTest() override {
+    if (running_) drain(seconds(5));
+  }
+
+  // As a broker's start does.
+  void begin() {
+    cursors_ = std::make_unique<Cursors>(loop_, engine_, log_);
+    start(cursors_->load(spool_->shards_of(Spool::kCursorStream).front().id),
+          UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
+    loop_.run();
+    const std::vector<std::string> streams = {"s"};
+    delivery_ = std::make_unique<Delivery>(
+        Delivery::Parts{loop_, *spool_, *cursors_, target_, log_, metrics_}, streams, Random(1));
+    spool_->on_appended(
+        [this](std::span<const stream::ShardId> shards) { delivery_->wake(shards); });
+    delivery_->start([this] { ++flowed_; });
+    running_ = true;
+    loop_.run();
+  }
+  void drain(nanoseconds at_most) {
+    bool ended = false;
+    delivery_->drain(at_most, [&] { ended = true; });
+    loop_.run(at_most + seconds(1));
+    EXPECT_TRUE(ended);
+    running_ = false;
+  }
+  // As SIGKILL and a start: a target that was being sent to has got it or not, nobody knows.
+  void kill_and_restart() {
+    target_.closed = true;
+    target_.answer();
+    loop_.run();
+    drain(nanoseconds(1));
+    target_.closed = target_.silent = false;
+    delivery_.reset();
+    cursors_.reset();
+    reopen();
+    begin();
+  }
+  // The numbers of what is stored, of each key.
+  std::map<std::string, std::vector<int>> stored() const {
+    std::map<std::string, std::vector<int>> numbers;
+    for (const auto& entry : target_.stored)
+      numbers[entry.partition_key].push_back(
+          std::stoi(entry.data.substr(entry.partition_key.size() + 1)));
+    return numbers;
+  }
+  static std::vector<int> up_to(int count) {
+    std::vector<int> numbers(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) numbers[static_cast<std::size_t>(i)] = i + 1;
+    return numbers;
+  }
+
+  RecordingLog log_;
+  FakeTarget target_{loop_};
+  std::unique_ptr<Cursors> cursors_;
+  std::unique_ptr<Delivery> delivery_;
+  int flowed_ = 0;
+  bool running_ = false;
+};
+
+TEST_F(DeliveryTest, SendsWhatIsSpooledInOrder) {
+  EXPECT_FALSE(delivery_->link().status().ok());
+  EXPECT_EQ(flowed_, 0);
+  put("a", 1, 3);
+  put("b", 1, 1200);
+  loop_.run(seconds(1));
+  EXPECT_EQ(flowed_, 1);
+  EXPECT_TRUE(delivery_->link().status().ok());
+  EXPECT_EQ(stored()["a"], up_to(3));
+  EXPECT_EQ(stored()["b"], up_to(1200));
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_EQ(delivery_->link().acknowledged(), 1203u);
+  EXPECT_THAT(target_.prepared, ElementsAre("s")) << "once for all shards";
+}
+
+TEST_F(DeliveryTest, OneRequestInFlightForEachShard) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  target_.silent = true;
+  for (int i = 2; i <= 50; ++i) {
+    put("a", i, 1);
+    loop_.run();
+  }
+  EXPECT_EQ(target_.in_flight, 1);
+  target_.answer();
+  loop_.run();
+  EXPECT_EQ(target_.puts, 3) << "what came meanwhile is one request";
+  target_.silent = false;
+  target_.answer();
+  loop_.run(seconds(1));
+  EXPECT_EQ(stored()["a"], up_to(50));
+}
+
+TEST_F(DeliveryTest, ARequestHasABound) {
+  std::vector<SpoolEntry> entries(8, SpoolEntry{"a", std::string(300'000, 'x'), {}});
+  spool_->put("s", entries, [](const std::vector<Status>&) {});
+  loop_.run(seconds(1));
+  EXPECT_EQ(target_.stored.size(), 8u);
+  EXPECT_EQ(target_.puts, 3) << "three of 300 kB fit one request of 1 MiB";
+}
+
+TEST_F(DeliveryTest, OnlyWhatWasRefusedIsSentAgainBeforeTheShardGoesOn) {
+  target_.refuse_every = 3;
+  put("a", 1, 100);
+  put("b", 1, 100);
+  loop_.run();
+  put("a", 101, 1);
+  loop_.run(seconds(60));
+  auto all = stored();
+  EXPECT_EQ(all["a"].back(), 101) << "nothing later before it";
+  for (const auto* key : {"a", "b"}) std::ranges::sort(all[key]);
+  EXPECT_EQ(all["a"], up_to(101)) << "each once";
+  EXPECT_EQ(all["b"], up_to(100));
+}
+
+TEST_F(DeliveryTest, SaysOnceThatTheTargetIsDownAndGoesOnWhenItIsBack) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  target_.down = true;
+  for (int i = 2; i <= 20; ++i) {
+    put("a", i, 1);
+    put("b", i - 1, 1);
+    loop_.run(seconds(10));
+  }
+  EXPECT_THAT(log_.events, ElementsAre("target is down, its records wait in the spool"));
+  EXPECT_THAT(delivery_->link().status().error().message, HasSubstr("connection refused"));
+  EXPECT_THAT(metrics_.prometheus_text(), HasSubstr(R"(spillway_broker_target_up{target="a"} 0)"));
+  EXPECT_EQ(delivery_->held(), 38u);
+  target_.down = false;
+  loop_.run(seconds(3));
+  EXPECT_THAT(log_.events,
+              ElementsAre("target is down, its records wait in the spool", "target is back"));
+  EXPECT_EQ(stored()["a"], up_to(20));
+  EXPECT_EQ(stored()["b"], up_to(19));
+}
+
+TEST_F(DeliveryTest, AStreamThatIsGoneIsMadeAgain) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  target_.gone = true;
+  put("a", 2, 1);
+  loop_.run(seconds(3));
+  EXPECT_EQ(target_.prepared.size(), 2u);
+  EXPECT_EQ(stored()["a"], up_to(2));
+}
+
+TEST_F(DeliveryTest, ARestartGoesOnWhereTheTargetIs) {
+  put("a", 1, 10);
+  loop_.run(seconds(1));
+  target_.down = true;
+  put("a", 11, 10);
+  loop_.run(seconds(1));
+  target_.down = false;
+  kill_and_restart();
+  put("a", 21, 5);
+  loop_.run(seconds(1));
+  EXPECT_EQ(stored()["a"], up_to(25)) << "each once, in order";
+}
+
+TEST_F(DeliveryTest, WhatHadNoAnswerIsSentAgain) {
+  put("a", 1, 5);
+  loop_.run(seconds(1));
+  target_.lose_answers = true;
+  put("a", 6, 5);
+  loop_.run(milliseconds(1));
+  target_.lose_answers = false;
+  kill_and_restart();
+  loop_.run(seconds(1));
+  auto numbers = stored()["a"];
+  EXPECT_GT(numbers.size(), 10u) << "some twice";
+  std::ranges::sort(numbers);
+  const auto again = std::ranges::unique(numbers);
+  numbers.erase(again.begin(), again.end());
+  EXPECT_EQ(numbers, up_to(10)) << "and none lost";
+}
+
+TEST_F(DeliveryTest, WhatCantBeReadIsTriedAgain) {
+  engine_.read_error = Error{ErrorCode::kIo, "a disk error"};
+  put("a", 1, 5);
+  loop_.run(seconds(10));
+  EXPECT_THAT(log_.events, testing::Contains("the spool can't be read, trying again"));
+  engine_.read_error.reset();
+  loop_.run(seconds(3));
+  EXPECT_EQ(stored()["a"], up_to(5));
+}
+
+TEST_F(DeliveryTest, DrainSendsWhatIsHeldFirst) {
+  target_.down = true;
+  put("a", 1, 700);
+  loop_.run();
+  bool ended = false;
+  delivery_->drain(seconds(5), [&] { ended = true; });
+  running_ = false;
+  loop_.run(seconds(2));
+  EXPECT_FALSE(ended);
+  target_.down = false;
+  loop_.run(seconds(2));
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(stored()["a"], up_to(700));
+}
+
+TEST_F(DeliveryTest, DrainGivesUpAtItsBound) {
+  target_.silent = true;
+  put("a", 1, 10);
+  loop_.run();
+  bool ended = false;
+  delivery_->drain(seconds(5), [&] { ended = true; });
+  running_ = false;
+  loop_.run(seconds(5) - nanoseconds(1));
+  EXPECT_FALSE(ended);
+  loop_.run(nanoseconds(1));
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(delivery_->held(), 10u);
+}
+
+TEST_F(DeliveryTest, DrainEndsAtOnceWithNothingToSend) {
+  bool ended = false;
+  delivery_->drain(seconds(5), [&] { ended = true; });
+  EXPECT_FALSE(ended) << "not from within";
+  running_ = false;
+  loop_.run();
+  EXPECT_TRUE(ended);
+}
+
+TEST_F(DeliveryTest, TellsHowLongPutsTook) {
+  put("a", 0, 1);
+  loop_.run(seconds(1));
+  target_.silent = true;
+  for (int i = 1; i < 100; ++i) {
+    put("a", i, 1);
+    loop_.run(milliseconds(i < 97 ? 2 : 50));
+    target_.answer();
+    loop_.run();
+  }
+  target_.silent = false;
+  EXPECT_EQ(delivery_->link().latency().p50, milliseconds(2));
+  EXPECT_EQ(delivery_->link().latency().p99, milliseconds(50));
+}
+
+}  // namespace
+}  // namespace spillway::broker

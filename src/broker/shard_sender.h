@@ -1,0 +1,90 @@
+// Takes one shard of the spool to one target: from its cursor on, one batch in memory and one
+// request in flight, so that each lane arrives in its order. Entries that failed are sent again
+// alone, after a delay that grows and is spread at random, before the shard goes on.
+//
+// After a restart what was acknowledged and not yet in the cursor is sent again, with the same
+// origins.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/task.h"
+#include "broker/cursors.h"
+#include "broker/target_link.h"
+#include "io/event_log.h"
+#include "io/event_loop.h"
+#include "stream/engine.h"
+
+namespace spillway::broker {
+
+// On the loop's thread. What it is handed outlives it.
+class ShardSender {
+ public:
+  static constexpr nanoseconds kRetryFirst = milliseconds(50);
+  static constexpr nanoseconds kRetryMax = seconds(1);
+  // Of a request, but for one record that is larger.
+  static constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
+
+  struct Parts {
+    io::EventLoop& loop;
+    stream::Engine& engine;
+    Cursors& cursors;
+    TargetLink& link;
+    io::EventLog& log;
+  };
+
+  ShardSender(Parts parts, std::string stream, stream::ShardId shard, Random random);
+  // Not between start() and `ended`.
+  ~ShardSender();
+
+  // Runs until the end of drain() or close(); `ended` is called then, not from within start().
+  void start(UniqueFunction<void()> ended);
+  // The shard has new records.
+  void wake();
+  // Ends when the shard is sent.
+  void drain();
+  // Ends now; the link is closed before.
+  void close();
+
+  // Records that the target has not acknowledged. Any thread.
+  std::uint64_t held() const;
+
+ private:
+  struct Batch {
+    std::vector<client::PutEntry> entries;
+    stream::Position next;
+    LaneMarks lanes;
+    bool empty() const { return entries.empty(); }
+  };
+
+  Task<void> run();
+  Task<Batch> read();
+  Batch take(const stream::ReadResult& read);
+  Task<void> send(Batch batch);
+  // Until `delay` is over (zero: without end), or the end.
+  Task<void> wait(nanoseconds delay);
+  nanoseconds next_delay();
+  void resume();
+
+  const Parts parts_;
+  const std::string stream_;
+  const stream::ShardId shard_;
+  Random random_;
+  Cursor cursor_;
+  std::atomic<std::uint64_t> next_;  // cursor_.next, for held()
+  nanoseconds retry_ = kRetryFirst;
+  const std::unique_ptr<io::Timer> timer_;  // of wait()
+  UniqueFunction<void(bool)> waiting_;
+  bool idle_ = false;   // waiting for records
+  bool woken_ = false;  // since the last look
+  bool draining_ = false;
+  bool closed_ = false;
+  bool running_ = false;
+};
+
+}  // namespace spillway::broker

@@ -1,0 +1,90 @@
+// The broker's spool: what producers were told is accepted lies here, durably, until every target
+// that it is for has it. It is an engine of its own (docs/decisions/0004), with a stream for each
+// destination stream, of kShards shards: a lane (stream/hash_key.h) lies in one of them, so that
+// the order of a shard is the order of its lanes.
+//
+// Each record gets its origin here, which it keeps whatever becomes of it: the producer, drawn at
+// random for each stream when the spool is opened, the lane, and a sequence, in the order in which
+// records stand in the shard. Sequences of an append that failed are never used again; the origin's
+// `previous`, which passes over them, is therefore filled in where the record is sent.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "io/entropy.h"
+#include "io/event_loop.h"
+#include "metrics/registry.h"
+#include "stream/engine.h"
+#include "stream/hash_key.h"
+#include "stream/origin.h"
+
+namespace spillway::broker {
+
+struct SpoolEntry {
+  std::string partition_key;
+  std::string data;
+  std::optional<Uint128> explicit_hash_key;
+};
+
+class Spool {
+ public:
+  static constexpr std::uint32_t kShards = 8;
+  // The stream of the cursors (cursors.h). No stream of the API can have such a name.
+  static constexpr std::string_view kCursorStream = "/cursors";
+
+  // They outlive the spool, which is the only one that appends to the engine.
+  Spool(stream::Engine& engine, io::Entropy& entropy, metrics::Registry& metrics);
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+
+  // Makes what is missing of these streams, and the stream of the cursors. Once, before all else.
+  Task<Status> open(io::EventLoop& loop, std::vector<std::string> streams);
+
+  // Appends the entries to the stream, which open() was told of, keeping the order of each lane.
+  // `done` gets what became of each, when they are durable, on any thread and possibly before this
+  // returns; it must not call the spool. kThrottled, kNoSpace and kIo as of stream::Engine::append.
+  void put(std::string_view stream, std::span<const SpoolEntry> entries,
+           UniqueFunction<void(std::vector<Status>)> done);
+
+  // The shards that the spool has of a stream, whether open() was told of it or an earlier one;
+  // empty where it has none. Any thread.
+  std::vector<stream::ShardInfo> shards_of(std::string_view stream) const;
+  stream::Engine& engine() const { return engine_; }
+  // Called with the shards that have new records, on any thread, from open() on.
+  void on_appended(std::function<void(std::span<const stream::ShardId>)> told);
+
+ private:
+  struct Stream {
+    stream::StreamRef info;
+    stream::ProducerId producer{};
+    std::array<std::uint64_t, stream::kLanes> last_sequences{};
+  };
+  struct Routed;
+  using Outcomes = std::vector<Result<stream::Appended>>;
+
+  std::vector<stream::AppendItem> fill(Stream& stream, const std::vector<Routed>& groups);
+  std::vector<Status> settle(std::size_t count, const std::vector<Routed>& groups,
+                             const Outcomes& outcomes);
+
+  stream::Engine& engine_;
+  io::Entropy& entropy_;
+  metrics::Counter& records_;
+  metrics::Counter& bytes_;
+  metrics::Counter& refused_;
+  std::function<void(std::span<const stream::ShardId>)> told_;
+
+  std::mutex mutex_;  // last_sequences, and held until the engine has the order of what it is given
+  std::map<std::string, Stream, std::less<>> streams_;  // made by open()
+};
+
+}  // namespace spillway::broker

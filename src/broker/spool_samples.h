@@ -1,0 +1,150 @@
+// For tests: a spool in memory, and a target that takes what it is given or fails as it is told.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/cursors.h"
+#include "broker/spool.h"
+#include "broker/target.h"
+#include "io/manual_loop.h"
+#include "stream/memory_engine.h"
+
+namespace spillway::broker {
+
+class CountingEntropy final : public io::Entropy {
+ public:
+  void fill(std::span<unsigned char> out) override {
+    ++count_;
+    std::ranges::fill(out, count_);
+  }
+
+ private:
+  unsigned char count_ = 0;
+};
+
+class FakeTarget final : public Target {
+ public:
+  explicit FakeTarget(io::ManualLoop& loop) : loop_(loop) {}
+
+  Task<Status> prepare(std::string stream) override {
+    prepared.push_back(std::move(stream));
+    auto over = answered();
+    co_await over;
+    if (closed) co_return Error{ErrorCode::kClosed, "closed"};
+    if (down) co_return Error{ErrorCode::kIo, "connection refused"};
+    gone = false;
+    co_return Status();
+  }
+
+  Task<Result<client::PutRecordsResult>> put(std::string,
+                                             std::vector<client::PutEntry> entries) override {
+    ++puts;
+    most_in_flight = std::max(most_in_flight, ++in_flight);
+    auto over = answered();
+    co_await over;
+    --in_flight;
+    if (closed) co_return Error{ErrorCode::kClosed, "closed"};
+    if (gone) co_return Error{ErrorCode::kNotFound, "no stream"};
+    if (down) co_return Error{ErrorCode::kIo, "connection refused"};
+    client::PutRecordsResult result;
+    for (auto& entry : entries) {
+      client::PutOutcome outcome;
+      if (refuse_every > 0 && ++entries_seen % refuse_every == 0) {
+        outcome.error_code = "ProvisionedThroughputExceededException";
+        ++result.failed;
+      } else {
+        stored.push_back(std::move(entry));
+      }
+      result.outcomes.push_back(std::move(outcome));
+    }
+    if (lose_answers) co_return Error{ErrorCode::kIo, "connection reset"};
+    co_return result;
+  }
+
+  void close() override {
+    closed = true;
+    answer();
+  }
+  // Answers what waits while the target is silent.
+  void answer() {
+    for (auto& done : std::exchange(pending_, {})) done(true);
+  }
+  const std::string& name() const override { return name_; }
+  std::string address() const override { return "http://fake"; }
+  std::vector<std::string> stored_data() const {
+    std::vector<std::string> data;
+    data.reserve(stored.size());
+    for (const auto& entry : stored) data.push_back(entry.data);
+    return data;
+  }
+
+  bool down = false;
+  bool gone = false;
+  bool silent = false;        // answers when answer() is called
+  bool lose_answers = false;  // after it has stored what it was given
+  bool closed = false;
+  int refuse_every = 0;
+  int entries_seen = 0;
+  int puts = 0;
+  int in_flight = 0;
+  int most_in_flight = 0;
+  std::vector<std::string> prepared;
+  std::vector<client::PutEntry> stored;
+
+ private:
+  CallbackAwaiter<bool, UniqueFunction<void(UniqueFunction<void(bool)>)>> answered() {
+    return callback<bool>(
+        UniqueFunction<void(UniqueFunction<void(bool)>)>([this](UniqueFunction<void(bool)> done) {
+          pending_.push_back(std::move(done));
+          if (!silent) loop_.post([this] { answer(); });
+        }));
+  }
+
+  io::ManualLoop& loop_;
+  const std::string name_ = "a";
+  std::vector<UniqueFunction<void(bool)>> pending_;
+};
+
+// A spool with the stream "s".
+class SpoolTest : public testing::Test {
+ protected:
+  SpoolTest() { reopen(); }
+
+  // As after a restart: what the engine has is there, and nothing else.
+  void reopen() {
+    spool_ = std::make_unique<Spool>(engine_, entropy_, metrics_);
+    bool opened = false;
+    start(spool_->open(loop_, {"s"}), UniqueFunction<void(Status)>([&](Status status) {
+            EXPECT_TRUE(status.ok());
+            opened = true;
+          }));
+    loop_.run();
+    EXPECT_TRUE(opened);
+  }
+  // Records KEY-NUMBER of that partition key. How many failed.
+  std::size_t put(const std::string& key, int first, int count) {
+    std::vector<SpoolEntry> entries;
+    entries.reserve(static_cast<std::size_t>(count));
+    for (int i = first; i < first + count; ++i)
+      entries.push_back({key, fmt::format("{}-{}", key, i), {}});
+    std::size_t failed = 0;
+    spool_->put("s", entries, [&](const std::vector<Status>& outcomes) {
+      for (const auto& outcome : outcomes) failed += outcome.ok() ? 0 : 1;
+    });
+    return failed;
+  }
+
+  io::ManualLoop loop_;
+  stream::MemoryEngine engine_;
+  CountingEntropy entropy_;
+  metrics::Registry metrics_;
+  std::unique_ptr<Spool> spool_;
+};
+
+}  // namespace spillway::broker

@@ -1,0 +1,57 @@
+// Where the spool is delivered to: streams of one endpoint, under a name of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "client/kinesis_client.h"
+#include "stream/record_batch.h"
+
+namespace spillway::broker {
+
+// On one loop's thread; several calls may be under way. Errors are KinesisClient's.
+class Target {
+ public:
+  virtual ~Target() = default;
+  // Makes the stream if it is missing, and waits until it takes records.
+  virtual Task<Status> prepare(std::string stream) = 0;
+  virtual Task<Result<client::PutRecordsResult>> put(std::string stream,
+                                                     std::vector<client::PutEntry> entries) = 0;
+  // Ends the calls under way with kClosed, from within, and each later one at once.
+  virtual void close() = 0;
+  virtual const std::string& name() const = 0;  // by which cursors are kept; never changes
+  virtual std::string address() const = 0;      // for people: "http://…"
+};
+
+// A spooled record as it is sent.
+client::PutEntry entry_of(const stream::RecordView& record);
+
+struct KinesisTargetOptions {
+  std::string name = "default";
+  // Of streams that have to be made; 0: on demand.
+  std::uint32_t shards = 0;
+  client::ClientOptions client;
+};
+
+class KinesisTarget final : public Target {
+ public:
+  KinesisTarget(io::EventLoop& loop, KinesisTargetOptions options, Random random);
+
+  Task<Status> prepare(std::string stream) override;
+  Task<Result<client::PutRecordsResult>> put(std::string stream,
+                                             std::vector<client::PutEntry> entries) override;
+  void close() override;
+  const std::string& name() const override { return options_.name; }
+  std::string address() const override { return options_.client.endpoint.url; }
+
+ private:
+  Error explained(Error error, const std::string& stream) const;
+
+  const KinesisTargetOptions options_;
+  client::KinesisClient client_;
+};
+
+}  // namespace spillway::broker

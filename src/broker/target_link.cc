@@ -1,0 +1,145 @@
+#include "broker/target_link.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace spillway::broker {
+namespace {
+
+metrics::Labels labels_of(const Target& target) { return {{"target", target.name()}}; }
+
+std::size_t data_size(const std::vector<client::PutEntry>& entries) {
+  std::size_t bytes = 0;
+  for (const auto& entry : entries) bytes += entry.data.size();
+  return bytes;
+}
+
+}  // namespace
+
+TargetLink::TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log,
+                       metrics::Registry& metrics)
+    : loop_(loop),
+      target_(target),
+      log_(log),
+      records_(metrics.counter("spillway_broker_put_records_total",
+                               "Records that the target acknowledged", labels_of(target))),
+      bytes_(metrics.counter("spillway_broker_put_bytes_total",
+                             "Data of requests that the target acknowledged whole, in bytes",
+                             labels_of(target))),
+      failures_(metrics.counter("spillway_broker_put_failures_total",
+                                "Puts that failed, in whole or in part, and were repeated",
+                                labels_of(target))),
+      put_seconds_(metrics.histogram("spillway_broker_put_seconds",
+                                     "From sending a PutRecords to its acknowledgement",
+                                     labels_of(target))),
+      up_(metrics.gauge("spillway_broker_target_up",
+                        "1 while the target takes records, 0 while it doesn't", labels_of(target))),
+      status_(Error{ErrorCode::kThrottled, "the target was not reached yet"}) {}
+
+bool TargetLink::prepared(const std::string& stream) const {
+  const auto found = streams_.find(stream);
+  return found != streams_.end() && found->second == Stream::kPrepared;
+}
+
+Task<bool> TargetLink::prepare(std::string stream) {
+  if (!streams_.try_emplace(stream, Stream::kPreparing).second) co_return prepared(stream);
+  auto ready = co_await target_.prepare(stream);
+  if (!ready.ok()) {
+    streams_.erase(stream);
+    if (!closed_) note_failure(ready.error());
+    co_return false;
+  }
+  streams_[stream] = Stream::kPrepared;
+  note_success();
+  co_return true;
+}
+
+Task<Result<client::PutRecordsResult>> TargetLink::put(std::string stream,
+                                                       std::vector<client::PutEntry> entries) {
+  const std::size_t bytes = data_size(entries);
+  const MonoTime sent = loop_.mono_now();
+  auto result = co_await target_.put(stream, std::move(entries));
+  if (!result.ok() && result.error().code == ErrorCode::kNotFound) streams_.erase(stream);
+  if (!closed_) note(result, bytes, loop_.mono_now() - sent);
+  co_return result;
+}
+
+void TargetLink::close() {
+  closed_ = true;
+  target_.close();
+}
+
+void TargetLink::note(const Result<client::PutRecordsResult>& result, std::size_t data_bytes,
+                      nanoseconds took) {
+  if (!result.ok()) {
+    failures_.add();
+    return note_failure(result.error());
+  }
+  const auto& outcomes = result->outcomes;
+  records_.add(outcomes.size() - result->failed);
+  if (result->failed == 0) {
+    bytes_.add(data_bytes);
+    put_seconds_.record(took);
+    const std::lock_guard lock(mutex_);
+    durations_.push_back(took);
+    if (durations_.size() > kPutsRemembered) durations_.pop_front();
+  } else {
+    failures_.add();
+  }
+  // A target that takes some is up.
+  if (result->failed < outcomes.size()) {
+    note_success();
+    if (flows_) std::exchange(flows_, nullptr)();
+    return;
+  }
+  note_failure(
+      {ErrorCode::kThrottled, outcomes.front().error_code + ": " + outcomes.front().error_message});
+}
+
+Status TargetLink::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void TargetLink::set_status(Status status) {
+  const std::lock_guard lock(mutex_);
+  status_ = std::move(status);
+}
+
+PutLatency TargetLink::latency() const {
+  std::vector<nanoseconds> sorted;
+  {
+    const std::lock_guard lock(mutex_);
+    sorted.assign(durations_.begin(), durations_.end());
+  }
+  if (sorted.empty()) return {};
+  std::ranges::sort(sorted);
+  const auto last = sorted.size() - 1;
+  return {sorted[last / 2], sorted[last * 99 / 100]};
+}
+
+void TargetLink::note_failure(const Error& error) {
+  up_.set(0);
+  set_status(context("the target doesn't take records", error));
+  if (failing_since_) return;
+  failing_since_ = loop_.mono_now();
+  log_.warning(
+      "target is down, its records wait in the spool",
+      {{"target", target_.name()}, {"address", target_.address()}, {"error", error.message}});
+}
+
+void TargetLink::note_success() {
+  up_.set(1);
+  if (!failing_since_) {
+    if (!status().ok()) set_status({});
+    return;
+  }
+  set_status({});
+  const auto down = std::chrono::duration_cast<milliseconds>(loop_.mono_now() - *failing_since_);
+  failing_since_.reset();
+  log_.info("target is back", {{"target", target_.name()},
+                               {"address", target_.address()},
+                               {"down_ms", static_cast<std::int64_t>(down.count())}});
+}
+
+}  // namespace spillway::broker

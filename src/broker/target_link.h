@@ -1,0 +1,79 @@
+// One target as all senders see it: whether it takes records, which of its streams are there, and
+// the figures. It says once that the target is down, and once that it is back.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/task.h"
+#include "broker/target.h"
+#include "io/event_log.h"
+#include "io/event_loop.h"
+#include "metrics/registry.h"
+
+namespace spillway::broker {
+
+// Of the last kPutsRemembered puts.
+struct PutLatency {
+  nanoseconds p50{0};
+  nanoseconds p99{0};
+};
+
+// On the loop's thread, but for what is marked. What it is handed outlives it.
+class TargetLink {
+ public:
+  static constexpr std::size_t kPutsRemembered = 256;
+
+  TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log, metrics::Registry& metrics);
+
+  Target& target() const { return target_; }
+  // Whether the stream is there, as far as is known.
+  bool prepared(const std::string& stream) const;
+  // Prepares the stream, one call of this at a time for each. False: it is not there yet.
+  Task<bool> prepare(std::string stream);
+  // Entries that failed are an outcome, not an error. kNotFound: it must be prepared again.
+  Task<Result<client::PutRecordsResult>> put(std::string stream,
+                                             std::vector<client::PutEntry> entries);
+  // Called once, when the first records are acknowledged.
+  void on_flow(UniqueFunction<void()> flows) { flows_ = std::move(flows); }
+  // Ends the calls under way with kClosed, from within, and each later one at once.
+  void close();
+
+  // Whether the target takes records; the error says why not. Any thread.
+  Status status() const;
+  PutLatency latency() const;                                      // any thread
+  std::uint64_t acknowledged() const { return records_.value(); }  // records; any thread
+
+ private:
+  enum class Stream { kPreparing, kPrepared };
+
+  void note(const Result<client::PutRecordsResult>& result, std::size_t data_bytes,
+            nanoseconds took);
+  void note_failure(const Error& error);
+  void note_success();
+  void set_status(Status status);
+
+  io::EventLoop& loop_;
+  Target& target_;
+  io::EventLog& log_;
+  metrics::Counter& records_;
+  metrics::Counter& bytes_;
+  metrics::Counter& failures_;
+  metrics::Histogram& put_seconds_;
+  metrics::Gauge& up_;
+  std::map<std::string, Stream, std::less<>> streams_;
+  UniqueFunction<void()> flows_;
+  bool closed_ = false;
+  std::optional<MonoTime> failing_since_;
+
+  mutable std::mutex mutex_;
+  Status status_;
+  std::deque<nanoseconds> durations_;
+};
+
+}  // namespace spillway::broker
