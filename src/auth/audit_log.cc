@@ -1,8 +1,8 @@
 #include "auth/audit_log.h"
 
-#include <fmt/chrono.h>
 #include <simdjson.h>
 
+#include "base/rfc3339.h"
 #include "wire/shapes.h"
 
 namespace spillway::auth {
@@ -15,32 +15,6 @@ constexpr int kVersion = 1;
 constexpr auto kStepEvery = milliseconds(250);
 constexpr int kStepsPerSync = 4;
 constexpr std::string_view kName = "audit.log";
-
-std::string rfc3339(WallTime time) {
-  const auto ms = to_millis(time);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(ms / 1000), ms % 1000);
-}
-
-// Of what rfc3339() writes.
-std::optional<WallTime> parse_rfc3339(std::string_view text) {
-  constexpr std::string_view kForm = "0000-00-00T00:00:00.000Z";
-  if (text.size() != kForm.size()) return std::nullopt;
-  for (std::size_t i = 0; i < kForm.size(); ++i) {
-    const bool digit = text[i] >= '0' && text[i] <= '9';
-    if (kForm[i] == '0' ? !digit : text[i] != kForm[i]) return std::nullopt;
-  }
-  const auto number = [text](std::size_t at, std::size_t size) {
-    int value = 0;
-    for (const char c : text.substr(at, size)) value = value * 10 + (c - '0');
-    return value;
-  };
-  const auto date = std::chrono::year_month_day{
-      std::chrono::year(number(0, 4)), std::chrono::month(static_cast<unsigned>(number(5, 2))),
-      std::chrono::day(static_cast<unsigned>(number(8, 2)))};
-  if (!date.ok()) return std::nullopt;
-  return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(number(11, 2)) +
-         std::chrono::minutes(number(14, 2)) + seconds(number(17, 2)) + milliseconds(number(20, 3));
-}
 
 // Whoever sent it: a signature that doesn't hold says nothing of the key.
 bool is_of_unknown(const AuditEvent& event) {
@@ -94,7 +68,7 @@ std::string_view to_string(AuditOutcome outcome) {
 }
 
 std::string audit_line(const AuditEvent& event) {
-  std::string line = fmt::format(R"({{"v":{},"time":"{}")", kVersion, rfc3339(event.time));
+  std::string line = fmt::format(R"({{"v":{},"time":"{}")", kVersion, rfc3339_millis(event.time));
   if (event.dropped > 0) return line + fmt::format(R"(,"dropped":{}}})", event.dropped);
   const std::size_t claims_max = is_of_unknown(event) ? kAuditUnknownTextMax : kAuditTextMax;
   append_text(line, "request_id", event.request_id);

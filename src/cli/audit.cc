@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "auth/audit_log.h"
+#include "base/rfc3339.h"
 #include "cli/audit_callers.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"

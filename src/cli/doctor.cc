@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/rfc3339.h"
 #include "cli/command.h"
 #include "cli/doctor_search.h"
 #include "cli/text_output.h"

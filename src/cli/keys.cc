@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/rfc3339.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
 #include "cli/key_commands.h"

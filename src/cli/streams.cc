@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/rfc3339.h"
 #include "cli/api_flags.h"
 #include "cli/command.h"
 #include "cli/text_output.h"

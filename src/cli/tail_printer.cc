@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/base64.h"
+#include "base/rfc3339.h"
 #include "cli/text_output.h"
 #include "stream/sequence_number.h"
 #include "wire/aggregate.h"

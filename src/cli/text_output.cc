@@ -109,22 +109,6 @@ void append_json_member(std::string& json, std::string_view name, std::string_vi
   append_json_text(json, text);
 }
 
-std::string rfc3339_seconds(WallTime time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
-}
-
-std::string rfc3339_millis(WallTime time) {
-  std::string text = rfc3339_seconds(time);
-  const auto whole = std::chrono::floor<std::chrono::seconds>(time);
-  text.insert(text.size() - 1, fmt::format(".{:03}", (time - whole).count()));
-  return text;
-}
-
 bool write_out(std::string_view text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
          std::fflush(stdout) == 0;

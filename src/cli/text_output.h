@@ -4,8 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/time.h"
-
 namespace spillway::cli {
 
 bool is_utf8(std::string_view text);
@@ -19,10 +17,6 @@ std::string printable(std::string_view text);
 void append_json_text(std::string& json, std::string_view text);
 // Appends `,"name":"text"`, without the comma behind a `{`. `name` needs no escapes.
 void append_json_member(std::string& json, std::string_view name, std::string_view text);
-
-// "2020-11-25T14:00:00.123Z", or without its milliseconds.
-std::string rfc3339_millis(WallTime time);
-std::string rfc3339_seconds(WallTime time);
 
 // Writes to standard output, and through. False where its reader is gone, or the disk is full: then
 // errno says which (EPIPE).

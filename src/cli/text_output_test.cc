@@ -43,12 +43,5 @@ TEST(TextOutput, NothingThatATerminalActsOnIsPrinted) {
   }
 }
 
-TEST(TextOutput, Times) {
-  const auto time = from_millis(1606312800123);
-  EXPECT_EQ(rfc3339_millis(time), "2020-11-25T14:00:00.123Z");
-  EXPECT_EQ(rfc3339_seconds(time), "2020-11-25T14:00:00Z");
-  EXPECT_EQ(rfc3339_millis(from_millis(5)), "1970-01-01T00:00:00.005Z");
-}
-
 }  // namespace
 }  // namespace spillway::cli
