@@ -1,5 +1,6 @@
 // spillway audit: what the audit log of a region says, whether it runs or not (docs/access.md); and
-// who uses its streams (audit_callers.cc).
+// who uses its streams (audit_callers.cc). And whether a broker's log of switches is whole
+// (audit_switches.cc).
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -11,6 +12,7 @@
 #include "auth/audit_log.h"
 #include "base/rfc3339.h"
 #include "cli/audit_callers.h"
+#include "cli/audit_switches.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
 #include "cli/data_directory.h"
@@ -115,8 +117,14 @@ CommandRun declare_audit(CLI::App& app) {
   log->add_option("--since", options->since, "How far back, as in 90s, 5m, 12h or 7d");
   log->add_flag("--json", options->json, "The lines as they are stored");
   auto* callers = app.add_subcommand("callers", "Who uses which stream, and has no other source");
-  return [options, callers, run_callers = callers_command(*callers, options->flags)] {
-    return callers->parsed() ? run_callers() : run_audit(*options);
+  auto* verify = app.add_subcommand("verify", "Whether a broker's log of switches is whole");
+  auto* head = app.add_subcommand("head", "Where it ends: to be kept elsewhere, for verify --head");
+  return [options, callers, verify, head, run_callers = callers_command(*callers, options->flags),
+          run_verify = switches_verify_command(*verify, options->flags),
+          run_head = switches_head_command(*head, options->flags)] {
+    if (callers->parsed()) return run_callers();
+    if (verify->parsed()) return run_verify();
+    return head->parsed() ? run_head() : run_audit(*options);
   };
 }
 

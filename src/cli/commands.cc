@@ -19,7 +19,7 @@ CommandRun declare_up(CLI::App& app);
 namespace {
 
 constexpr std::array<Command, 10> kCommands = {
-    Command{"audit", "Show the audit log of a region, and who uses its streams", declare_audit},
+    Command{"audit", "Show what audit logs say, and whether they are whole", declare_audit},
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"broker", "Put this machine's telemetry into a stream", declare_broker},
     Command{"doctor", "Examine the files of a region that doesn't run", declare_doctor},
