@@ -67,14 +67,17 @@ std::string_view to_string(SwitchAction action) {
   return "";
 }
 
+void cut_switch_text(std::string& text) {
+  if (text.size() <= kSwitchTextMax) return;
+  std::size_t end = kSwitchTextMax;  // not within a character
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+}
+
 SwitchEvent bounded(SwitchEvent event) {
   for (auto* text : {&event.stream, &event.from, &event.to, &event.who, &event.reason, &event.grant,
-                     &event.request_id}) {
-    if (text->size() <= kSwitchTextMax) continue;
-    std::size_t end = kSwitchTextMax;  // not within a character
-    while (end > 0 && (static_cast<unsigned char>((*text)[end]) & 0xc0) == 0x80) --end;
-    text->resize(end);
-  }
+                     &event.request_id})
+    cut_switch_text(*text);
   return event;
 }
 

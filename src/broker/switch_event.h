@@ -57,7 +57,9 @@ struct SwitchLine {
 inline constexpr std::size_t kSwitchTextMax = 1024;
 // Of a line: each of its seven texts may consist of bytes that take six characters.
 inline constexpr std::size_t kSwitchLineMax = std::size_t{64} << 10;
-// With its texts cut at kSwitchTextMax bytes.
+// To at most kSwitchTextMax bytes, between characters.
+void cut_switch_text(std::string& text);
+// With its texts cut so.
 SwitchEvent bounded(SwitchEvent event);
 
 // Of a bounded event, without the line break. A byte that isn't UTF-8 becomes U+FFFD.

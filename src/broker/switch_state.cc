@@ -1,0 +1,172 @@
+#include "broker/switch_state.h"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/crc32c.h"
+#include "base/rfc3339.h"
+#include "broker/json_object.h"
+#include "broker/switch_event.h"
+
+namespace spillway::broker {
+namespace {
+
+namespace dom = simdjson::dom;
+
+constexpr std::string_view kName = "spillway switch state ";
+constexpr std::string_view kVersion = "1";
+constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;
+
+std::string line_of(const std::string& stream, const StreamSwitch& state) {
+  JsonObject set_back;
+  for (const auto& [target, found] : state.set_back) set_back.add(target, found);
+  return JsonObject()
+      .add("stream", stream)
+      .add("target", state.target)
+      .add("held", state.held)
+      .add("since", rfc3339_millis(state.since))
+      .add("why", state.why)
+      .add("by", state.by)
+      .add("generation", state.generation)
+      .add_raw("set_back", set_back.text())
+      .text();
+}
+
+bool take(const dom::element& from, const char* name, std::string& to) {
+  std::string_view text;
+  if (from[name].get_string().get(text) != simdjson::SUCCESS) return false;
+  to = text;
+  return true;
+}
+
+bool take_set_back(const dom::element& from, std::map<std::string, std::string>& to) {
+  dom::object object;
+  if (from["set_back"].get_object().get(object) != simdjson::SUCCESS) return false;
+  for (const auto member : object) {
+    std::string_view found;
+    if (member.value.get_string().get(found) != simdjson::SUCCESS) return false;
+    to.emplace(member.key, found);
+  }
+  return true;
+}
+
+bool take_line(std::string_view line, StreamSwitches& to) {
+  thread_local dom::parser parser;
+  dom::element root;
+  std::string stream;
+  std::string since;
+  StreamSwitch state;
+  if (parser.parse(line.data(), line.size()).get(root) != simdjson::SUCCESS || !root.is_object() ||
+      !take(root, "stream", stream) || !take(root, "target", state.target) ||
+      root["held"].get_bool().get(state.held) != simdjson::SUCCESS || !take(root, "since", since) ||
+      !take(root, "why", state.why) || !take(root, "by", state.by) ||
+      root["generation"].get_uint64().get(state.generation) != simdjson::SUCCESS ||
+      !take_set_back(root, state.set_back))
+    return false;
+  const auto time = parse_rfc3339(since);
+  if (!time) return false;
+  state.since = *time;
+  return to.emplace(std::move(stream), std::move(state)).second;
+}
+
+}  // namespace
+
+std::string encode(const StreamSwitches& switches) {
+  std::string lines;
+  for (const auto& [stream, state] : switches) lines += line_of(stream, state) + "\n";
+  return fmt::format("{}{} {:08x}\n{}", kName, kVersion, crc32c(lines), lines);
+}
+
+Result<StreamSwitches> decode_switch_state(std::string_view text) {
+  const auto corrupt = [](std::string_view what) {
+    return Error{ErrorCode::kCorrupt, std::string(what)};
+  };
+  const std::size_t head_end = text.find('\n');
+  if (head_end == std::string_view::npos || !text.starts_with(kName))
+    return corrupt("line 1 is not that of a state of switches");
+  const auto head = text.substr(kName.size(), head_end - kName.size());
+  const auto version = head.substr(0, head.find(' '));
+  if (version != kVersion) {
+    return Error{
+        ErrorCode::kUnsupported,
+        fmt::format("version {} of the state of switches is not known to this build", version)};
+  }
+  text.remove_prefix(head_end + 1);
+  if (head != fmt::format("{} {:08x}", kVersion, crc32c(text)))
+    return corrupt("its checksum is wrong");
+  StreamSwitches switches;
+  for (int number = 2; !text.empty(); ++number) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos || !take_line(text.substr(0, end), switches))
+      return corrupt(fmt::format("line {} is not that of a stream", number));
+    text.remove_prefix(end + 1);
+  }
+  return switches;
+}
+
+Status SwitchState::load() {
+  switches_.clear();
+  const auto bytes = io::read_file(disk_, path_, kFileBytesMax);
+  if (!bytes.ok() && bytes.error().code != ErrorCode::kNotFound) return bytes.error();
+  loaded_ = true;
+  if (!bytes.ok()) return {};
+  auto read = decode_switch_state(*bytes);
+  if (read.ok()) {
+    switches_ = *std::move(read);
+    return {};
+  }
+  Error error = context(path_, std::move(read).error());
+  const std::string aside = path_ + ".damaged";
+  auto moved = disk_.rename(path_, aside);
+  if (moved.ok()) moved = disk_.sync_directory(io::parent_directory(path_));
+  error.message += fmt::format(
+      "; every stream goes to its first target, as if no switch had been "
+      "made; the file is {}",
+      moved.ok() ? "kept as " + aside : "left in its place: " + moved.error().message);
+  return error;
+}
+
+StreamSwitch SwitchState::of(const std::string& stream,
+                             std::span<const std::string> targets) const {
+  SPILLWAY_ASSERT(!targets.empty());
+  StreamSwitch state;
+  if (const auto known = switches_.find(stream); known != switches_.end()) state = known->second;
+  std::erase_if(state.set_back, [targets](const auto& each) {
+    return std::ranges::find(targets, each.first) == targets.end();
+  });
+  if (std::ranges::find(targets, state.target) != targets.end()) return state;
+  const bool gone = !state.target.empty();
+  if (gone) state.why = fmt::format("the target {} is no longer configured", state.target);
+  state.target = targets.front();
+  state.held = false;
+  return state;
+}
+
+Status SwitchState::set(const std::string& stream, StreamSwitch next) {
+  StreamSwitches changed = switches_;
+  StreamSwitch& state = changed[stream];
+  next.generation = state.generation + 1;
+  cut_switch_text(next.why);
+  cut_switch_text(next.by);
+  state = std::move(next);
+  return store(std::move(changed));
+}
+
+Status SwitchState::forget(const std::string& stream) {
+  StreamSwitches changed = switches_;
+  if (changed.erase(stream) == 0) return {};
+  return store(std::move(changed));
+}
+
+Status SwitchState::store(StreamSwitches next) {
+  if (!loaded_)
+    return Error{ErrorCode::kClosed, fmt::format("{} can't be read, so it is not replaced", path_)};
+  SPILLWAY_TRY(io::replace_file(disk_, path_, encode(next)));
+  switches_ = std::move(next);
+  return {};
+}
+
+}  // namespace spillway::broker
