@@ -1,5 +1,8 @@
 #include "stream/sequence_number.h"
 
+#include <array>
+#include <cstring>
+
 #include "base/assert.h"
 #include "base/uint128.h"
 
@@ -10,6 +13,15 @@ namespace {
 constexpr std::uint64_t kEndCounter = (std::uint64_t{1} << 63) - 1;
 constexpr std::uint64_t kTen18 = 1'000'000'000'000'000'000;
 constexpr std::uint64_t kBits36 = (std::uint64_t{1} << 36) - 1;
+
+// "00" to "99".
+constexpr std::array<char, 200> make_pairs() {
+  std::array<char, 200> pairs{};
+  for (std::size_t i = 0; i < pairs.size(); ++i)
+    pairs[i] = static_cast<char>('0' + (i % 2 == 0 ? i / 20 : i / 2 % 10));
+  return pairs;
+}
+constexpr auto kPairs = make_pairs();
 
 // 188 bits: `high` holds those from 128 on.
 struct Bits {
@@ -75,13 +87,15 @@ SequenceNumber end_of(const ShardInfo& shard) {
 }
 
 void write_digits(const SequenceNumber& number, char* out) {
+  static_assert(kSequenceNumberDigits % 2 == 0);
   Bits bits = pack(number);
   char* at = out + kSequenceNumberDigits;
   for (std::size_t left = kSequenceNumberDigits; left > 0;) {
     std::uint64_t part = divide(bits);
-    for (int i = 0; i < 18 && left > 0; ++i, --left) {
-      *--at = static_cast<char>('0' + part % 10);
-      part /= 10;
+    for (int i = 0; i < 18 && left > 0; i += 2, left -= 2) {
+      at -= 2;
+      std::memcpy(at, kPairs.data() + part % 100 * 2, 2);
+      part /= 100;
     }
   }
 }
