@@ -101,6 +101,7 @@ class EngineWorld {
 
 std::string EngineWorld::payload(std::uint64_t operation, std::size_t item) {
   std::string bytes;
+  append_le(bytes, std::uint32_t{1});  // a plain batch's header: by it the engine tells them apart
   append_le(bytes, operation);
   append_le(bytes, static_cast<std::uint32_t>(item));
   // So that an append always fits into a journal file.
