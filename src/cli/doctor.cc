@@ -11,6 +11,7 @@
 
 #include "base/rfc3339.h"
 #include "cli/command.h"
+#include "cli/doctor_files.h"
 #include "cli/doctor_search.h"
 #include "cli/text_output.h"
 #include "engine/embedded/encryption_check.h"
@@ -162,8 +163,12 @@ Result<Findings> examine(const DoctorOptions& options) {
       search.hit(fmt::format("{}, byte {}", hit.file, hit.offset), hit.needle);
     }));
   }
+  const auto wrong_files = check_files(disk, options.data);
   Findings findings{given_up + text_of(options.data, report),
-                    report.damage_count == 0 && search.hits == 0};
+                    report.damage_count == 0 && wrong_files.empty() && search.hits == 0};
+  findings.text += fmt::format("  keys, certificate, callers: {}\n",
+                               wrong_files.empty() ? "as they should be" : "not as they should be");
+  for (const auto& wrong : wrong_files) findings.text += fmt::format("    {}\n", wrong);
   for (std::size_t i = 0; i < checks.size(); ++i) {
     findings.text += text_of(*report.catalog->find(options.encrypted[i]), checks[i]);
     findings.fine = findings.fine && checks[i].was_ever_on() && checks[i].violations().batches == 0;

@@ -246,4 +246,10 @@ Result<std::uint64_t> PosixDisk::free_space(const std::string& directory) {
   return std::uint64_t{status.f_bavail} * status.f_frsize;
 }
 
+Result<bool> PosixDisk::open_to_others(const std::string& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) return failure("stat", path, errno);
+  return (status.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+}
+
 }  // namespace spillway::io

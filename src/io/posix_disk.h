@@ -17,6 +17,8 @@ class PosixDisk final : public Disk {
   // The inode and its device.
   Result<std::uint64_t> file_id(const std::string& path) override;
   Result<std::uint64_t> free_space(const std::string& directory) override;
+  // Whether its mode lets anybody but its owner read or change it. kNotFound.
+  Result<bool> open_to_others(const std::string& path);
 };
 
 }  // namespace spillway::io

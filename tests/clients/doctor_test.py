@@ -68,6 +68,12 @@ def main():
         code, said = doctor(region)
         assert code == 0 and "damages: 0" in said, said
 
+        key = region.data / "token.key"
+        key.chmod(0o640)
+        code, said = doctor(region)
+        assert code == 1 and f"chmod 600 {key}" in said, said
+        key.chmod(0o600)
+
         middle = segments(region)[1]
         away = region.directory / "away"
         middle.rename(away)
