@@ -78,6 +78,7 @@ enum class CanaryReading {
   kFailed,
 };
 
+// Judges whatever requests it is told of: those to one stream of a target, or to the whole of it.
 // A value: copies go separate ways, equal events give equal states. Times that go back are taken
 // for the latest one. Call advance() every kTick at least. One thread.
 class Breaker {

@@ -115,6 +115,46 @@ TEST_F(BreakerTest, OneLostConnectionIsNoSilence) {
   EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
 }
 
+TEST_F(BreakerTest, ALostRequestAmongOthersDoesNotMakeASlowOneASilence) {
+  const auto lost = breaker_.sent(10, now_);
+  for (int i = 0; i < 49; ++i) well();
+  breaker_.failed(lost, "connection reset", now_);
+  const auto slow = breaker_.sent(10, now_);
+  now_ += milliseconds(900);
+  breaker_.advance(now_);
+  EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
+  breaker_.answered(slow, {}, now_);
+  EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
+}
+
+TEST_F(BreakerTest, RequestsThatFailTogetherAreOneFailure) {
+  std::vector<Breaker::Request> lost;
+  lost.reserve(8);
+  for (int i = 0; i < 8; ++i, now_ += milliseconds(10)) lost.push_back(breaker_.sent(10, now_));
+  now_ = kStart + milliseconds(990);
+  for (const auto& request : lost) breaker_.failed(request, "connection reset", now_);
+  breaker_.advance(kStart + seconds(1));
+  EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
+  // Without a second one, it stays so.
+  breaker_.advance(kStart + seconds(60));
+  EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
+}
+
+TEST_F(BreakerTest, ARequestBeyondItsDeadlineIsCountedOnce) {
+  HealthSettings settings;
+  settings.limits.slow = 1;
+  breaker_ = Breaker(settings, kStart);
+  // One of eight is lost each second, and told by the caller after the breaker has noticed.
+  for (int i = 0; i < 60; ++i) {
+    const auto lost = breaker_.sent(10, now_);
+    for (int j = 0; j < 7; ++j) well();
+    now_ += milliseconds(860);
+    breaker_.advance(now_);
+    breaker_.failed(lost, "no answer", now_);
+    EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
+  }
+}
+
 TEST_F(BreakerTest, ARestartWithinADeadlineIsNoSilence) {
   well();
   for (int i = 0; i < 9; ++i, now_ += milliseconds(100)) refused();

@@ -201,6 +201,9 @@ TEST_F(SwitchingTest, ALastResortIsLeftOnlyAfterATime) {
   EXPECT_EQ(decide(), kC);
   EXPECT_EQ(footing(), Footing::kLastResort);
   health_[kA] = slow();
+  health_[kC] = dead();
+  EXPECT_EQ(decide(), std::nullopt) << "c has a time of its own";
+  health_[kC] = slow();
   EXPECT_EQ(decide(), kC);
 }
 
