@@ -5,6 +5,7 @@
 #include "kinesis/consumer_name.h"
 #include "kinesis/subscriptions.h"
 #include "stream/sequence_number.h"
+#include "wire/content_type.h"
 #include "wire/event_stream.h"
 
 namespace spillway::kinesis {
@@ -17,18 +18,6 @@ constexpr std::size_t kUnsentMax = std::size_t{2} << 20;
 constexpr auto kEmptyEventEvery = seconds(4);  // the API promises 5
 constexpr auto kSlowMax = seconds(30);
 constexpr auto kRetryAfter = milliseconds(100);  // where the disk has too much to do
-
-std::string_view content_type_of(wire::Format format) {
-  switch (format) {
-    case wire::Format::kJson:
-      return "application/x-amz-json-1.1";
-    case wire::Format::kCbor:
-      return "application/x-amz-cbor-1.1";
-    case wire::Format::kRpcCbor:
-      return "application/cbor";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -44,7 +33,7 @@ std::vector<SharedBytes> Subscription::initial_response() const {
   wire::DocumentWriter document(target_.format);
   document.open_map().close_map();
   const wire::EventHeader headers[] = {{":event-type", "initial-response"},
-                                       {":content-type", content_type_of(target_.format)},
+                                       {":content-type", wire::content_type_of(target_.format)},
                                        {":message-type", "event"}};
   return {wire::encode_event(headers, std::move(document).finish().view())};
 }
@@ -180,8 +169,7 @@ bool Subscription::send_recent(const RecentEvents::Place& place, const stream::R
   if (!recent) return false;
   position_ = recent->next;
   at_tip_ = position_ == read.tip;
-  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard,
-             recent->amount);
+  count(recent->amount);
   send(recent->message);
   return true;
 }
@@ -192,7 +180,7 @@ void Subscription::send_records(const RecentEvents::Place& place, const Selectio
   document.open_map();
   write_records(document, *target_.shard, selection);
   const ReadAmount amount = amount_of(selection, read, service_.now());
-  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, amount);
+  count(amount);
   document.number("MillisBehindLatest", amount.behind_ms);
   if (ended) {
     write_child_shards(document, *target_.stream, *target_.shard);
@@ -205,13 +193,27 @@ void Subscription::send_records(const RecentEvents::Place& place, const Selectio
   if (!ended) service_.recent_events().add(place, {message, selection.next, amount}, last_sent_);
 }
 
+void Subscription::count(const ReadAmount& amount) {
+  if (at_tip_ || amount.records > 0)
+    caught_up_to_ = service_.now() - milliseconds(amount.behind_ms);
+  count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, amount);
+}
+
+// At least: records may wait for a read that is throttled.
+std::int64_t Subscription::behind_ms() const {
+  if (at_tip_) return 0;
+  const nanoseconds behind =
+      caught_up_to_ == WallTime{} ? loop_.mono_now() - began_ : service_.now() - caught_up_to_;
+  return std::max<std::int64_t>(0, std::chrono::duration_cast<milliseconds>(behind).count());
+}
+
 void Subscription::send_empty() {
   wire::DocumentWriter document(target_.format);
-  // Where records wait for a read that is throttled, how far behind it is isn't known.
-  if (at_tip_)
-    count_read(service_, target_.caller, Use::kSubscribe, *target_.stream, *target_.shard, {});
+  const ReadAmount amount{.behind_ms = behind_ms()};
+  count(amount);
   document.open_map().key("Records").open_list().close_list();
-  document.number("MillisBehindLatest", 0).text("ContinuationSequenceNumber", continuation());
+  document.number("MillisBehindLatest", amount.behind_ms);
+  document.text("ContinuationSequenceNumber", continuation());
   document.close_map();
   send(encode("event", "SubscribeToShardEvent", std::move(document)));
 }
@@ -220,7 +222,7 @@ SharedBytes Subscription::encode(std::string_view message_type, std::string_view
                                  wire::DocumentWriter document) const {
   const wire::EventHeader headers[] = {
       {message_type == "exception" ? ":exception-type" : ":event-type", name},
-      {":content-type", content_type_of(target_.format)},
+      {":content-type", wire::content_type_of(target_.format)},
       {":message-type", message_type}};
   return wire::encode_event(headers, std::move(document).finish().view());
 }

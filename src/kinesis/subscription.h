@@ -68,6 +68,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   void fail(std::string_view exception, std::string_view message);
   void end();
   std::string continuation() const;
+  void count(const ReadAmount& amount);
+  std::int64_t behind_ms() const;
 
   Service& service_;
   io::EventLoop& loop_;
@@ -80,6 +82,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   stream::Position position_;
   bool reading_ = false;
   bool at_tip_ = false;
+  WallTime caught_up_to_{};  // what arrived before it was sent; epoch: nothing was
   MonoTime began_{};
   MonoTime last_sent_{};
   MonoTime full_since_{};  // epoch: the client takes what it is sent

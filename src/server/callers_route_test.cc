@@ -1,6 +1,8 @@
 // Who uses which stream, as recorded by the operations and shown at the admin port; and its file.
 #include "server/callers_route.h"
 
+#include <simdjson.h>
+
 #include "server/caller_store.h"
 #include "server/kinesis_api_fixture.h"
 
@@ -38,6 +40,25 @@ TEST_F(CallersTest, OperationsTellWhoDoesWhat) {
   ask("DeleteStream", R"({"StreamName":"s"})");
   service_->forget_deleted();
   EXPECT_EQ(json(), R"({"callers":[],"forgotten":0})");
+}
+
+TEST_F(CallersTest, WhateverAnAgentIsCalledItIsJson) {
+  create("s", 1);
+  const auto stream = engine_->catalog()->find("s");
+  for (const std::string& agent :
+       {std::string("a\"gent\\/1"), std::string("\xff\x80"), std::string(63, 'x') + "\xc3\xa9",
+        std::string("\x01\n\x7f"), std::string(20'000, 'y'),
+        "agent/1 app/" + std::string(20'000, '\xff')}) {
+    kinesis::Call call;
+    call.user_agent = agent;
+    service_->callers().saw(kinesis::caller_of(call), *stream, kinesis::Use::kPut,
+                            clock_.wall_now());
+    const auto told = json();
+    simdjson::dom::parser parser;
+    EXPECT_EQ(parser.parse(told).error(), simdjson::SUCCESS) << told;
+    service_->callers().keep_only(stream::Catalog());
+    EXPECT_LT(told.size(), 1000u);
+  }
 }
 
 TEST_F(CallersTest, TheStoreLoadsOnceAndSavesEveryMinute) {

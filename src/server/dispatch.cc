@@ -5,6 +5,7 @@
 #include "auth/keys.h"
 #include "base/digest.h"
 #include "server/caller_identity.h"
+#include "wire/content_type.h"
 #include "wire/gzip.h"
 
 namespace spillway::server {
@@ -23,18 +24,6 @@ constexpr std::string_view kUnknownOperation = "UnknownOperationException";
 constexpr std::size_t kInflatedMax = std::size_t{512} << 20;
 constexpr std::size_t kInflateStep = 256 << 10;  // what a loop does at a time, about a millisecond
 
-std::string_view content_type_of(wire::Format format) {
-  switch (format) {
-    case wire::Format::kJson:
-      return "application/x-amz-json-1.1";
-    case wire::Format::kCbor:
-      return "application/x-amz-cbor-1.1";
-    case wire::Format::kRpcCbor:
-      return "application/cbor";
-  }
-  return "";
-}
-
 // Takes over all of the reply but its events.
 wire::Response to_response(kinesis::Reply& reply, wire::Format format,
                            const std::string& request_id) {
@@ -43,7 +32,7 @@ wire::Response to_response(kinesis::Reply& reply, wire::Format format,
   response.headers = {
       {"x-amzn-RequestId", request_id},
       {"x-amz-id-2", request_id},
-      {"Content-Type", std::string(reply.events ? kEventStream : content_type_of(format))}};
+      {"Content-Type", std::string(reply.events ? kEventStream : wire::content_type_of(format))}};
   if (format == wire::Format::kRpcCbor)
     response.headers.push_back({"smithy-protocol", "rpc-v2-cbor"});
   if (reply.error_type.empty()) {
@@ -254,7 +243,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     using wire::Format;
     const auto* content_type = head_.find("content-type");
     const auto is = [&](Format format) {
-      return content_type != nullptr && is_media_type(*content_type, content_type_of(format));
+      return content_type != nullptr && is_media_type(*content_type, wire::content_type_of(format));
     };
     const auto* target = head_.find("x-amz-target");
     // Behind it a signature may stand in the query.

@@ -1,8 +1,12 @@
 // The operations behind their wire form, on a real engine, with a clock that the tests move: what a
 // client of the API can't wait for, and every error with its whole message.
+#include <future>
+
 #include "auth/keys.h"
 #include "auth/policy.h"
+#include "server/engine_wrapper.h"
 #include "server/kinesis_api_fixture.h"
+#include "stream/record_batch.h"
 #include "stream/sequence_number.h"
 
 namespace spillway::server {
@@ -288,6 +292,43 @@ TEST_F(KinesisApiTest, EncryptionBeginsChangesAndEnds) {
   clock_.ahead_ms += 8761 * 3'600'000LL;
   EXPECT_EQ(start("alias/aws/kinesis"), "");
   EXPECT_EQ(keys().size(), 2u);
+}
+
+// What was put before encryption began must not seem to have come later, whenever that was.
+class PutsBehindLooks final : public EngineWrapper {
+ public:
+  PutsBehindLooks(std::unique_ptr<stream::Engine> engine, io::MovableClock& clock)
+      : EngineWrapper(std::move(engine)), clock_(clock) {}
+  Result<stream::ShardTip> tip(stream::ShardId shard) override {
+    auto tip = EngineWrapper::tip(shard);
+    clock_.ahead_ms += 5;
+    stream::RecordBatchBuilder builder(stream::kBatchHeaderSize + 64);
+    builder.add({.partition_key = "k", .data = "x"});
+    std::vector<stream::AppendItem> items;
+    items.push_back({shard, 1, std::move(builder).finish()});
+    const auto arrival = std::make_shared<std::promise<WallTime>>();
+    append(std::move(items), [arrival](const std::vector<Result<stream::Appended>>& outcomes) {
+      arrival->set_value(outcomes.front().value().arrival);
+    });
+    last_arrival = arrival->get_future().get();
+    return tip;
+  }
+  WallTime last_arrival{};
+
+ private:
+  io::MovableClock& clock_;
+};
+
+TEST_F(KinesisApiTest, EncryptionBeginsBehindWhatWasPutBefore) {
+  auto puts = std::make_unique<PutsBehindLooks>(std::move(engine_), clock_);
+  const auto& put = *puts;
+  engine_ = std::move(puts);
+  serve({});
+  create("s", 1);
+  ASSERT_EQ(ask("StartStreamEncryption",
+                R"({"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/aws/kinesis"})"),
+            "");
+  EXPECT_GE(engine_->catalog()->find("s")->encryption.keys.at(0).since, put.last_arrival);
 }
 
 // A put that its shard refused, since the encryption is another one from that point of the log on,
