@@ -35,4 +35,17 @@ ResourceName resource_in(Service& service, const wire::Value& input) {
                                   arn, service.options().account, service.options().region))};
 }
 
+FoundResource find_resource(Service& service, const wire::Value& input) {
+  auto resource = resource_in(service, input);
+  if (resource.refusal) return {nullptr, nullptr, std::move(resource.refusal)};
+  auto stream = service.existing(*service.engine().catalog(), resource.stream);
+  if (stream == nullptr) return {nullptr, nullptr, stream_not_found(service, resource.stream)};
+  if (!settled(service, *stream)) return {nullptr, nullptr, not_active(service, *stream)};
+  if (!resource.consumer) return {std::move(stream)};
+  const auto* consumer = find_consumer(service, *stream, *resource.consumer);
+  if (consumer == nullptr)
+    return {nullptr, nullptr, consumer_not_found(service, *resource.consumer)};
+  return {std::move(stream), consumer};
+}
+
 }  // namespace spillway::kinesis

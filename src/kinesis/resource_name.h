@@ -17,4 +17,12 @@ struct ResourceName {
 // By ResourceARN.
 ResourceName resource_in(Service& service, const wire::Value& input);
 
+// A settled stream, or a consumer of one; or the answer to give instead.
+struct FoundResource {
+  stream::StreamRef stream;
+  const stream::ConsumerInfo* consumer = nullptr;  // of `stream`; nullptr: the stream itself
+  std::optional<Reply> refusal = std::nullopt;
+};
+FoundResource find_resource(Service& service, const wire::Value& input);
+
 }  // namespace spillway::kinesis

@@ -53,17 +53,10 @@ Task<Reply> delete_resource_policy(Service& service, Call& call) {
 Task<Reply> get_resource_policy(Service& service, Call& call) {
   auto input = read_input(service, call, wire::kinesis::kGetResourcePolicyInput);
   if (input.refusal) co_return std::move(*input.refusal);
-  auto resource = resource_in(service, input.value);
-  if (resource.refusal) co_return std::move(*resource.refusal);
-  const auto stream = service.existing(*service.engine().catalog(), resource.stream);
-  if (stream == nullptr) co_return stream_not_found(service, resource.stream);
-  if (!settled(service, *stream)) co_return not_active(service, *stream);
-  std::string_view policy = stream->policy;
-  if (resource.consumer) {
-    const auto* consumer = find_consumer(service, *stream, *resource.consumer);
-    if (consumer == nullptr) co_return consumer_not_found(service, *resource.consumer);
-    policy = consumer->policy;
-  }
+  auto found = find_resource(service, input.value);
+  if (found.refusal) co_return std::move(*found.refusal);
+  const std::string_view policy =
+      found.consumer != nullptr ? found.consumer->policy : found.stream->policy;
   wire::DocumentWriter document(call.format);
   document.open_map().text("Policy", policy.empty() ? kNoPolicy : policy).close_map();
   co_return reply_with(std::move(document));

@@ -141,20 +141,12 @@ Task<Reply> list_tags_for_stream(Service& service, Call& call) {
 Task<Reply> list_tags_for_resource(Service& service, Call& call) {
   auto input = read_input(service, call, wire::kinesis::kListTagsForResourceInput);
   if (input.refusal) co_return std::move(*input.refusal);
-  auto resource = resource_in(service, input.value);
-  if (resource.refusal) co_return std::move(*resource.refusal);
-  const auto stream = service.existing(*service.engine().catalog(), resource.stream);
-  if (stream == nullptr) co_return stream_not_found(service, resource.stream);
-  if (!settled(service, *stream)) co_return not_active(service, *stream);
-  const Tags* tags = &stream->tags;
-  if (resource.consumer) {
-    const auto* consumer = find_consumer(service, *stream, *resource.consumer);
-    if (consumer == nullptr) co_return consumer_not_found(service, *resource.consumer);
-    tags = &consumer->tags;
-  }
+  auto found = find_resource(service, input.value);
+  if (found.refusal) co_return std::move(*found.refusal);
+  const Tags& tags = found.consumer != nullptr ? found.consumer->tags : found.stream->tags;
   wire::DocumentWriter document(call.format);
   document.open_map().key("Tags").open_list();
-  for (const auto& [key, value] : *tags) write_tag(document, key, value);
+  for (const auto& [key, value] : tags) write_tag(document, key, value);
   document.close_list().close_map();
   co_return reply_with(std::move(document));
 }
