@@ -175,6 +175,12 @@ Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory
     (behind ? content.used : content.covered).push_back(*epoch);
     content.last_epoch = *epoch;
   }
+  if (after > 0 && content.last_epoch == 0) {
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: no file is there, though frames through {} were written; restore "
+                             "the directory from a backup",
+                             directory, after)};
+  }
   return content;
 }
 

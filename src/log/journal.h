@@ -45,7 +45,8 @@ struct JournalContent {
 
 // Reads every frame with a number above `after`. A last frame that is not whole is left out (it was
 // never acknowledged); kCorrupt, with file and offset, where a valid frame follows bytes that are
-// none: the first proves that they were synced.
+// none: the first proves that they were synced; and where no file is there, `after` being above 0:
+// there always is one since the first frame.
 Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory,
                                     std::uint64_t after);
 

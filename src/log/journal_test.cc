@@ -212,6 +212,12 @@ TEST(Journal, AMissingFileIsTold) {
   ASSERT_TRUE(written.disk.remove(fmt::format("d/{:016x}.journal", 2)).ok());
   EXPECT_THAT(error_of(written.read(), ErrorCode::kCorrupt),
               testing::HasSubstr("those between are missing"));
+  const auto names = written.disk.list(kDirectory).value();
+  for (const auto& name : names)
+    ASSERT_TRUE(written.disk.remove(io::join_path(kDirectory, name)).ok());
+  EXPECT_TRUE(written.read(0).ok()) << "nothing was ever written";
+  EXPECT_THAT(error_of(written.read(1), ErrorCode::kCorrupt),
+              testing::HasSubstr("no file is there, though frames through 1 were written"));
 }
 
 // Every start adds a file, and crashes come one after the other; the disk must not fill with them.
