@@ -139,16 +139,6 @@ bool take_members(const dom::element& from, Revocation& to) {
          take(from, "time", to.time) && take(from, "reason", to.reason);
 }
 
-template <typename T>
-Result<std::string> sign(T signed_thing, std::string_view kind, const Ed25519Seed& seed) {
-  signed_thing.approver = ed25519_public(seed);
-  SPILLWAY_TRY(check_members(signed_thing));
-  std::string text =
-      fmt::format("{}{}.{}", kind, kVersion, base64url_encode(payload_of(signed_thing)));
-  const auto signature = ed25519_sign(seed, text);
-  return text + "." + base64url_encode(view_of(signature));
-}
-
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
   const std::size_t begin = text.find_first_not_of(kSpace);
@@ -193,6 +183,20 @@ Result<T> parse(std::string_view text, std::string_view kind, std::string_view w
                              what, to_string(parsed.approver))};
   }
   return parsed;
+}
+
+template <typename T>
+Result<std::string> sign(T signed_thing, std::string_view kind, const Ed25519Seed& seed) {
+  signed_thing.approver = ed25519_public(seed);
+  SPILLWAY_TRY(check_members(signed_thing));
+  std::string text =
+      fmt::format("{}{}.{}", kind, kVersion, base64url_encode(payload_of(signed_thing)));
+  const auto signature = ed25519_sign(seed, text);
+  text += "." + base64url_encode(view_of(signature));
+  // What isn't UTF-8 is written as something else.
+  const auto read = parse<T>(text, kind, "text");
+  if (!read.ok() || *read != signed_thing) return invalid("the reason must be text in UTF-8");
+  return text;
 }
 
 }  // namespace

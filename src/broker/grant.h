@@ -47,7 +47,7 @@ struct Revocation {
   friend bool operator==(const Revocation&, const Revocation&) = default;
 };
 
-inline constexpr std::size_t kGrantTextMax = 4096;
+inline constexpr std::size_t kGrantTextMax = 8192;
 inline constexpr std::size_t kGrantReasonMax = 512;
 
 bool is_grant_id(std::string_view text);

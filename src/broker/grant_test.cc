@@ -131,6 +131,7 @@ TEST(GrantText, WhatIsIncompleteIsNotSigned) {
       {"period", [](Grant& grant) { grant.not_after += milliseconds(1); }},
       {"reason", [](Grant& grant) { grant.reason = ""; }},
       {"reason", [](Grant& grant) { grant.reason = std::string(kGrantReasonMax + 1, 'x'); }},
+      {"UTF-8", [](Grant& grant) { grant.reason = "caf\xe9"; }},
   };
   for (const auto& [what, change] : changes) {
     Grant grant = wanted();
