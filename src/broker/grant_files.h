@@ -1,0 +1,32 @@
+// The grants and revocations that a broker has at hand: files in its data directory, one text each
+// (docs/formats/grant.md), put there by `spillway grant` or by hand.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/grant.h"
+#include "io/disk.h"
+
+namespace spillway::broker {
+
+inline constexpr std::size_t kGrantFilesMax = 10'000;
+
+struct GrantFiles {
+  std::vector<Grant> grants;  // by name of their files
+  std::vector<Revocation> revocations;
+  std::vector<std::string> faults;  // files that are neither, and why; they stop nothing
+};
+
+// Those in `directory`; none where there is no such directory. Whether their approvers are listed
+// is for check() and GrantLedger::revoke() to say.
+Result<GrantFiles> read_grant_files(io::Disk& disk, const std::string& directory);
+
+// Stores a grant's or revocation's text, durably, as DIRECTORY/ID.grant or ID.revocation; the path.
+// kInvalid and so on as parse_grant(); storing the same again changes nothing, and another text of
+// that name is kExists.
+Result<std::string> store_grant_file(io::Disk& disk, const std::string& directory,
+                                     std::string_view text);
+
+}  // namespace spillway::broker

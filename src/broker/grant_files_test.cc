@@ -1,0 +1,70 @@
+#include "broker/grant_files.h"
+
+#include "base/rfc3339.h"
+#include "log/crash_disk.h"
+
+namespace spillway::broker {
+namespace {
+
+const WallTime kNow = *parse_rfc3339("2020-11-25T14:00:00Z");
+
+class GrantFilesTest : public testing::Test {
+ protected:
+  GrantFilesTest() { seed_.fill(1); }
+  std::string grant_text(int number, std::string reason = "r") const {
+    return *sign_grant({fmt::format("{:032x}", number),
+                        {},
+                        "telemetry",
+                        "b",
+                        "broker:edge-1",
+                        kNow,
+                        kNow + seconds(1),
+                        false,
+                        std::move(reason)},
+                       seed_);
+  }
+  std::string revocation_text(int number) const {
+    return *sign_revocation({fmt::format("{:032x}", number), {}, kNow, "r"}, seed_);
+  }
+
+  Ed25519Seed seed_;
+  log::CrashDisk disk_;
+};
+
+TEST_F(GrantFilesTest, ReadsWhatIsStored) {
+  EXPECT_TRUE(read_grant_files(disk_, "grants")->grants.empty());
+  const auto path = store_grant_file(disk_, "grants", " " + grant_text(2) + "\n");
+  EXPECT_EQ(*path, "grants/00000000000000000000000000000002.grant");
+  ASSERT_TRUE(store_grant_file(disk_, "grants", grant_text(1)).ok());
+  ASSERT_TRUE(store_grant_file(disk_, "grants", revocation_text(2)).ok());
+  const auto files = read_grant_files(disk_, "grants");
+  EXPECT_THAT(files->grants,
+              testing::ElementsAre(*parse_grant(grant_text(1)), *parse_grant(grant_text(2))));
+  EXPECT_THAT(files->revocations, testing::ElementsAre(*parse_revocation(revocation_text(2))));
+  EXPECT_TRUE(files->faults.empty());
+}
+
+TEST_F(GrantFilesTest, StoringAgainChangesNothingAndAnotherOneIsRefused) {
+  ASSERT_TRUE(store_grant_file(disk_, "grants", grant_text(1)).ok());
+  const auto changes = disk_.changes();
+  EXPECT_TRUE(store_grant_file(disk_, "grants", grant_text(1)).ok());
+  EXPECT_EQ(disk_.changes(), changes);
+  EXPECT_EQ(store_grant_file(disk_, "grants", grant_text(1, "s")).error().code, ErrorCode::kExists);
+  EXPECT_EQ(store_grant_file(disk_, "grants", "spillway-grant-1").error().code,
+            ErrorCode::kInvalid);
+}
+
+TEST_F(GrantFilesTest, AFileThatIsNoneStopsNothing) {
+  ASSERT_TRUE(store_grant_file(disk_, "grants", grant_text(1)).ok());
+  disk_.put("grants/bad.grant", "x");
+  disk_.put("grants/long.revocation", std::string(2 * kGrantTextMax, 'x'));
+  disk_.put("grants/notes.txt", "x");
+  const auto files = read_grant_files(disk_, "grants");
+  EXPECT_EQ(files->grants.size(), 1u);
+  EXPECT_THAT(files->faults,
+              testing::ElementsAre(testing::HasSubstr("grants/bad.grant: this is no whole grant"),
+                                   testing::HasSubstr("grants/long.revocation")));
+}
+
+}  // namespace
+}  // namespace spillway::broker
