@@ -9,6 +9,7 @@ CommandRun declare_audit(CLI::App& app);
 CommandRun declare_bench(CLI::App& app);
 CommandRun declare_broker(CLI::App& app);
 CommandRun declare_doctor(CLI::App& app);
+CommandRun declare_grant(CLI::App& app);
 CommandRun declare_keys(CLI::App& app);
 CommandRun declare_put(CLI::App& app);
 CommandRun declare_serve(CLI::App& app);
@@ -18,11 +19,12 @@ CommandRun declare_up(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 10> kCommands = {
+constexpr std::array<Command, 11> kCommands = {
     Command{"audit", "Show what audit logs say, and whether they are whole", declare_audit},
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"broker", "Put this machine's telemetry into a stream", declare_broker},
     Command{"doctor", "Examine the files of a region that doesn't run", declare_doctor},
+    Command{"grant", "Give leave to switch ahead of time, and take it back", declare_grant},
     Command{"keys", "Make and manage the access keys of a region", declare_keys},
     Command{"put", "Put records into a stream", declare_put},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},

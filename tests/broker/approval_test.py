@@ -1,10 +1,12 @@
 """Approval of switches, as people handle it: the log of switches, written here by its page's words and
-verified by `spillway audit`.
+verified by `spillway audit`; keys and grants of `spillway grant`, held against openssl.
 """
 
+import base64
 import hashlib
 import json
 import pathlib
+import stat
 import subprocess
 import sys
 import tempfile
@@ -64,10 +66,102 @@ def check_log(directory):
     assert "No such file" in run("audit", "verify", directory / "none", code=1)
 
 
+def grant(directory, *arguments, code=0):
+    return run("grant", *arguments, "--data", directory / "broker", code=code)
+
+
+def rows(directory, *arguments):
+    return {row["id"]: row for row in map(json.loads, grant(directory, "list", "--json", *arguments).splitlines())}
+
+
+def check_keys(directory):
+    key = directory / "approver.pem"
+    public = grant(directory, "keygen", "--out", key).strip()
+    assert public.startswith("ed25519:") and len(public) == 8 + 43, public
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    before = key.read_text()
+    assert "is there already" in grant(directory, "keygen", "--out", key, code=1)
+    assert key.read_text() == before
+    # What openssl says of the same key: the 32 bytes at the end of its DER.
+    der = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"], check=True,
+                         stdout=subprocess.PIPE).stdout
+    assert public == "ed25519:" + base64.urlsafe_b64encode(der[-32:]).decode().rstrip("="), der
+    return key, public
+
+
+def check_grants(directory):
+    key, public = check_keys(directory)
+    wanted = ["create", "--key", key, "--stream", "telemetry-*", "--target", "b", "--reason", "freeze"]
+    text = grant(directory, *wanted, "--holder", "broker:edge-1", "--for", "90d").strip()
+    (one,) = rows(directory).values()
+    assert one["status"] == "valid" and one["approver"] == public and one["holder"] == "broker:edge-1", one
+    assert (directory / "broker" / "grants" / f"{one['id']}.grant").read_text() == text + "\n"
+    payload = text.split(".")[1]
+    inside = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert inside["id"] == one["id"] and inside["not_after"] == one["not_after"], inside
+    assert json.loads(grant(directory, "show", one["id"], "--json")) == {k: one[k] for k in one if k != "status"}
+    assert "any number of switches" in grant(directory, "show", text)
+
+    # What openssl says of the signature.
+    signed, signature = text.rsplit(".", 1)
+    (directory / "signed").write_text(signed)
+    (directory / "signature").write_bytes(base64.urlsafe_b64decode(signature + "=="))
+    subprocess.run(["openssl", "pkeyutl", "-verify", "-inkey", key, "-rawin", "-in", directory / "signed",
+                    "-sigfile", directory / "signature"], check=True, stdout=subprocess.DEVNULL)
+    other = directory / "other.pem"
+    stranger = grant(directory, "keygen", "--out", other).strip()
+    assert rows(directory, "--approver", stranger)[one["id"]]["status"] == "stranger's"
+    assert rows(directory, "--approver", public)[one["id"]]["status"] == "valid"
+    return key, wanted, one["id"], text
+
+
+def check_refusals(directory, key, wanted, text):
+    until = ["--until", "2020-11-25T14:00:00Z"]
+    holder = ["--holder", "broker:edge-1"]
+    assert "ended already" in grant(directory, *wanted, *holder, *until, "--from", "2020-11-25T13:00:00Z", code=1)
+    assert "--for or --until" in grant(directory, *wanted, *holder, code=1)
+    assert "is no holder" in grant(directory, *wanted, "--holder", "alice", "--for", "1h", code=1)
+    assert "is no time" in grant(directory, *wanted, *holder, "--until", "tomorrow", code=1)
+    assert "private key" in grant(directory, *wanted[:1], "--key", directory / "signed", *wanted[3:], *holder,
+                                  "--for", "1h", code=1)
+    changed = text[:30] + ("A" if text[30] != "A" else "B") + text[31:]
+    assert "grant" in grant(directory, "show", changed, code=1)
+    assert "grant list" in grant(directory, "show", "0" * 32, code=1)
+    assert key.exists()
+
+
+def check_revocation(directory, key, wanted, identity):
+    """A broker elsewhere is handed the grant, and later its revocation, as texts."""
+    elsewhere = directory / "elsewhere"
+    once = grant(directory, *wanted, "--holder", "broker:edge-1", "--for", "1h", "--once", "--print").strip()
+    assert len(rows(directory)) == 1
+    grant(elsewhere, "add", once)
+    (handed,) = rows(elsewhere).values()
+    assert handed["once"] and handed["status"] == "valid", handed
+    revoked = grant(directory, "revoke", handed["id"], "--reason", "left", "--key", key, "--print").strip()
+    assert "revokes grant  " + handed["id"] in grant(directory, "show", revoked)
+    (directory / "handed over").write_text(revoked + "\n")
+    grant(elsewhere, "add", directory / "handed over")
+    assert rows(elsewhere)[handed["id"]]["status"] == "revoked"
+    grant(directory, "revoke", identity, "--reason", "freeze is over", "--key", key)
+    assert identity in grant(directory, "list") and rows(directory)[identity]["status"] == "revoked"
+    # What the broker remembers counts too.
+    (directory / "broker" / "grants" / f"{identity}.revocation").unlink()
+    ledger = directory / "broker" / "grant-ledger"
+    ledger.write_text(f"spillway grant ledger 1\nlatest 2020-11-25T14:00:00.000Z\nrevoked {identity}\n")
+    assert rows(directory)[identity]["status"] == "revoked"
+    ledger.write_text("spillway grant ledger 1\nlatest 2999-11-25T14:00:00.000Z\n")
+    assert rows(directory)[identity]["status"] == "expired"
+
+
 def main():
-    with tempfile.TemporaryDirectory(prefix="spillway-approval-") as directory:
-        check_log(pathlib.Path(directory))
-    print("approval: the log of switches is verified, and shows what was changed or cut")
+    with tempfile.TemporaryDirectory(prefix="spillway-approval-") as name:
+        directory = pathlib.Path(name)
+        check_log(directory)
+        key, wanted, identity, text = check_grants(directory)
+        check_refusals(directory, key, wanted, text)
+        check_revocation(directory, key, wanted, identity)
+    print("approval: the log of switches shows what was changed or cut; grants are signed, handed over, revoked")
 
 
 if __name__ == "__main__":
