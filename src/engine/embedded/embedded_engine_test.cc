@@ -626,6 +626,12 @@ TEST_F(EmbeddedEngineTest, AClosingThatFailsIsToldBeforeWhatItRefused) {
   disk_.fault.code = ErrorCode::kNoSpace;
   ASSERT_TRUE(open().ok());
   const auto a = create_stream("a");
+  disk_.fault.hold_sync = true;  // of this, behind which the change has to wait
+  Waiter<std::vector<Result<stream::Appended>>> before;
+  std::vector<stream::AppendItem> first;
+  first.push_back(item(a, "early"));
+  engine_->append(std::move(first), before.callback());
+  disk_.fault.held.wait(false);
   disk_.fault.fail_write = true;
   std::atomic<bool> failed{false};
   engine_->update_catalog(closing(a), [&](const Result<stream::CatalogRef>& changed) {
@@ -636,9 +642,12 @@ TEST_F(EmbeddedEngineTest, AClosingThatFailsIsToldBeforeWhatItRefused) {
   items.push_back(item(a, "late"));
   Waiter<bool> in_order;
   engine_->append(std::move(items), [&](const std::vector<Result<stream::Appended>>& outcomes) {
-    EXPECT_FALSE(outcomes[0].ok());
+    EXPECT_EQ(outcomes[0].error().code, ErrorCode::kClosed);
     in_order.callback()(failed);
   });
+  disk_.fault.hold_sync = false;
+  disk_.fault.hold_sync.notify_all();
+  EXPECT_TRUE(before.wait().front().ok());
   EXPECT_TRUE(in_order.wait());
   disk_.fault.fail_write = false;
   EXPECT_TRUE(append(a, "again").ok()) << "it is open";
