@@ -18,8 +18,8 @@ bool is_log_file(std::string_view name) {
 // Holds lines against each other and against a head that was kept.
 class Verifier {
  public:
-  Verifier(SwitchChain chain, const std::optional<SwitchHead>& kept)
-      : chain_(std::move(chain)), kept_(kept) {}
+  Verifier(const SwitchChain& chain, const std::optional<SwitchHead>& kept)
+      : chain_(chain), kept_(kept) {}
 
   Status add_file(const std::string& path, std::string_view bytes) {
     std::uint64_t number = 0;
