@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "kinesis/consumer_name.h"
 #include "kinesis/list_shards.h"
+#include "kinesis/record_origin.h"
 #include "kinesis/service.h"
 
 namespace spillway::kinesis {
@@ -11,6 +12,8 @@ namespace spillway::kinesis {
 namespace {
 
 constexpr std::size_t kPoliciesMax = 10'000;  // parsed at a time
+// No operation: to say where records come from, which readers trust.
+constexpr std::string_view kPutOrigin = "spillway:PutOrigin";
 
 // How an input says which resource an operation concerns.
 enum class Names {
@@ -184,6 +187,13 @@ std::string arn_of(Service& service, const Target& target, const Found& found) {
   return arn;
 }
 
+// What the input has to be allowed besides its operation; empty: nothing.
+std::string_view besides(const Row& row, const wire::Value& input) {
+  if (row.plane == Plane::kData) return has_origin(input) ? kPutOrigin : "";
+  const auto* tags = row.with_tags.empty() ? nullptr : input.find("Tags");
+  return tags != nullptr && !tags->children.empty() ? row.with_tags : "";
+}
+
 Reply access_denied(const auth::AccessRequest& request, const auth::JointDecision& decision) {
   const bool by_rule = decision.outcome == auth::Outcome::kExplicitDeny;
   return error_reply(
@@ -232,9 +242,8 @@ std::optional<Reply> authorize(Service& service, Call& call, const wire::Value& 
   };
   if (const auto decision = decide(); decision.outcome != auth::Outcome::kAllow)
     return access_denied(request, decision);
-  const auto* tags = row.with_tags.empty() ? nullptr : input.find("Tags");
-  if (tags == nullptr || tags->children.empty()) return std::nullopt;
-  request.action = row.with_tags;
+  request.action = besides(row, input);
+  if (request.action.empty()) return std::nullopt;
   if (const auto decision = decide(); decision.outcome != auth::Outcome::kAllow)
     return access_denied(request, decision);
   return std::nullopt;

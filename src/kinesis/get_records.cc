@@ -83,9 +83,10 @@ Task<Reply> get_records(Service& service, Call& call) {
   const WallTime now = service.now();
   const ReadAmount amount = amount_of(selection, *read, now);
   count_read(service, caller_of(call), Use::kGet, *stream, *shard, amount);
-  wire::DocumentWriter document(call.format, document_size(call.format, selection));
+  const auto origins = call.wants_origins ? Origins::kTold : Origins::kHidden;
+  wire::DocumentWriter document(call.format, document_size(call.format, selection, origins));
   document.open_map();
-  write_records(document, *shard, selection);
+  write_records(document, *shard, selection, origins);
   if (read->ended && !selection.cut) {
     write_child_shards(document, *newest, *shard);
   } else {

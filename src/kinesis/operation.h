@@ -35,6 +35,7 @@ struct Call {
   std::string user_agent;
   std::string peer;               // the client's address, without its port: "127.0.0.1", "::1"
   bool secure = false;            // it came over TLS
+  bool wants_origins = false;     // of the records that are answered
   io::EventLoop* loop = nullptr;  // the connection's: handlers go on there after every co_await
 };
 

@@ -1,6 +1,7 @@
 // PutRecord and PutRecords: the same path, for one record or up to 500.
 #include "base/assert.h"
 #include "kinesis/handlers.h"
+#include "kinesis/record_origin.h"
 #include "kinesis/service.h"
 #include "stream/encrypted_batch.h"
 #include "stream/hash_key.h"
@@ -24,6 +25,7 @@ struct PutEntry {
   std::size_t size = 0;  // of data and key
   std::optional<Uint128> explicit_hash_key;
   Uint128 hash_key = 0;
+  std::optional<stream::Origin> origin;
   std::uint32_t shard_index = 0;  // of the shard that it was last sent to
   Result<stream::SequenceNumber> outcome = Error{ErrorCode::kClosed, ""};
 };
@@ -40,6 +42,22 @@ struct Prepared {
   std::vector<PutEntry> entries;
   std::optional<Reply> refusal;
 };
+
+std::optional<Reply> prepare_origin(const wire::Value& value, const stream::StreamInfo& stream,
+                                    PutEntry& entry) {
+  if (!value.present) return std::nullopt;
+  const auto origin = read_origin(value);
+  if (!origin.ok()) return error_reply(ApiError::kInvalidArgument, origin.error().message);
+  entry.origin = *origin;
+  // A stream that chooses the shards of its records has hash keys of its own.
+  const bool chooses = stream.distribution == stream::RecordDistribution::kAuto;
+  if (chooses || origin->lane == stream::lane_of(entry.hash_key)) return std::nullopt;
+  return error_reply(
+      ApiError::kInvalidArgument,
+      fmt::format("Invalid Origin. Lane must be the top 8 bits of the record's hash key, {}. "
+                  "Specified value was {}",
+                  stream::lane_of(entry.hash_key), origin->lane));
+}
 
 std::optional<Reply> prepare_entry(Service& service, const wire::Value& value, Prepared& prepared) {
   const stream::StreamInfo& stream = *prepared.stream;
@@ -71,7 +89,7 @@ std::optional<Reply> prepare_entry(Service& service, const wire::Value& value, P
     entry.hash_key =
         entry.explicit_hash_key ? *entry.explicit_hash_key : stream::hash_key_of(entry.key);
   }
-  return std::nullopt;
+  return prepare_origin(value["Origin"], stream, entry);
 }
 
 std::span<const wire::Value> records_in(const wire::Value& input) {
@@ -144,7 +162,8 @@ std::vector<Group> group(const stream::StreamInfo& stream, std::span<PutEntry> e
     entry.shard_index = shard->index;
     group.entries.push_back(&entry);
     group.bytes += stream::RecordBatchBuilder::size_of(
-        wire::blob_room(*entry.data), entry.key.size(), entry.explicit_hash_key.has_value(), false);
+        wire::blob_room(*entry.data), entry.key.size(), entry.explicit_hash_key.has_value(),
+        entry.origin.has_value());
   }
   return groups;
 }
@@ -182,7 +201,7 @@ std::optional<std::vector<stream::AppendItem>> fill(const stream::StreamInfo& st
     stream::RecordBatchBuilder builder(group.bytes +
                                        (key != nullptr ? stream::kEncryptedBatchExtra : 0));
     for (const auto* entry : group.entries) {
-      char* to = builder.open_record(entry->key, entry->explicit_hash_key, std::nullopt,
+      char* to = builder.open_record(entry->key, entry->explicit_hash_key, entry->origin,
                                      wire::blob_room(*entry->data));
       const auto size = wire::decode_blob(*entry->data, to);
       if (!size) return std::nullopt;

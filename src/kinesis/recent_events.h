@@ -15,6 +15,7 @@
 
 #include "base/shared_bytes.h"
 #include "base/time.h"
+#include "kinesis/record_origin.h"
 #include "kinesis/traffic.h"
 #include "stream/catalog.h"
 #include "stream/position.h"
@@ -36,6 +37,7 @@ class RecentEvents {
     stream::Position from;
     wire::Format format = wire::Format::kJson;
     std::uint64_t catalog_version = 0;
+    Origins origins = Origins::kHidden;
     friend auto operator<=>(const Place&, const Place&) = default;
   };
 

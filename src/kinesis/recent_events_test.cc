@@ -23,7 +23,8 @@ TEST(RecentEvents, GivesWhatWasMadeOfThePlaceAlone) {
   for (const Place& other :
        {Place{8, {10}, wire::Format::kCbor, 3},  //
         Place{7, {11}, wire::Format::kCbor, 3}, Place{7, {10}, wire::Format::kRpcCbor, 3},
-        Place{7, {10}, wire::Format::kCbor, 4}})
+        Place{7, {10}, wire::Format::kCbor, 4},
+        Place{7, {10}, wire::Format::kCbor, 3, Origins::kTold}})
     EXPECT_FALSE(events.find(other, {20}, kNow));
 }
 

@@ -9,7 +9,7 @@ namespace spillway::kinesis {
 namespace {
 
 void write_record(wire::DocumentWriter& to, const stream::ShardInfo& shard,
-                  const Answered& answered) {
+                  const Answered& answered, Origins origins) {
   to.open_map().key("SequenceNumber");
   stream::write_digits(stream::sequence_number_of(shard, answered.position, answered.arrival),
                        to.plain_text(stream::kSequenceNumberDigits));
@@ -19,6 +19,8 @@ void write_record(wire::DocumentWriter& to, const stream::ShardInfo& shard,
   if (!answered.record.partition_key.empty())
     to.text("PartitionKey", answered.record.partition_key);
   if (answered.encrypted) to.text("EncryptionType", "KMS");
+  if (answered.record.origin && origins == Origins::kTold)
+    write_origin(to.key("Origin"), *answered.record.origin);
   to.close_map();
 }
 
@@ -111,9 +113,11 @@ void count_read(Service& service, const CallerName& caller, Use use,
                         amount.behind_ms);
 }
 
-std::size_t document_size(wire::Format format, const Selection& selection) {
-  constexpr std::size_t kFixed = 230;  // names, sequence number and time of a record
-  std::size_t size = 2048;             // the iterator
+std::size_t document_size(wire::Format format, const Selection& selection, Origins origins) {
+  constexpr std::size_t kFixed = 230;   // names, sequence number and time of a record
+  constexpr std::size_t kOrigin = 140;  // its names and values
+  std::size_t size = 2048;              // the iterator
+  if (origins == Origins::kTold) size += kOrigin * selection.records.size();
   for (const auto& answered : selection.records) {
     const std::size_t data = answered.record.data.size();
     size += kFixed + answered.record.partition_key.size() +
@@ -123,9 +127,9 @@ std::size_t document_size(wire::Format format, const Selection& selection) {
 }
 
 void write_records(wire::DocumentWriter& to, const stream::ShardInfo& shard,
-                   const Selection& selection) {
+                   const Selection& selection, Origins origins) {
   to.key("Records").open_list();
-  for (const auto& answered : selection.records) write_record(to, shard, answered);
+  for (const auto& answered : selection.records) write_record(to, shard, answered, origins);
   to.close_list();
 }
 

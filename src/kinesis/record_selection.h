@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kinesis/record_origin.h"
 #include "kinesis/service.h"
 #include "stream/record_batch.h"
 
@@ -48,9 +49,9 @@ void count_read(Service& service, const CallerName& caller, Use use,
                 const ReadAmount& amount);
 
 // Room for a document with all of them: growing would copy megabytes.
-std::size_t document_size(wire::Format format, const Selection& selection);
+std::size_t document_size(wire::Format format, const Selection& selection, Origins origins);
 void write_records(wire::DocumentWriter& to, const stream::ShardInfo& shard,
-                   const Selection& selection);
+                   const Selection& selection, Origins origins);
 void write_child_shards(wire::DocumentWriter& to, const stream::StreamInfo& stream,
                         const stream::ShardInfo& parent);
 

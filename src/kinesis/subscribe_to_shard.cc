@@ -44,7 +44,8 @@ Task<Reply> subscribe_to_shard(Service& service, Call& call) {
   const auto now = call.loop->mono_now();
   const auto subscription = std::make_shared<Subscription>(
       service, *call.loop,
-      SubscriptionTarget{stream, shard, consumer->id, name.consumer, call.format, caller_of(call)},
+      SubscriptionTarget{stream, shard, consumer->id, name.consumer, call.format,
+                         call.wants_origins ? Origins::kTold : Origins::kHidden, caller_of(call)},
       start.position);
   const bool dry = dry_run(input.value);
   if (dry ? !service.subscriptions().may_begin(*subscription, now)

@@ -93,7 +93,8 @@ void Subscription::on_read(Result<stream::ReadResult> read) {
   }
   // With the data keys of what was read, and the children of a shard that ended.
   if (!refresh()) return;
-  const RecentEvents::Place place{shard_id_, position_, target_.format, catalog_version_};
+  const RecentEvents::Place place{shard_id_, position_, target_.format, catalog_version_,
+                                  target_.origins};
   if (send_recent(place, *read)) return pump();
   const auto selection = select(service_, *target_.stream, *target_.shard, *read, position_,
                                 {.records_max = kEventRecordsMax, .bytes_max = kEventBytesMax});
@@ -176,9 +177,10 @@ bool Subscription::send_recent(const RecentEvents::Place& place, const stream::R
 
 void Subscription::send_records(const RecentEvents::Place& place, const Selection& selection,
                                 const stream::ReadResult& read, bool ended) {
-  wire::DocumentWriter document(target_.format, document_size(target_.format, selection));
+  wire::DocumentWriter document(target_.format,
+                                document_size(target_.format, selection, target_.origins));
   document.open_map();
-  write_records(document, *target_.shard, selection);
+  write_records(document, *target_.shard, selection, target_.origins);
   const ReadAmount amount = amount_of(selection, read, service_.now());
   count(amount);
   document.number("MillisBehindLatest", amount.behind_ms);

@@ -27,6 +27,7 @@ struct SubscriptionTarget {
   std::uint64_t consumer_id = 0;
   std::string consumer;  // its name
   wire::Format format = wire::Format::kJson;
+  Origins origins = Origins::kHidden;
   CallerName caller;
 };
 

@@ -59,6 +59,7 @@ class KinesisApiTest : public testing::Test {
     call.body.reserve(body.size() + kinesis::kBodyPadding);
     call.body = body;
     call.loop = &loop_;
+    call.wants_origins = wants_origins_;
     std::string answer;
     loop_.post([&] {
       UniqueFunction<void(kinesis::Reply)> done = [&](kinesis::Reply reply) {
@@ -147,6 +148,7 @@ class KinesisApiTest : public testing::Test {
   }
   std::int64_t now_ms() { return to_millis(clock_.wall_now()); }
 
+  bool wants_origins_ = false;  // of what is asked from now on
   std::string directory_;
   io::PosixDisk disk_;
   io::MovableClock clock_;

@@ -53,6 +53,10 @@ const Shape ListTagsForStreamInputLimit{Kind::kInteger, 1, 50};
 const Shape Data{Kind::kBlob, 0, 10485760};
 const Shape PartitionKey{Kind::kString, 1, 256};
 const Shape HashKey{Kind::kString, {}, {}, "0|([1-9]\\d{0,38})"};
+const Shape Producer{Kind::kString, 32, 32, "[0-9a-f]{32}"};
+const Shape Lane{Kind::kInteger, 0, 255};
+const Shape OriginSequence{Kind::kString, {}, {}, "[1-9]\\d{0,18}"};
+const Shape OriginPrevious{Kind::kString, {}, {}, "0|([1-9]\\d{0,18})"};
 const Shape Policy{Kind::kString};
 constexpr std::string_view kEncryptionTypeValues[] = {"NONE", "KMS"};
 const Shape EncryptionType{Kind::kString, {}, {}, "", kEncryptionTypeValues};
@@ -73,8 +77,15 @@ const Shape MetricsNameList{Kind::kList, 1, 7, "", {}, {}, &MetricsName};
 const Member kShardFilterMembers[] = {
     {"Type", &ShardFilterType, true}, {"ShardId", &ShardId}, {"Timestamp", &Timestamp}};
 const Shape ShardFilter{Kind::kStructure, {}, {}, "", {}, kShardFilterMembers};
-const Member kPutRecordsRequestEntryMembers[] = {
-    {"Data", &Data, true}, {"ExplicitHashKey", &HashKey}, {"PartitionKey", &PartitionKey}};
+const Member kOriginMembers[] = {{"Producer", &Producer, true},
+                                 {"Lane", &Lane, true},
+                                 {"Sequence", &OriginSequence, true},
+                                 {"Previous", &OriginPrevious, true}};
+const Shape Origin{Kind::kStructure, {}, {}, "", {}, kOriginMembers};
+const Member kPutRecordsRequestEntryMembers[] = {{"Data", &Data, true},
+                                                 {"ExplicitHashKey", &HashKey},
+                                                 {"PartitionKey", &PartitionKey},
+                                                 {"Origin", &Origin}};
 const Shape PutRecordsRequestEntry{
     Kind::kStructure, {}, {}, "", {}, kPutRecordsRequestEntryMembers};
 const Shape PutRecordsRequestEntryList{Kind::kList, 1, 500, "", {}, {}, &PutRecordsRequestEntry};
@@ -187,7 +198,8 @@ const Member kPutRecord[] = {{"StreamName", &StreamName},
                              {"SequenceNumberForOrdering", &SequenceNumber},
                              {"StreamARN", &StreamARN},
                              {"StreamId", &StreamId},
-                             {"DryRun", &BooleanObject}};
+                             {"DryRun", &BooleanObject},
+                             {"Origin", &Origin}};
 const Member kPutRecords[] = {{"Records", &PutRecordsRequestEntryList, true},
                               {"StreamName", &StreamName},
                               {"StreamARN", &StreamARN},

@@ -1,6 +1,7 @@
 // The inputs of Kinesis's operations (service model 2013-12-02), under the model's names; what they
 // consist of is in the .cc file. tests/model holds them against the model, and names what is newer
-// than that: RecordDistributionStrategy, DryRun, and partition keys that may be missing.
+// than that: RecordDistributionStrategy, DryRun, and partition keys that may be missing; and what is
+// Spillway's own: the Origin of records.
 #pragma once
 
 #include <span>

@@ -15,6 +15,7 @@ bool is_name_character(char c) {
          c == '-';
 }
 bool is_lower_or_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'z'); }
+bool is_hex_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
 bool is_no_space(char c) { return c != ' ' && (c < '\t' || c > '\r'); }
 
 bool is_number(std::string_view text, std::size_t digits_max) {
@@ -74,6 +75,9 @@ bool matches(std::string_view pattern, std::string_view text) {
   if (pattern == "[a-zA-Z0-9_.-]+") return !text.empty() && all_of(text, is_name_character);
   if (pattern == "0|([1-9]\\d{0,38})") return is_number(text, 39);
   if (pattern == "0|([1-9]\\d{0,128})") return is_number(text, 129);
+  if (pattern == "0|([1-9]\\d{0,18})") return is_number(text, 19);
+  if (pattern == "[1-9]\\d{0,18}") return text != "0" && is_number(text, 19);
+  if (pattern == "[0-9a-f]{32}") return text.size() == 32 && all_of(text, is_hex_digit);
   if (pattern == "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+") return is_stream_arn(text);
   if (pattern == "arn:aws.*:kinesis:.*:\\d{12}:.*stream/\\S+") return is_resource_arn(text);
   if (pattern.ends_with("\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+")) return is_consumer_arn(text);

@@ -75,8 +75,9 @@ class Answer:
 class Api:
     """A key's way to a region, one request at a time."""
 
-    def __init__(self, port, access_key=raw.ACCESS_KEY, secret_key=raw.SECRET_KEY):
+    def __init__(self, port, access_key=raw.ACCESS_KEY, secret_key=raw.SECRET_KEY, headers=()):
         self.port, self.key = port, {"access_key": access_key, "secret_key": secret_key}
+        self.headers = list(headers)  # more of them, as (name, value)
         self.connection, self.received = None, b""
 
     def ask(self, operation, members, content_type=JSON):
@@ -87,6 +88,7 @@ class Api:
         rpc = content_type == RPC_CBOR
         data = raw.call(operation, encode(members, content_type), self.port, content_type=content_type,
                         target="" if rpc else None, **self.key,
+                        change=lambda pairs: pairs + self.headers,
                         path=f"/service/Kinesis_20131202/operation/{operation}" if rpc else "/")
         if self.connection is None:
             self.connection = socket.create_connection(("127.0.0.1", self.port), raw.LONGEST)

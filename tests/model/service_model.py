@@ -1,4 +1,6 @@
-"""The pinned service model of Kinesis, with what AWS has added since, and what its shapes allow."""
+"""The pinned service model of Kinesis, with what AWS has added since and what is Spillway's own, and what
+its shapes allow.
+"""
 
 import gzip
 import json
@@ -15,6 +17,18 @@ DRY_RUN = ("PutRecordInput", "PutRecordsInput", "GetRecordsInput", "GetShardIter
            "SubscribeToShardInput")
 ADDED_MEMBERS = [(name, "DryRun", "BooleanObject") for name in DRY_RUN] + [
     ("CreateStreamInput", "RecordDistributionStrategy", "RecordDistributionStrategy")]
+# What is Spillway's own, and no part of Kinesis: docs/formats/origin.md.
+OWN_MEMBERS = [("PutRecordInput", "Origin", "Origin"), ("PutRecordsRequestEntry", "Origin", "Origin")]
+OWN_SHAPES = {
+    "Origin": {"type": "structure", "required": ["Producer", "Lane", "Sequence", "Previous"],
+               "members": {"Producer": {"shape": "Producer"}, "Lane": {"shape": "Lane"},
+                           "Sequence": {"shape": "OriginSequence"},
+                           "Previous": {"shape": "OriginPrevious"}}},
+    "Producer": {"type": "string", "min": 32, "max": 32, "pattern": "[0-9a-f]{32}"},
+    "Lane": {"type": "integer", "min": 0, "max": 255},
+    "OriginSequence": {"type": "string", "pattern": "[1-9]\\d{0,18}"},
+    "OriginPrevious": {"type": "string", "pattern": "0|([1-9]\\d{0,18})"},
+}
 ADDED_SHAPES = {
     "RecordDistributionStrategy": {"type": "string", "enum": ["AUTO", "USER_PARTITION_KEY"]},
     "DryRunOperationException": {"type": "structure", "exception": True},
@@ -32,11 +46,11 @@ ADDED_OPERATIONS = {"UpdateStreamRecordDistributionStrategy": {
 
 
 def with_additions(model):
-    """The model with what is newer. Whatever it has by itself once a newer one is pinned is an error."""
-    for name, shape in ADDED_SHAPES.items():
+    """The model with what is newer, and what is our own. Whatever it has by itself once a newer one is pinned is an error."""
+    for name, shape in (ADDED_SHAPES | OWN_SHAPES).items():
         assert name not in model["shapes"], f"the model has {name} by itself now"
         model["shapes"][name] = shape
-    for name, member, shape in ADDED_MEMBERS:
+    for name, member, shape in ADDED_MEMBERS + OWN_MEMBERS:
         assert member not in model["shapes"][name]["members"], f"the model has {name}.{member} now"
         model["shapes"][name]["members"][member] = {"shape": shape}
     for name, member in NO_LONGER_REQUIRED:
