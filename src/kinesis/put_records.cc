@@ -1,6 +1,7 @@
 // PutRecord and PutRecords: the same path, for one record or up to 500.
 #include "base/assert.h"
 #include "kinesis/handlers.h"
+#include "kinesis/put_groups.h"
 #include "kinesis/record_origin.h"
 #include "kinesis/service.h"
 #include "stream/encrypted_batch.h"
@@ -17,25 +18,6 @@ constexpr std::size_t kRequestBytesMax = std::size_t{10} << 20;
 // How often a record follows its key to a child of a shard that was closed meanwhile. An
 // UpdateShardCount takes up to 17 rounds, and each may come before the record.
 constexpr int kRoutesMax = 32;
-
-// One record of the request, and what became of it.
-struct PutEntry {
-  std::string_view key;
-  const wire::Value* data = nullptr;
-  std::size_t size = 0;  // of data and key
-  std::optional<Uint128> explicit_hash_key;
-  Uint128 hash_key = 0;
-  std::optional<stream::Origin> origin;
-  std::uint32_t shard_index = 0;  // of the shard that it was last sent to
-  Result<stream::SequenceNumber> outcome = Error{ErrorCode::kClosed, ""};
-};
-
-// The records of one shard.
-struct Group {
-  const stream::ShardInfo* shard = nullptr;
-  std::size_t bytes = stream::kBatchHeaderSize;
-  std::vector<PutEntry*> entries;
-};
 
 struct Prepared {
   stream::StreamRef stream;
@@ -145,55 +127,10 @@ Prepared prepare(Service& service, const wire::Value& input) {
   return prepared;
 }
 
-// Finds the shard of each record that has none yet, and sizes the batches.
-std::vector<Group> group(const stream::StreamInfo& stream, std::span<PutEntry> entries) {
-  std::vector<Group> groups;
-  std::unordered_map<const stream::ShardInfo*, std::size_t> group_of;
-  for (auto& entry : entries) {
-    if (entry.outcome.ok() || entry.outcome.error().code != ErrorCode::kClosed) continue;
-    const auto* shard = stream.open_shard_for(entry.hash_key);
-    if (shard == nullptr) {
-      entry.outcome = Error{ErrorCode::kIo, "no open shard for the key"};
-      continue;
-    }
-    const auto [at, fresh] = group_of.try_emplace(shard, groups.size());
-    if (fresh) groups.push_back({shard});
-    Group& group = groups[at->second];
-    entry.shard_index = shard->index;
-    group.entries.push_back(&entry);
-    group.bytes += stream::RecordBatchBuilder::size_of(
-        wire::blob_room(*entry.data), entry.key.size(), entry.explicit_hash_key.has_value(),
-        entry.origin.has_value());
-  }
-  return groups;
-}
-
-// Leaves in each group what its shard takes now; the others' outcome is kThrottled. A group that
-// nothing is left of goes.
-void limit(Service& service, std::vector<Group>& groups, bool only_asked = false) {
-  if (service.options().limits == Limits::kNone) return;
-  std::vector<std::size_t> sizes;
-  for (auto& group : groups) {
-    sizes.clear();
-    for (const auto* entry : group.entries) sizes.push_back(entry->size);
-    const auto taken =
-        service.limits().take_records(group.shard->id, sizes, service.mono_now(), only_asked);
-    for (std::size_t i = taken; i < group.entries.size(); ++i)
-      group.entries[i]->outcome = Error{ErrorCode::kThrottled, "the shard takes no more"};
-    if (taken < group.entries.size()) {
-      Flow flow;
-      flow.write_exceeded = group.entries.size() - taken;
-      if (!only_asked) service.traffic().add(group.shard->id, flow);
-    }
-    group.entries.resize(taken);
-  }
-  std::erase_if(groups, [](const Group& group) { return group.entries.empty(); });
-}
-
 // Decodes each record's data straight into its shard's batch, which is encrypted there where `key`
 // is not nullptr. Nullopt where data is not base64.
 std::optional<std::vector<stream::AppendItem>> fill(const stream::StreamInfo& stream,
-                                                    const std::vector<Group>& groups,
+                                                    const std::vector<PutGroup>& groups,
                                                     OpenDataKey* key) {
   std::vector<stream::AppendItem> items;
   items.reserve(groups.size());
@@ -207,7 +144,7 @@ std::optional<std::vector<stream::AppendItem>> fill(const stream::StreamInfo& st
       if (!size) return std::nullopt;
       builder.close_record(*size);
     }
-    items.push_back({group.shard->id, builder.count(), {}});
+    items.push_back({group.shard->id, builder.count(), {}, group.fate});
     auto& batch = items.back().batch;
     batch = std::move(builder).finish();
     if (key == nullptr) continue;
@@ -225,7 +162,8 @@ struct Filled {
   std::optional<Reply> refusal;
 };
 
-Filled fill(Service& service, const stream::StreamInfo& stream, const std::vector<Group>& groups) {
+Filled fill(Service& service, const stream::StreamInfo& stream,
+            const std::vector<PutGroup>& groups) {
   std::shared_ptr<OpenDataKey> key;
   if (stream.encryption.on) {
     auto opened = service.data_keys().current(stream);
@@ -249,7 +187,7 @@ Task<Outcomes> append(Service& service, io::EventLoop* loop,
 }
 
 // Counts what went into the shards, and what the engine throttled.
-void count(Service& service, const std::vector<Group>& groups, const Outcomes& outcomes) {
+void count(Service& service, const std::vector<PutGroup>& groups, const Outcomes& outcomes) {
   for (std::size_t i = 0; i < groups.size(); ++i) {
     Flow flow;
     if (outcomes[i].ok()) {
@@ -269,7 +207,7 @@ void count(Service& service, const Call& call, const Prepared& prepared) {
     if (entry.outcome.ok()) {
       ++all.incoming_records;
       all.incoming_bytes += entry.size;
-    } else if (entry.outcome.error().code == ErrorCode::kThrottled) {
+    } else if (entry.outcome.error().code == ErrorCode::kThrottled && !entry.held_back) {
       ++all.write_exceeded;
     }
   }
@@ -302,7 +240,7 @@ Reply dry_put(Service& service, Prepared& prepared) {
   auto groups = group(*prepared.stream, prepared.entries);
   if (auto filled = fill(service, *prepared.stream, groups); filled.refusal)
     return *std::move(filled.refusal);
-  limit(service, groups, true);
+  limit(service, groups, prepared.entries, true);
   const auto* throttled = first_throttled(prepared.entries);
   return throttled != nullptr ? engine_reply(throttled->outcome.error(),
                                              where(service, *prepared.stream, *throttled))
@@ -335,7 +273,7 @@ Task<PutResult> put(Service& service, Call& call, const wire::Shape& shape,
     }
     result.encrypted = stream->encryption.on;
     auto groups = group(*stream, entries);
-    limit(service, groups);
+    limit(service, groups, entries);
     if (groups.empty()) break;
     auto filled = fill(service, *stream, groups);
     if (filled.refusal) co_return PutResult{std::move(filled.refusal)};
@@ -364,6 +302,18 @@ void write_result(wire::DocumentWriter& to, const PutEntry& entry) {
   to.key("SequenceNumber");
   write_digits(*entry.outcome, to.plain_text(stream::kSequenceNumberDigits));
   to.text("ShardId", stream::shard_name(entry.shard_index));
+}
+
+// An earlier record's error makes one of those behind it, so that clients wait as long before they
+// try again.
+void write_failure(wire::DocumentWriter& to, Service& service, const stream::StreamInfo& stream,
+                   const PutEntry& entry) {
+  const auto& error = entry.outcome.error();
+  const bool throttled = error.code == ErrorCode::kThrottled;
+  to.text("ErrorCode", throttled ? "ProvisionedThroughputExceededException" : "InternalFailure");
+  to.text("ErrorMessage", throttled && !entry.held_back
+                              ? fmt::format("Rate exceeded for {}.", where(service, stream, entry))
+                              : error.message);
 }
 
 }  // namespace
@@ -406,16 +356,10 @@ Task<Reply> put_records(Service& service, Call& call) {
   document.open_map().number("FailedRecordCount", failed).key("Records").open_list();
   for (const auto& entry : prepared.entries) {
     document.open_map();
-    if (entry.outcome.ok()) {
+    if (entry.outcome.ok())
       write_result(document, entry);
-    } else if (entry.outcome.error().code == ErrorCode::kThrottled) {
-      document.text("ErrorCode", "ProvisionedThroughputExceededException");
-      document.text("ErrorMessage",
-                    fmt::format("Rate exceeded for {}.", where(service, *prepared.stream, entry)));
-    } else {
-      document.text("ErrorCode", "InternalFailure");
-      document.text("ErrorMessage", entry.outcome.error().message);
-    }
+    else
+      write_failure(document, service, *prepared.stream, entry);
     document.close_map();
   }
   document.close_list();

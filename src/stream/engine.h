@@ -26,6 +26,8 @@ struct AppendItem {
   ShardId shard = 0;
   std::uint32_t count = 0;  // records in the batch, > 0
   SharedBytes batch;        // as RecordBatchBuilder made it
+  // Items of one append() with the same fate, other than 0, are all taken or all refused.
+  std::uint32_t fate = 0;
 };
 
 // Where the first record of the batch stands; the others follow. They share the arrival time.
@@ -85,9 +87,10 @@ class Engine {
   // when they are durable and visible. Item errors: kNotFound (no such shard), kClosed (shard
   // closed; or its stream is encrypted and the batch is not: the log has no plain batch behind the
   // change that turned encryption on; told when that change is durable, so that catalog() has it,
-  // or has failed), kThrottled (queue or tail full), kNoSpace, kIo (writes
-  // stopped until a restart; the message says why). An item is all or nothing; there is no order
-  // between items of several calls except that calls made after another's `done` come after it.
+  // or has failed), kThrottled (queue or tail full), kNoSpace, kIo (writes stopped until a restart;
+  // the message says why). An item is all or nothing, and so are those that are taken: what fails
+  // behind that fails all of them, and a crash leaves all or none. There is no order between items
+  // of several calls except that calls made after another's `done` come after it.
   virtual void append(std::vector<AppendItem> items,
                       UniqueFunction<void(std::vector<Result<Appended>>)> done) = 0;
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <span>
 
 #include "base/assert.h"
 #include "engine/embedded/engine_impl.h"
@@ -15,8 +17,8 @@ constexpr nanoseconds kContendedFor = milliseconds(100);
 
 }  // namespace
 
-Result<stream::Appended> EmbeddedEngine::sequence(const stream::AppendItem& item,
-                                                  std::int64_t now_ms, Pending& pending) {
+// The shard that takes an item now.
+Result<Shard*> EmbeddedEngine::shard_for(const stream::AppendItem& item) {
   Shard* shard = table_.find(item.shard);
   if (shard == nullptr) return Error{ErrorCode::kNotFound, "there is no such shard"};
   if (shard->closed) return Error{ErrorCode::kClosed, "the shard is closed"};
@@ -24,25 +26,52 @@ Result<stream::Appended> EmbeddedEngine::sequence(const stream::AppendItem& item
   // another one may have failed.
   if (stream::data_key_number(item.batch.view()).value_or(0) != shard->data_key)
     return Error{ErrorCode::kClosed, "the stream's encryption has changed"};
-  log::Entry entry;
-  entry.batch = {item.shard, shard->sequenced_next,
-                 item.count, std::max(now_ms, shard->sequenced_arrival_ms),
-                 item.batch, item.batch.view()};
-  const std::uint64_t size = entry.stored_size();
-  if (pending.bytes + size > log::frame_body_max(options_.journal_file_bytes))
-    return Error{ErrorCode::kInvalid, "the request is larger than a journal file"};
   // However many shards are hot, each leaves as much of the queue free as it holds: there is always
   // room for another one.
   if (shard->queued_bytes > options_.queue_bytes - std::min(pending_bytes_, options_.queue_bytes)) {
     share_throttled_.add();
     return Error{ErrorCode::kThrottled, "the shard's share of the journal's queue is full"};
   }
-  shard->sequenced_next = entry.batch.end();
-  shard->sequenced_arrival_ms = entry.batch.arrival_ms;
+  return shard;
+}
+
+// That of each item, all of them looked at before anything is changed: so items with one fate have
+// one, whichever is refused.
+std::vector<Result<Shard*>> EmbeddedEngine::shards_for(std::span<const stream::AppendItem> items) {
+  const std::uint64_t bytes_max = log::frame_body_max(options_.journal_file_bytes);
+  std::uint64_t bytes = 0;
+  std::vector<Result<Shard*>> shards;
+  shards.reserve(items.size());
+  std::map<std::uint32_t, Error> refused;  // by fate
+  for (const auto& item : items) {
+    auto& shard = shards.emplace_back(shard_for(item));
+    const std::uint64_t size = log::kEntryHeaderSize + item.batch.size();
+    if (shard.ok() && bytes + size > bytes_max)
+      shard = Error{ErrorCode::kInvalid, "the request is larger than a journal file"};
+    if (shard.ok())
+      bytes += size;
+    else if (item.fate != 0)
+      refused.emplace(item.fate, shard.error());
+  }
+  if (refused.empty()) return shards;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (const auto found = refused.find(items[i].fate); found != refused.end())
+      shards[i] = found->second;
+  return shards;
+}
+
+stream::Appended EmbeddedEngine::sequence(const stream::AppendItem& item, Shard& shard,
+                                          std::int64_t now_ms, Pending& pending) {
+  log::Entry entry;
+  entry.batch = {item.shard, shard.sequenced_next,
+                 item.count, std::max(now_ms, shard.sequenced_arrival_ms),
+                 item.batch, item.batch.view()};
+  shard.sequenced_next = entry.batch.end();
+  shard.sequenced_arrival_ms = entry.batch.arrival_ms;
   const stream::Appended appended{stream::Position{entry.batch.first},
                                   from_millis(entry.batch.arrival_ms)};
-  shard->queued_bytes += size;
-  pending.bytes += size;
+  shard.queued_bytes += entry.stored_size();
+  pending.bytes += entry.stored_size();
   pending.entries.push_back(std::move(entry));
   return appended;
 }
@@ -73,9 +102,14 @@ void EmbeddedEngine::append(std::vector<stream::AppendItem> items,
   }
   for (const auto& item : items)
     if (std::exchange(last_shard_, item.shard) != item.shard) shards_differ_at_ = now;
-  for (const auto& item : items)
-    outcomes.push_back(refusal ? Result<stream::Appended>(*refusal)
-                               : sequence(item, now_ms, pending));
+  if (refusal) {
+    outcomes.assign(items.size(), *refusal);
+  } else {
+    const auto shards = shards_for(items);
+    for (std::size_t i = 0; i < items.size(); ++i)
+      outcomes.push_back(shards[i].ok() ? sequence(items[i], **shards[i], now_ms, pending)
+                                        : Result<stream::Appended>(shards[i].error()));
+  }
   if (pending.entries.empty() && (refusal || !awaits_change(outcomes))) {
     lock.unlock();
     return done(std::move(outcomes));

@@ -387,6 +387,36 @@ TEST_F(EmbeddedEngineTest, AStreamTakesBatchesOfItsKeyAlone) {
   EXPECT_EQ(takes(), "0");
 }
 
+// Whether each of the items, which stand in one append, is taken.
+TEST_F(EmbeddedEngineTest, ItemsOfOneFateAreTakenOrRefusedTogether) {
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  const auto b = create_stream("b");
+  constexpr stream::ShardId kNone = 1'000'000;
+  struct Case {
+    std::vector<std::pair<stream::ShardId, std::uint32_t>> items;  // shard and fate
+    std::string_view taken;
+  };
+  for (const auto& [items, taken] :
+       {Case{{{a, 1}, {b, 1}}, "11"}, Case{{{a, 1}, {kNone, 1}}, "00"},
+        Case{{{kNone, 1}, {a, 1}}, "00"}, Case{{{a, 1}, {kNone, 1}, {a, 2}, {b, 0}}, "0011"},
+        Case{{{a, 0}, {kNone, 0}, {b, 0}}, "101"}, Case{{{kNone, 3}, {a, 2}, {b, 3}}, "010"}}) {
+    const std::size_t before = read_all(a).size() + read_all(b).size();
+    std::vector<stream::AppendItem> asked;
+    for (const auto& [shard, fate] : items) {
+      asked.push_back(item(shard, "x"));
+      asked.back().fate = fate;
+    }
+    Waiter<std::vector<Result<stream::Appended>>> waiter;
+    engine_->append(std::move(asked), waiter.callback());
+    std::string found;
+    for (const auto& outcome : waiter.wait()) found += outcome.ok() ? '1' : '0';
+    EXPECT_EQ(found, taken);
+    EXPECT_EQ(read_all(a).size() + read_all(b).size() - before,
+              static_cast<std::size_t>(std::ranges::count(taken, '1')));
+  }
+}
+
 // A change of encryption that fails takes its key with it: what was encrypted under it meanwhile
 // is refused, since no catalog has it.
 TEST_F(EmbeddedEngineTest, TheKeyOfAChangeThatFailedIsNotTaken) {

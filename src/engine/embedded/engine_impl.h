@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,8 +85,10 @@ class EmbeddedEngine final : public stream::Engine {
   void fail_pending(std::vector<Pending> taken, Error error, bool final);
   void publish(std::vector<Pending>& taken, std::uint64_t frame);
   void tell_listener(const std::vector<Pending>& taken);
-  Result<stream::Appended> sequence(const stream::AppendItem& item, std::int64_t now_ms,
-                                    Pending& pending);
+  Result<Shard*> shard_for(const stream::AppendItem& item);
+  std::vector<Result<Shard*>> shards_for(std::span<const stream::AppendItem> items);
+  static stream::Appended sequence(const stream::AppendItem& item, Shard& shard,
+                                   std::int64_t now_ms, Pending& pending);
   bool awaits_change(std::span<const Result<stream::Appended>> outcomes) const;
   void fill_in(stream::CatalogChange& change, std::int64_t now_ms);
 
