@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/digest.h"
+#include "base/varint.h"
 
 namespace spillway::wire {
 namespace {
@@ -100,11 +101,6 @@ std::optional<UserRecord> read_record(std::string_view message, const Table& key
     record.explicit_hash_key = hash_keys[*hash_key];
   }
   return record;
-}
-
-void append_varint(std::string& to, std::uint64_t value) {
-  for (; value >= 128; value >>= 7) to.push_back(static_cast<char>(value | 128));
-  to.push_back(static_cast<char>(value));
 }
 
 void append_integer(std::string& to, std::uint32_t number, std::uint64_t value) {
