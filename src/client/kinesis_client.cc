@@ -11,6 +11,7 @@
 #include "auth/sigv4.h"
 #include "client/connection_pool.h"
 #include "client/kinesis_json.h"
+#include "wire/kinesis_shapes.h"
 #include "wire/shapes.h"
 
 namespace spillway::client {
@@ -119,6 +120,7 @@ wire::RequestHead KinesisClient::Impl::signed_head(std::string_view operation,
                   {"Content-Type", "application/x-amz-json-1.1"},
                   {"X-Amz-Target", fmt::format("{}{}", kTargetPrefix, operation)},
                   {"User-Agent", options.user_agent}};
+  if (options.origins) head.headers.push_back({std::string(wire::kinesis::kOriginHeader), "true"});
   auth::sign(head, body, options.credentials, options.region, kService, loop.wall_now());
   return head;
 }

@@ -29,6 +29,7 @@
 #include "client/endpoint.h"
 #include "io/event_loop.h"
 #include "io/tls.h"
+#include "stream/origin.h"
 
 namespace spillway::client {
 
@@ -47,12 +48,15 @@ struct ClientOptions {
   nanoseconds backoff_first = milliseconds(50);
   nanoseconds backoff_max = seconds(5);
   std::string user_agent = "spillway";
+  bool origins = false;  // asks for those of the records that it gets
 };
 
 struct PutEntry {
   std::string partition_key;
   std::string data;
   std::optional<std::string> explicit_hash_key;  // decimal
+  // Only regions of Spillway take one, from keys that may say it.
+  std::optional<stream::Origin> origin = std::nullopt;
 };
 
 // What became of one entry: a place, or an error.
@@ -117,6 +121,7 @@ struct Record {
   std::string partition_key;
   std::string data;
   WallTime arrival{};
+  std::optional<stream::Origin> origin = std::nullopt;  // where it has one, and `origins` is set
 };
 
 struct ChildShard {
@@ -154,8 +159,9 @@ class KinesisClient {
 
   Task<Result<PutOutcome>> put_record(std::string stream, PutEntry entry);
   // Entries that failed are sent again, alone and in their order, as often as whole requests are
-  // (an entry that was put meanwhile may so come before one of the same key that failed before it).
-  // An error where the request as a whole didn't succeed even once; kIo if a try of it had no
+  // (an entry that was put meanwhile may so come before one of the same key that failed before it;
+  // not where they have origins, in a region of Spillway: behind one that fails, its lane's fail
+  // too). An error where the request as a whole didn't succeed even once; kIo if a try of it had no
   // answer, whatever came of the others: records may then be stored.
   Task<Result<PutRecordsResult>> put_records(std::string stream, std::vector<PutEntry> entries);
 

@@ -37,6 +37,10 @@ void append_entry(std::string& json, const PutEntry& entry) {
   json += '"';
   append_member(json, "PartitionKey", entry.partition_key);
   if (entry.explicit_hash_key) append_member(json, "ExplicitHashKey", *entry.explicit_hash_key);
+  if (!entry.origin) return;
+  json += fmt::format(R"(,"Origin":{{"Producer":"{}","Lane":{},"Sequence":"{}","Previous":"{}"}})",
+                      stream::to_string(entry.origin->producer), entry.origin->lane,
+                      entry.origin->sequence, entry.origin->previous);
 }
 
 // What is missing or of another type reads as empty, zero or none: servers differ in what they
@@ -103,6 +107,16 @@ Shard shard_of(element object) {
   return shard;
 }
 
+Result<stream::Origin> origin_of(element object) {
+  const auto producer = stream::parse_producer(text_at(object, "Producer"));
+  const auto lane = integer_at(object, "Lane");
+  const auto sequence = stream::parse_sequence(text_at(object, "Sequence"));
+  const auto previous = stream::parse_sequence(text_at(object, "Previous"));
+  if (!producer || lane < 0 || lane > UINT8_MAX || !sequence || !previous || *previous >= *sequence)
+    return not_the_api("an Origin that is none");
+  return stream::Origin{*producer, static_cast<std::uint8_t>(lane), *sequence, *previous};
+}
+
 Result<Record> record_of(element object) {
   Record record;
   record.sequence_number = text_at(object, "SequenceNumber");
@@ -114,6 +128,9 @@ Result<Record> record_of(element object) {
   const auto size = base64_decode(data, record.data.data());
   if (!size) return not_the_api("Data that is not base64");
   record.data.resize(*size);
+  if (element origin; object["Origin"].get(origin) == simdjson::SUCCESS) {
+    SPILLWAY_ASSIGN(record.origin, origin_of(origin));
+  }
   return record;
 }
 
@@ -144,10 +161,12 @@ std::string put_record_body(std::string_view stream, const PutEntry& entry) {
 
 std::string put_records_body(std::string_view stream, const std::vector<PutEntry>& entries,
                              std::span<const std::size_t> which) {
-  constexpr std::size_t kFixed = 64;  // names and punctuation of an entry
+  constexpr std::size_t kFixed = 64;    // names and punctuation of an entry
+  constexpr std::size_t kOrigin = 140;  // likewise, with its values
   std::size_t size = kFixed + stream.size();
   for (const auto i : which) {
     size += kFixed + base64_encoded_size(entries[i].data.size()) + entries[i].partition_key.size();
+    if (entries[i].origin) size += kOrigin;
   }
   std::string json = R"({"Records":[)";
   json.reserve(size);

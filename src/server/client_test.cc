@@ -306,5 +306,32 @@ TEST_P(ClientTest, RecordsComeBackAsTheyWerePut) {
   EXPECT_EQ(script_.asked.back(), R"(GetRecords {"ShardIterator":"n","Limit":5})");
 }
 
+TEST_P(ClientTest, OriginsArePutAndRead) {
+  make_client();
+  const stream::Origin origin{{0xab}, 143, 17, 15};
+  const std::string text = R"("Origin":{"Producer":"ab000000000000000000000000000000",)"
+                           R"("Lane":143,"Sequence":"17","Previous":"15"})";
+  script_.steps = {put({"1", "2"})};
+  std::vector<PutEntry> entries{{"a", "", std::nullopt, origin}, {"b", "", std::nullopt}};
+  EXPECT_TRUE(wait(client_->put_records("s", entries)).ok());
+  EXPECT_THAT(script_.asked.back(), HasSubstr(R"({"Data":"","PartitionKey":"a",)" + text + "},"));
+  EXPECT_THAT(script_.asked.back(), HasSubstr(R"({"Data":"","PartitionKey":"b"}])"));
+
+  const auto answer = [](const std::string& more) {
+    return fmt::format(R"({{"Records":[{{"SequenceNumber":"7","PartitionKey":"k","Data":""{}}}]}})",
+                       more);
+  };
+  script_.steps = {{200, answer("," + text)}, {200, answer("")}};
+  EXPECT_EQ(wait(client_->get_records("i")).value().records[0].origin, origin);
+  EXPECT_FALSE(wait(client_->get_records("i")).value().records[0].origin);
+  for (const auto& [from, to] :
+       {std::pair{R"("15")", R"("17")"}, std::pair{"143", "256"}, std::pair{R"("ab)", R"("xx)"}}) {
+    std::string wrong = text;
+    wrong.replace(wrong.find(from), std::string_view(from).size(), to);
+    script_.steps = {{200, answer("," + wrong)}};
+    EXPECT_EQ(wait(client_->get_records("i")).error().code, ErrorCode::kCorrupt) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace spillway::server

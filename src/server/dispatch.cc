@@ -7,6 +7,7 @@
 #include "server/caller_identity.h"
 #include "wire/content_type.h"
 #include "wire/gzip.h"
+#include "wire/kinesis_shapes.h"
 
 namespace spillway::server {
 
@@ -15,7 +16,6 @@ namespace {
 constexpr std::string_view kTargetPrefix = "Kinesis_20131202.";
 // Smithy's rpc-v2-cbor names the operation in the path.
 constexpr std::string_view kRpcPath = "/service/Kinesis_20131202/operation/";
-constexpr std::string_view kOriginHeader = "x-spillway-origin";
 constexpr std::string_view kEventStream = "application/vnd.amazon.eventstream";
 constexpr std::size_t kBodyMax = wire::HttpLimits{}.body_bytes;
 constexpr std::size_t kReservedMax = std::size_t{1} << 30;
@@ -292,7 +292,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     auto& verifier = asks_for_caller_ ? verifiers.caller_identity : verifiers.kinesis;
     const auto verdict = verifier.verify(head_, hash_.finish(), call_.loop->wall_now());
     if (const auto* agent = head_.find("user-agent")) call_.user_agent = *agent;
-    if (const auto* wish = head_.find(kOriginHeader))
+    if (const auto* wish = head_.find(wire::kinesis::kOriginHeader))
       call_.wants_origins = wire::equal_ignoring_case(*wish, "true");
     if (const auto* error = std::get_if<auth::AuthError>(&verdict)) return refuse_caller(*error);
     const auto& caller = std::get<auth::Caller>(verdict);

@@ -1,5 +1,7 @@
 #include "stream/origin.h"
 
+#include <algorithm>
+
 #include "base/digest.h"
 
 namespace spillway::stream {
@@ -14,6 +16,28 @@ int hex_digit(char c) {
 }
 
 }  // namespace
+
+std::string to_string(const Origin& origin) {
+  return fmt::format("{}.{}.{}.{}", to_string(origin.producer), origin.lane, origin.sequence,
+                     origin.previous);
+}
+
+std::optional<Origin> parse_origin(std::string_view text) {
+  std::array<std::string_view, 4> parts;
+  for (auto& part : parts) {
+    const std::size_t end = std::min(text.find('.'), text.size());
+    part = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  const auto producer = parse_producer(parts[0]);
+  const auto lane = parse_sequence(parts[1]);
+  const auto sequence = parse_sequence(parts[2]);
+  const auto previous = parse_sequence(parts[3]);
+  if (!text.empty() || !producer || !lane || *lane > UINT8_MAX || !sequence || !previous ||
+      *previous >= *sequence)
+    return std::nullopt;
+  return Origin{*producer, static_cast<std::uint8_t>(*lane), *sequence, *previous};
+}
 
 std::string to_string(const ProducerId& producer) { return to_hex(producer); }
 

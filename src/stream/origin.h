@@ -21,6 +21,11 @@ struct Origin {
   friend bool operator==(const Origin&, const Origin&) = default;
 };
 
+// PRODUCER.LANE.SEQUENCE.PREVIOUS, as below and the lane in decimal: how an origin is carried where
+// only texts are. Parsing takes nothing that isn't written so, or that contradicts itself.
+std::string to_string(const Origin& origin);
+std::optional<Origin> parse_origin(std::string_view text);
+
 // As it is sent: 32 digits of lower-case hexadecimal.
 std::string to_string(const ProducerId& producer);
 std::optional<ProducerId> parse_producer(std::string_view text);

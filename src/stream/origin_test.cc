@@ -25,5 +25,21 @@ TEST(Origin, SequencesAreDecimal) {
     EXPECT_FALSE(parse_sequence(other)) << other;
 }
 
+TEST(Origin, HasATextOfItsOwn) {
+  const std::string text = "000102030405060708090a0b0c0d0eff.255.17.16";
+  const auto origin = parse_origin(text);
+  ASSERT_TRUE(origin);
+  EXPECT_EQ(origin->lane, 255);
+  EXPECT_EQ(origin->sequence, 17u);
+  EXPECT_EQ(origin->previous, 16u);
+  EXPECT_EQ(to_string(*origin), text);
+  for (const char* other :
+       {"", "000102030405060708090a0b0c0d0eff", ".255.17.16",
+        "000102030405060708090a0b0c0d0eff.256.17.16", "000102030405060708090a0b0c0d0eff.1.17.17",
+        "000102030405060708090a0b0c0d0eff.1.17", "..0.0",
+        "000102030405060708090a0b0c0d0eff.1.17.16.5"})
+    EXPECT_FALSE(parse_origin(other)) << other;
+}
+
 }  // namespace
 }  // namespace spillway::stream

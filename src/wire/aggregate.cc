@@ -11,6 +11,7 @@ namespace spillway::wire {
 namespace {
 
 constexpr std::string_view kMagic = "\xf3\x89\x9a\xc2";
+constexpr std::string_view kOriginTag = "spillway";
 constexpr std::size_t kDigestSize = sizeof(Md5Digest);
 
 // Protobuf's wire types.
@@ -83,19 +84,39 @@ class FieldReader {
 
 using Table = std::vector<std::string_view>;
 
+struct Tag {
+  std::string_view key;
+  std::optional<std::string_view> value;
+};
+
+std::optional<Tag> read_tag(std::string_view message) {
+  Tag tag;
+  FieldReader reader(message);
+  for (Field field; reader.next(field);) {
+    if (field.number == 1 && field.type == kBytes) tag.key = field.bytes;
+    if (field.number == 2 && field.type == kBytes) tag.value = field.bytes;
+  }
+  return reader.ok() ? std::optional(tag) : std::nullopt;
+}
+
 std::optional<UserRecord> read_record(std::string_view message, const Table& keys,
                                       const Table& hash_keys) {
   std::optional<std::uint64_t> key;
   std::optional<std::uint64_t> hash_key;
   std::optional<std::string_view> data;
+  std::optional<std::string_view> origin;
   FieldReader reader(message);
   for (Field field; reader.next(field);) {
     if (field.number == 1 && field.type == kVarint) key = field.integer;
     if (field.number == 2 && field.type == kVarint) hash_key = field.integer;
     if (field.number == 3 && field.type == kBytes) data = field.bytes;
+    if (field.number != 4 || field.type != kBytes) continue;
+    const auto tag = read_tag(field.bytes);
+    if (!tag) return std::nullopt;
+    if (tag->key == kOriginTag) origin = tag->value;
   }
   if (!reader.ok() || !key || *key >= keys.size() || !data) return std::nullopt;
-  UserRecord record{keys[*key], *data, std::nullopt};
+  UserRecord record{keys[*key], *data, std::nullopt, origin};
   if (hash_key) {
     if (*hash_key >= hash_keys.size()) return std::nullopt;
     record.explicit_hash_key = hash_keys[*hash_key];
@@ -169,12 +190,19 @@ std::string make_aggregate(std::span<const UserRecord> records) {
   TableWriter keys(tables, 1);
   TableWriter hash_keys(hash_tables, 2);
   std::string message;
+  std::string tag;
   for (const auto& record : records) {
     message.clear();
     append_integer(message, 1, keys.index_of(record.partition_key));
     if (record.explicit_hash_key)
       append_integer(message, 2, hash_keys.index_of(*record.explicit_hash_key));
     append_bytes(message, 3, record.data);
+    if (record.origin) {
+      tag.clear();
+      append_bytes(tag, 1, kOriginTag);
+      append_bytes(tag, 2, *record.origin);
+      append_bytes(message, 4, tag);
+    }
     append_bytes(messages, 3, message);
   }
   const std::string body = tables + hash_tables + messages;

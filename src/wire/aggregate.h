@@ -14,7 +14,8 @@
 //   4+n  16  MD5 of that message
 //
 // (aggregation-format.md of amazon-kinesis-producer.) What doesn't have this form is a plain
-// record, as for every other reader of the format; tags and unknown fields are passed over.
+// record, as for every other reader of the format; unknown fields are passed over, and so are tags
+// but for one: the tag "spillway" has the record's origin (docs/formats/origin.md).
 #pragma once
 
 #include <optional>
@@ -28,7 +29,8 @@ namespace spillway::wire {
 struct UserRecord {
   std::string_view partition_key;
   std::string_view data;
-  std::optional<std::string_view> explicit_hash_key;  // decimal
+  std::optional<std::string_view> explicit_hash_key = std::nullopt;  // decimal
+  std::optional<std::string_view> origin = std::nullopt;  // as stream::parse_origin() reads it
 
   friend bool operator==(const UserRecord&, const UserRecord&) = default;
 };

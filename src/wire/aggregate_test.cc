@@ -61,6 +61,20 @@ TEST(Aggregate, PassesOverTagsAndUnknownFieldsInAnyOrder) {
   EXPECT_EQ(split_aggregate(sealed(tagged)), (Records{{"a", "x", std::nullopt}}));
 }
 
+TEST(Aggregate, OneOfTheTagsIsTheOrigin) {
+  const std::string message = std::string(
+                                  "\x0a\x01"
+                                  "a"
+                                  "\x1a\x1e\x08\x00\x1a\x01"
+                                  "x",
+                                  10) +
+                              std::string("\x22\x06\x0a\x01k\x12\x01v", 8) +
+                              std::string("\x22\x0f\x0a\x08spillway\x12\x03o.1", 17);
+  const Records expected{{"a", "x", std::nullopt, "o.1"}};
+  EXPECT_EQ(split_aggregate(sealed(message)), expected);
+  EXPECT_EQ(split_aggregate(make_aggregate(expected)), expected);
+}
+
 TEST(Aggregate, TakesEverythingElseForAPlainRecord) {
   const std::string good = sealed(kGoldenMessage);
   for (std::size_t size = 0; size < good.size(); ++size)
@@ -105,6 +119,7 @@ TEST(Aggregate, RoundTripsWhateverItIsGiven) {
     for (std::uint64_t i = random.below(200); i > 0; --i) {
       UserRecord record{texts[random.below(8)], texts[random.below(8)], std::nullopt};
       if (random.one_in(3)) record.explicit_hash_key = texts[random.below(8)];
+      if (random.one_in(3)) record.origin = texts[random.below(8)];
       records.push_back(record);
     }
     const std::string data = make_aggregate(records);

@@ -1,7 +1,7 @@
 // The inputs of Kinesis's operations (service model 2013-12-02), under the model's names; what they
 // consist of is in the .cc file. tests/model holds them against the model, and names what is newer
-// than that: RecordDistributionStrategy, DryRun, and partition keys that may be missing; and what is
-// Spillway's own: the Origin of records.
+// than that: RecordDistributionStrategy, DryRun, and partition keys that may be missing; and what
+// is Spillway's own: the Origin of records.
 #pragma once
 
 #include <span>
@@ -10,6 +10,9 @@
 #include "wire/shapes.h"
 
 namespace spillway::wire::kinesis {
+
+// The header by which a reader asks for the records' origins ("true").
+inline constexpr std::string_view kOriginHeader = "X-Spillway-Origin";
 
 extern const Shape kAddTagsToStreamInput;
 extern const Shape kCreateStreamInput;

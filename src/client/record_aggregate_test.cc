@@ -1,0 +1,55 @@
+#include "client/record_aggregate.h"
+
+#include "stream/hash_key.h"
+
+namespace spillway::client {
+namespace {
+
+stream::Origin origin(std::uint64_t sequence) { return {{1, 2, 3}, 143, sequence, sequence - 1}; }
+
+TEST(RecordAggregate, BringsOriginsThroughKinesis) {
+  const std::vector<PutEntry> entries{{"k", "one", std::nullopt, origin(7)},
+                                      {"k", std::string("\0two", 4), std::nullopt, origin(8)},
+                                      {"k", "", std::nullopt, std::nullopt}};
+  const PutEntry whole = aggregate(entries);
+  EXPECT_EQ(whole.partition_key, "k");
+  EXPECT_EQ(whole.explicit_hash_key, to_string(stream::hash_key_of("k")))
+      << "an explicit one, that no split separates it from its records";
+  EXPECT_FALSE(whole.origin);
+  std::size_t size = 0;
+  for (const auto& entry : entries)
+    size += entry.data.size() + entry.partition_key.size() + kAggregateEntryBytes;
+  EXPECT_LE(whole.data.size(), size + kAggregateBytes);
+
+  const auto records = take_apart({"49", whole.partition_key, whole.data, from_millis(5)});
+  ASSERT_EQ(records.size(), entries.size());
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    EXPECT_EQ(records[i].data, entries[i].data);
+    EXPECT_EQ(records[i].partition_key, "k");
+    EXPECT_EQ(records[i].origin, entries[i].origin);
+    EXPECT_EQ(records[i].sequence_number, "49");
+    EXPECT_EQ(records[i].arrival, from_millis(5));
+  }
+}
+
+TEST(RecordAggregate, HasTheHashKeyOfItsRecords) {
+  EXPECT_EQ(aggregate(std::vector<PutEntry>{{"k", "x", "17", origin(1)}}).explicit_hash_key, "17");
+}
+
+TEST(RecordAggregate, APlainRecordIsLeftWhole) {
+  const auto records = take_apart({"49", "k", "plain", from_millis(5)});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].data, "plain");
+}
+
+// At its largest: a lane, sequences and a hash key of all their digits.
+TEST(RecordAggregate, StaysBelowItsBound) {
+  const stream::Origin largest{{}, 255, 9'999'999'999'999'999'999u, 9'999'999'999'999'999'998u};
+  const std::vector<PutEntry> entries(
+      500, {std::string(1024, 'k'), std::string(100'000, 'x'), to_string(kUint128Max), largest});
+  EXPECT_LE(aggregate(entries).data.size(),
+            500 * (100'000 + 1024 + kAggregateEntryBytes) + kAggregateBytes);
+}
+
+}  // namespace
+}  // namespace spillway::client
