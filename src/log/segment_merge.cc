@@ -15,8 +15,8 @@ constexpr std::uint32_t kExtentsAtOnce = 256;
 }  // namespace
 
 bool expired(const Extent& extent, const RetentionOf& retention_of, std::int64_t now_ms) {
-  const std::optional<std::int64_t> retention_ms = retention_of(extent.shard);
-  return !retention_ms || extent.last_arrival_ms < now_ms - *retention_ms;
+  const std::optional<Kept> kept = retention_of(extent.shard);
+  return !kept || extent.end <= kept->from || extent.last_arrival_ms < now_ms - kept->retention_ms;
 }
 
 Result<std::unique_ptr<SegmentMerge>> SegmentMerge::begin(io::Disk& disk,

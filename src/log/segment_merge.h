@@ -15,11 +15,17 @@
 
 namespace spillway::log {
 
-// How long a shard's batches are kept, in milliseconds from their arrival; nullopt: the shard is
-// gone, and nothing of it is kept.
-using RetentionOf = std::function<std::optional<std::int64_t>(std::uint64_t shard)>;
+// What is kept of a shard's batches.
+struct Kept {
+  Kept(std::int64_t for_ms, std::uint64_t from_position = 0)  // NOLINT(*-explicit-*)
+      : retention_ms(for_ms), from(from_position) {}
+  std::int64_t retention_ms;  // for so long from their arrival
+  std::uint64_t from;         // nothing that ends at or before this position
+};
+// nullopt: the shard is gone, and nothing of it is kept.
+using RetentionOf = std::function<std::optional<Kept>(std::uint64_t shard)>;
 
-// Whether all of `extent` has expired or its shard is gone.
+// Whether nothing of `extent` is kept.
 bool expired(const Extent& extent, const RetentionOf& retention_of, std::int64_t now_ms);
 
 // One merge under way. Not thread-safe. Dropped before it is done, it leaves no file behind.

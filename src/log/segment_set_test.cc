@@ -333,6 +333,27 @@ TEST(SegmentSet, RemovesWhatHasExpired) {
   EXPECT_EQ(set->last_frame(), 0u);
 }
 
+TEST(SegmentSet, RemovesWhatIsBeforeThePositionThatIsKept) {
+  CrashDisk disk;
+  const auto set = open_set(disk, small_options(2));
+  std::uint64_t from = 0;
+  const RetentionOf retention_of = [&](std::uint64_t) { return Kept(INT64_MAX / 2, from); };
+  ASSERT_TRUE(add(disk, *set, 0, {one(1, 0, 1'000), one(2, 0, 1'000)}).ok());
+  ASSERT_TRUE(add(disk, *set, 1, {one(1, 1, 2'000)}).ok());
+  EXPECT_TRUE(set->remove_expired(retention_of, 3'000).ok());
+  EXPECT_EQ(set->list()->size(), 2u);
+  from = 1;
+  EXPECT_TRUE(set->remove_expired(retention_of, 3'000).ok());
+  ASSERT_EQ(set->list()->size(), 1u);
+  EXPECT_EQ(set->list()->front()->range().first, 11u);
+  ASSERT_TRUE(add(disk, *set, 2, {one(1, 2, 2'000)}).ok());
+  from = 2;
+  while (*set->merge_step(retention_of, 3'000)) {
+  }
+  ASSERT_EQ(set->list()->size(), 1u);
+  EXPECT_EQ(set->list()->front()->extents()->front().first, 2u) << "a merge leaves it out";
+}
+
 TEST(SegmentSet, AMergeLeavesOutWhatHasExpired) {
   CrashDisk disk;
   const auto set = open_set(disk, small_options(2));

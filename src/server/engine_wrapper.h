@@ -29,6 +29,10 @@ class EngineWrapper : public stream::Engine {
     engine_->find_trim_horizon(shard, std::move(done));
   }
   Result<stream::ShardTip> tip(stream::ShardId shard) override { return engine_->tip(shard); }
+  void release(stream::ShardId shard, stream::Position before) override {
+    engine_->release(shard, before);
+  }
+  std::uint64_t stored_bytes() override { return engine_->stored_bytes(); }
   stream::CatalogRef catalog() override { return engine_->catalog(); }
   void update_catalog(UniqueFunction<Result<stream::CatalogChange>(const stream::Catalog&)> decide,
                       UniqueFunction<void(Result<stream::CatalogRef>)> done) override {

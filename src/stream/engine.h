@@ -106,6 +106,12 @@ class Engine {
   virtual void find_trim_horizon(ShardId shard, UniqueFunction<void(Result<Position>)> done) = 0;
   virtual Result<ShardTip> tip(ShardId shard) = 0;
 
+  // Nobody will ask any more for what lies before `before`: its space may be used otherwise. Until
+  // it is, and after a restart (which forgets this), it is read as before.
+  virtual void release(ShardId shard, Position before) = 0;
+  // Bytes that records take on the disk; without a journal, which has its size from the beginning.
+  virtual std::uint64_t stored_bytes() = 0;
+
   // The catalog as of the last durable change.
   virtual CatalogRef catalog() = 0;
   // `decide` is called exactly once, before update_catalog returns, with the newest catalog

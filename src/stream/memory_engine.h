@@ -20,6 +20,8 @@ class MemoryEngine final : public Engine {
   std::optional<Error> read_error;    // likewise
   bool holding = false;
   std::size_t reads = 0;
+  std::uint64_t stored = 0;              // what stored_bytes() says
+  std::map<ShardId, Position> released;  // what release() was told last
 
   // Answers what was held: durable, or failed by `error`, as all of it is.
   void release(const std::optional<Error>& error = std::nullopt) {
@@ -68,6 +70,8 @@ class MemoryEngine final : public Engine {
     if (found == shards_.end()) return Error{ErrorCode::kNotFound, "there is no such shard"};
     return ShardTip{found->second.next, {}, false};
   }
+  void release(ShardId shard, Position before) override { released[shard] = before; }
+  std::uint64_t stored_bytes() override { return stored; }
   CatalogRef catalog() override { return catalog_; }
   void update_catalog(UniqueFunction<Result<CatalogChange>(const Catalog&)> decide,
                       UniqueFunction<void(Result<CatalogRef>)> done) override {

@@ -33,6 +33,7 @@ struct EmbeddedOptions {
   std::uint64_t tail_bytes = std::uint64_t{64} << 20;       // kept in memory although in segments
   std::uint64_t page_cache_bytes = std::uint64_t{1} << 30;  // of segments; see SegmentSetOptions
   std::uint32_t merge_fan_in = 8;  // adjacent segments that are merged into one
+  std::uint64_t merge_bytes_max = std::uint64_t{2} << 30;  // of what is merged, together
 };
 
 // What it is handed must outlive it. The simulation hands in its own.

@@ -598,6 +598,25 @@ TEST_F(EmbeddedEngineTest, RecordsExpireExactlyWhenTheirRetentionEnds) {
   EXPECT_EQ(append(a, "next")->first.value, 301u) << "positions go on";
 }
 
+TEST_F(EmbeddedEngineTest, TheSpaceOfWhatIsReleasedIsGivenBack) {
+  options_.merge_fan_in = 100;  // what is merged is packed
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  EXPECT_EQ(engine_->stored_bytes(), 0u);
+  for (int i = 0; i < 600; ++i) ASSERT_TRUE(append(a, data_of(i)).ok());
+  while (engine_->stored_bytes() < 200'000) std::this_thread::yield();
+  const auto stored = engine_->stored_bytes();
+  engine_->release(a, {300});
+  while (engine_->stored_bytes() >= stored) std::this_thread::yield();
+  const auto rest = read_all(a);
+  EXPECT_LE(rest.begin()->first, 300u) << "nothing from there on has gone";
+  EXPECT_GT(rest.begin()->first, 0u);
+  EXPECT_EQ(rest.rbegin()->first, 599u);
+  engine_->release(a, {600});
+  ASSERT_TRUE(open().ok());
+  EXPECT_EQ(append(a, "next")->first.value, 600u) << "positions go on";
+}
+
 // That closes the only shard of "a".
 auto closing(stream::ShardId shard) {
   return [shard](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {

@@ -2,6 +2,7 @@
 // the flusher), sealing.cc (segments, expiry, merging) and read_path.cc.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -61,6 +62,8 @@ class EmbeddedEngine final : public stream::Engine {
     find_by_time(shard, WallTime{}, std::move(done));
   }
   Result<stream::ShardTip> tip(stream::ShardId shard) override;
+  void release(stream::ShardId shard, stream::Position before) override;
+  std::uint64_t stored_bytes() override { return stored_bytes_; }
   stream::CatalogRef catalog() override;
   void update_catalog(UniqueFunction<Result<stream::CatalogChange>(const stream::Catalog&)> decide,
                       UniqueFunction<void(Result<stream::CatalogRef>)> done) override;
@@ -107,6 +110,7 @@ class EmbeddedEngine final : public stream::Engine {
   void look_for_files();
   // nullopt where the shard is gone.
   std::optional<std::int64_t> retention_ms(stream::ShardId id);
+  std::optional<log::Kept> kept(stream::ShardId id);
 
   io::Step read_from_disk();
   bool enqueue_read(UniqueFunction<void()> job);
@@ -148,7 +152,10 @@ class EmbeddedEngine final : public stream::Engine {
   std::deque<UniqueFunction<void()>> reads_;
   MonoTime expired_at_{};
   std::uint64_t expired_version_ = 0;
+  bool released_ = false;  // since segments were last looked through
   bool stopping_ = false;
+
+  std::atomic<std::uint64_t> stored_bytes_{0};  // of segments
 
   metrics::Histogram& sync_seconds_;
   metrics::Counter& frames_;

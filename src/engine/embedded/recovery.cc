@@ -26,6 +26,7 @@ Status EmbeddedEngine::recover() {
   log::SegmentSetOptions segments;
   segments.directory = directory("segments");
   segments.merge_fan_in = options_.merge_fan_in;
+  segments.merge_bytes_max = options_.merge_bytes_max;
   segments.page_cache_bytes = options_.page_cache_bytes;
   segments.holes.reserve(snapshot.losses.size());
   for (const auto& loss : snapshot.losses) segments.holes.push_back(loss.range);

@@ -107,7 +107,27 @@ void EmbeddedEngine::forget_expired_losses(const stream::Catalog& catalog) {
 }
 
 void EmbeddedEngine::count_segments() {
-  segment_count_.set(static_cast<std::int64_t>(segments_->list()->size()));
+  const auto segments = segments_->list();
+  segment_count_.set(static_cast<std::int64_t>(segments->size()));
+  std::uint64_t bytes = 0;
+  for (const auto& segment : *segments) bytes += segment->size();
+  stored_bytes_ = bytes;
+}
+
+void EmbeddedEngine::release(stream::ShardId id, stream::Position before) {
+  const std::lock_guard lock(mutex_);
+  Shard* shard = table_.find(id);
+  if (shard == nullptr || before.value <= shard->released) return;
+  shard->released = std::min(before.value, shard->visible_next);
+  released_ = true;
+  if (!stopping_) sealer_->wake();
+}
+
+std::optional<log::Kept> EmbeddedEngine::kept(stream::ShardId id) {
+  const std::lock_guard lock(mutex_);
+  const Shard* shard = table_.find(id);
+  if (shard == nullptr) return std::nullopt;
+  return log::Kept(shard->retention_ms, shard->released);
 }
 
 std::optional<std::int64_t> EmbeddedEngine::retention_ms(stream::ShardId id) {
@@ -116,11 +136,11 @@ std::optional<std::int64_t> EmbeddedEngine::retention_ms(stream::ShardId id) {
   return shard == nullptr ? std::nullopt : std::optional(shard->retention_ms);
 }
 
-// Removes segments of which the last record has expired, or has lost its stream; then merges a bit
-// of the others. Neither is needed for what is asked of the engine now: errors are told, and what
-// is there stays as it is.
+// Removes segments of which the last record has expired, was released, or has lost its stream; then
+// merges a bit of the others. Neither is needed for what is asked of the engine now: errors are
+// told, and what is there stays as it is.
 io::Step EmbeddedEngine::tidy() {
-  const auto retention_of = [this](std::uint64_t shard) { return retention_ms(shard); };
+  const auto retention_of = [this](std::uint64_t shard) { return kept(shard); };
   const std::int64_t now_ms = to_millis(seams_.clock.wall_now());
   if (take_expiry_turn()) {
     if (auto removed = segments_->remove_expired(retention_of, now_ms); !removed.ok())
@@ -158,7 +178,8 @@ bool EmbeddedEngine::take_expiry_turn() {
   const std::lock_guard lock(mutex_);
   const bool catalog_changed =
       std::exchange(expired_version_, catalog_->version) != catalog_->version;
-  if (!catalog_changed && now - expired_at_ < kExpireEvery) return false;
+  const bool released = std::exchange(released_, false);
+  if (!catalog_changed && !released && now - expired_at_ < kExpireEvery) return false;
   expired_at_ = now;
   return true;
 }
