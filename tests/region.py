@@ -19,6 +19,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def client_of(endpoint, access_key="test", secret_key="test", **options):
+    import boto3
+    from botocore.config import Config
+    settings = {"retries": {"total_max_attempts": 1}, "max_pool_connections": 32,
+                "read_timeout": 20} | options
+    return boto3.client("kinesis", endpoint_url=endpoint, region_name="us-east-1",
+                        aws_access_key_id=access_key, aws_secret_access_key=secret_key,
+                        config=Config(**settings))
+
+
 class Region:
     def __init__(self, *arguments):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="spillway-region-"))
@@ -56,13 +66,7 @@ class Region:
         return self.process.wait(60)
 
     def client(self, access_key="test", secret_key="test", **options):
-        import boto3
-        from botocore.config import Config
-        settings = {"retries": {"total_max_attempts": 1}, "max_pool_connections": 32,
-                    "read_timeout": 20} | options
-        return boto3.client("kinesis", endpoint_url=self.endpoint, region_name="us-east-1",
-                            aws_access_key_id=access_key, aws_secret_access_key=secret_key,
-                            config=Config(**settings))
+        return client_of(self.endpoint, access_key, secret_key, **options)
 
     def __enter__(self):
         self.start()

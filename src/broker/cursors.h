@@ -77,6 +77,9 @@ class Cursors {
   // What is before `next` was delivered; `lanes`: of what this added.
   void advance(stream::ShardId shard, const std::string& target, stream::Position next,
                const LaneMarks& lanes);
+  // Where the shard of the cursors is read from: what is before isn't needed any more.
+  stream::Position needed_from() const { return whole_at_; }
+  stream::ShardId shard() const { return shard_; }
   // Calls `done` when all that was advanced is durable, or at the first failure from now on. Once.
   void settle(UniqueFunction<void(Status)> done);
 

@@ -47,6 +47,12 @@ void Delivery::ended() {
   parts_.cursors.settle([this](const Status&) { std::exchange(done_, nullptr)(); });
 }
 
+Delivered Delivery::delivered() const {
+  Delivered delivered;
+  for (const auto& [shard, sender] : senders_) delivered[shard] = sender->delivered();
+  return delivered;
+}
+
 std::uint64_t Delivery::held() const {
   std::uint64_t records = 0;
   for (const auto& [shard, sender] : senders_) records += sender->held();

@@ -12,6 +12,7 @@
 #include "broker/cursors.h"
 #include "broker/shard_sender.h"
 #include "broker/spool.h"
+#include "broker/spool_room.h"
 #include "broker/target_link.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
@@ -43,6 +44,7 @@ class Delivery {
   void drain(nanoseconds at_most, UniqueFunction<void()> done);
 
   const TargetLink& link() const { return link_; }
+  Delivered delivered() const;
   std::uint64_t held() const;  // records of the spool that the target has not; any thread
 
  private:

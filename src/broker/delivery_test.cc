@@ -117,8 +117,9 @@ TEST_F(DeliveryTest, OneRequestInFlightForEachShard) {
 }
 
 TEST_F(DeliveryTest, ARequestHasABound) {
-  std::vector<SpoolEntry> entries(8, SpoolEntry{"a", std::string(300'000, 'x'), {}});
-  spool_->put("s", entries, [](const std::vector<Status>&) {});
+  const std::string data(300'000, 'x');
+  const std::vector<stream::RecordView> records(8, {"a", data, std::nullopt, std::nullopt});
+  EXPECT_EQ(put(records), 0u);
   loop_.run(seconds(1));
   EXPECT_EQ(target_.stored.size(), 8u);
   EXPECT_EQ(target_.puts, 3) << "three of 300 kB fit one request of 1 MiB";

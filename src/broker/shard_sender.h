@@ -51,6 +51,8 @@ class ShardSender {
   // Ends now; the link is closed before.
   void close();
 
+  // What is before has been acknowledged.
+  stream::Position delivered() const { return cursor_.next; }
   // Records that the target has not acknowledged. Any thread.
   std::uint64_t held() const;
 

@@ -11,13 +11,15 @@
 namespace spillway::broker {
 namespace {
 
-// What is spooled goes by delivery, never by age.
-constexpr std::uint32_t kForEverHours = UINT32_MAX;
+// What is spooled goes by delivery, never by age. Clients are told of it in 31 bits.
+constexpr std::uint32_t kForEverHours = INT32_MAX;
 
-stream::StreamInfo make_stream(const std::string& name, std::uint32_t shards, std::uint64_t id) {
+stream::StreamInfo make_stream(const std::string& name, std::uint32_t shards, std::uint64_t id,
+                               WallTime now) {
   stream::StreamInfo stream;
   stream.id = id;
   stream.name = name;
+  stream.created_at = now;
   stream.retention_hours = kForEverHours;
   stream.shards.resize(shards);
   for (std::uint32_t i = 0; i < shards; ++i) {
@@ -33,21 +35,23 @@ stream::StreamInfo make_stream(const std::string& name, std::uint32_t shards, st
 
 }  // namespace
 
-// The entries of one shard, by their numbers.
+// The records of one shard, by their numbers.
 struct Spool::Routed {
   const stream::ShardInfo* shard = nullptr;
   std::size_t bytes = stream::kBatchHeaderSize;  // of the batch
   std::size_t data_bytes = 0;
   struct Record {
-    const SpoolEntry* entry;  // during put() alone
+    const stream::RecordView* record;  // during put() alone
     std::size_t number;
     std::uint8_t lane;
   };
   std::vector<Record> records;
 };
 
-Spool::Spool(stream::Engine& engine, io::Entropy& entropy, metrics::Registry& metrics)
+Spool::Spool(stream::Engine& engine, const SpoolRoom& room, io::Entropy& entropy,
+             metrics::Registry& metrics)
     : engine_(engine),
+      room_(room),
       entropy_(entropy),
       records_(metrics.counter("spillway_spool_records_total", "Records accepted, durably")),
       bytes_(
@@ -56,13 +60,14 @@ Spool::Spool(stream::Engine& engine, io::Entropy& entropy, metrics::Registry& me
                                "Records that the spool did not take")) {}
 
 Task<Status> Spool::open(io::EventLoop& loop, std::vector<std::string> streams) {
-  auto making = io::on_loop<Result<stream::CatalogRef>>(&loop, [this, &streams](auto done) {
+  auto making = io::on_loop<Result<stream::CatalogRef>>(&loop, [this, &streams,
+                                                                now = loop.wall_now()](auto done) {
     engine_.update_catalog(
-        [&streams](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
+        [&streams, now](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {
           stream::CatalogChange change;
           const auto add = [&](const std::string& name, std::uint32_t shards) {
             if (catalog.find(name) != nullptr) return;
-            change.put.push_back(make_stream(name, shards, catalog.next_id + change.ids_used));
+            change.put.push_back(make_stream(name, shards, catalog.next_id + change.ids_used, now));
             change.ids_used += std::uint64_t{1} + shards;
           };
           add(std::string(kCursorStream), 1);
@@ -88,9 +93,41 @@ void Spool::on_appended(std::function<void(std::span<const stream::ShardId>)> to
   told_ = std::move(told);
 }
 
+std::vector<std::string> Spool::streams() const {
+  const auto catalog = engine_.catalog();
+  std::vector<std::string> names;
+  names.reserve(catalog->streams.size());
+  for (const auto& [name, stream] : catalog->streams)
+    if (name != kCursorStream) names.push_back(name);
+  return names;
+}
+
 std::vector<stream::ShardInfo> Spool::shards_of(std::string_view stream) const {
   const auto info = engine_.catalog()->find(stream);
   return info != nullptr ? info->shards : std::vector<stream::ShardInfo>();
+}
+
+std::vector<Spool::Routed> Spool::route(const Stream& stream,
+                                        std::span<const stream::RecordView> records) {
+  std::vector<Routed> groups;
+  groups.reserve(kShards);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const auto& record = records[i];
+    const Uint128 key = record.explicit_hash_key ? *record.explicit_hash_key
+                                                 : stream::hash_key_of(record.partition_key);
+    const auto* shard = stream.info->open_shard_for(key);
+    auto group = std::ranges::find(groups, shard, &Routed::shard);
+    if (group == groups.end()) {
+      groups.emplace_back().shard = shard;
+      group = std::prev(groups.end());
+    }
+    group->bytes +=
+        stream::RecordBatchBuilder::size_of(record.data.size(), record.partition_key.size(),
+                                            record.explicit_hash_key.has_value(), true);
+    group->data_bytes += record.data.size();
+    group->records.push_back({&record, i, stream::lane_of(key)});
+  }
+  return groups;
 }
 
 // Gives the records their origins.
@@ -99,9 +136,9 @@ std::vector<stream::AppendItem> Spool::fill(Stream& stream, const std::vector<Ro
   items.reserve(groups.size());
   for (const auto& group : groups) {
     stream::RecordBatchBuilder builder(group.bytes);
-    for (const auto& [entry, number, lane] : group.records) {
+    for (const auto& [record, number, lane] : group.records) {
       const stream::Origin origin{stream.producer, lane, ++stream.last_sequences[lane], 0};
-      builder.add({entry->partition_key, entry->data, entry->explicit_hash_key, origin});
+      builder.add({record->partition_key, record->data, record->explicit_hash_key, origin});
     }
     items.push_back({group.shard->id, builder.count(), {}});
     items.back().batch = std::move(builder).finish();
@@ -109,53 +146,47 @@ std::vector<stream::AppendItem> Spool::fill(Stream& stream, const std::vector<Ro
   return items;
 }
 
-// What became of each entry.
-std::vector<Status> Spool::settle(std::size_t count, const std::vector<Routed>& groups,
-                                  const Outcomes& outcomes) {
-  std::vector<Status> statuses(count);
+// What became of each record.
+Spool::Outcomes Spool::settle(std::size_t count, const std::vector<Routed>& groups,
+                              const Outcomes& of_groups) {
+  Outcomes outcomes(count, stream::Appended{});
   std::vector<stream::ShardId> shards;
   shards.reserve(groups.size());
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    if (outcomes[i].ok()) {
+    const auto& of_group = of_groups[i];
+    std::uint64_t number = 0;
+    for (const auto& record : groups[i].records) {
+      outcomes[record.number] = of_group;
+      if (of_group.ok()) outcomes[record.number]->first = of_group->first.plus(number++);
+    }
+    if (of_group.ok()) {
       shards.push_back(groups[i].shard->id);
       records_.add(groups[i].records.size());
       bytes_.add(groups[i].data_bytes);
-      continue;
+    } else {
+      refused_.add(groups[i].records.size());
     }
-    refused_.add(groups[i].records.size());
-    for (const auto& record : groups[i].records) statuses[record.number] = outcomes[i].error();
   }
   if (told_ && !shards.empty()) told_(shards);
-  return statuses;
+  return outcomes;
 }
 
-void Spool::put(std::string_view name, std::span<const SpoolEntry> entries,
-                UniqueFunction<void(std::vector<Status>)> done) {
+void Spool::put(std::string_view name, std::span<const stream::RecordView> records,
+                UniqueFunction<void(Outcomes)> done) {
   const auto found = streams_.find(name);
   SPILLWAY_ASSERT(found != streams_.end());
-  Stream& stream = found->second;
-  std::vector<Routed> groups;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const auto& entry = entries[i];
-    const Uint128 key = entry.explicit_hash_key ? *entry.explicit_hash_key
-                                                : stream::hash_key_of(entry.partition_key);
-    const auto* shard = stream.info->open_shard_for(key);
-    auto group = std::ranges::find(groups, shard, &Routed::shard);
-    if (group == groups.end()) {
-      groups.emplace_back().shard = shard;
-      group = std::prev(groups.end());
-    }
-    group->bytes += stream::RecordBatchBuilder::size_of(
-        entry.data.size(), entry.partition_key.size(), entry.explicit_hash_key.has_value(), true);
-    group->records.push_back({&entry, i, stream::lane_of(key)});
-    group->data_bytes += entry.data.size();
+  if (room_.full()) {
+    refused_.add(records.size());
+    return done(Outcomes(records.size(), Error{ErrorCode::kThrottled, "the spool is full"}));
   }
+  Stream& stream = found->second;
+  auto groups = route(stream, records);
   const std::lock_guard lock(mutex_);
   auto items = fill(stream, groups);
-  engine_.append(std::move(items), [this, count = entries.size(), groups = std::move(groups),
-                                    done = std::move(done)](const Outcomes& outcomes) mutable {
-    auto statuses = settle(count, groups, outcomes);
-    done(std::move(statuses));
+  engine_.append(std::move(items), [this, count = records.size(), groups = std::move(groups),
+                                    done = std::move(done)](const Outcomes& of_groups) mutable {
+    auto outcomes = settle(count, groups, of_groups);
+    done(std::move(outcomes));
   });
 }
 

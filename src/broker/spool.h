@@ -21,20 +21,16 @@
 
 #include "base/result.h"
 #include "base/task.h"
+#include "broker/spool_room.h"
 #include "io/entropy.h"
 #include "io/event_loop.h"
 #include "metrics/registry.h"
 #include "stream/engine.h"
 #include "stream/hash_key.h"
 #include "stream/origin.h"
+#include "stream/record_batch.h"
 
 namespace spillway::broker {
-
-struct SpoolEntry {
-  std::string partition_key;
-  std::string data;
-  std::optional<Uint128> explicit_hash_key;
-};
 
 class Spool {
  public:
@@ -42,22 +38,28 @@ class Spool {
   // The stream of the cursors (cursors.h). No stream of the API can have such a name.
   static constexpr std::string_view kCursorStream = "/cursors";
 
+  using Outcomes = std::vector<Result<stream::Appended>>;
+
   // They outlive the spool, which is the only one that appends to the engine.
-  Spool(stream::Engine& engine, io::Entropy& entropy, metrics::Registry& metrics);
+  Spool(stream::Engine& engine, const SpoolRoom& room, io::Entropy& entropy,
+        metrics::Registry& metrics);
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 
-  // Makes what is missing of these streams, and the stream of the cursors. Once, before all else.
+  // Makes what is missing of these streams, and the stream of the cursors. Streams of earlier
+  // starts stay. Once, before all else.
   Task<Status> open(io::EventLoop& loop, std::vector<std::string> streams);
 
-  // Appends the entries to the stream, which open() was told of, keeping the order of each lane.
-  // `done` gets what became of each, when they are durable, on any thread and possibly before this
-  // returns; it must not call the spool. kThrottled, kNoSpace and kIo as of stream::Engine::append.
-  void put(std::string_view stream, std::span<const SpoolEntry> entries,
-           UniqueFunction<void(std::vector<Status>)> done);
+  // Appends the records to the stream, which open() was told of, keeping the order of each lane;
+  // they are copied, and their origins are the spool's. `done` gets what became of each, when they
+  // are durable, on any thread and possibly before this returns; it must not call the spool.
+  // kThrottled: the spool is full; else as of stream::Engine::append.
+  void put(std::string_view stream, std::span<const stream::RecordView> records,
+           UniqueFunction<void(Outcomes)> done);
 
-  // The shards that the spool has of a stream, whether open() was told of it or an earlier one;
-  // empty where it has none. Any thread.
+  // All that there are, but for that of the cursors. Any thread.
+  std::vector<std::string> streams() const;
+  // Empty where there is no such stream. Any thread.
   std::vector<stream::ShardInfo> shards_of(std::string_view stream) const;
   stream::Engine& engine() const { return engine_; }
   // Called with the shards that have new records, on any thread, from open() on.
@@ -70,13 +72,14 @@ class Spool {
     std::array<std::uint64_t, stream::kLanes> last_sequences{};
   };
   struct Routed;
-  using Outcomes = std::vector<Result<stream::Appended>>;
 
+  static std::vector<Routed> route(const Stream& stream,
+                                   std::span<const stream::RecordView> records);
   std::vector<stream::AppendItem> fill(Stream& stream, const std::vector<Routed>& groups);
-  std::vector<Status> settle(std::size_t count, const std::vector<Routed>& groups,
-                             const Outcomes& outcomes);
+  Outcomes settle(std::size_t count, const std::vector<Routed>& groups, const Outcomes& of_groups);
 
   stream::Engine& engine_;
+  const SpoolRoom& room_;
   io::Entropy& entropy_;
   metrics::Counter& records_;
   metrics::Counter& bytes_;

@@ -118,7 +118,7 @@ class SpoolTest : public testing::Test {
 
   // As after a restart: what the engine has is there, and nothing else.
   void reopen() {
-    spool_ = std::make_unique<Spool>(engine_, entropy_, metrics_);
+    spool_ = std::make_unique<Spool>(engine_, room_, entropy_, metrics_);
     bool opened = false;
     start(spool_->open(loop_, {"s"}), UniqueFunction<void(Status)>([&](Status status) {
             EXPECT_TRUE(status.ok());
@@ -129,12 +129,19 @@ class SpoolTest : public testing::Test {
   }
   // Records KEY-NUMBER of that partition key. How many failed.
   std::size_t put(const std::string& key, int first, int count) {
-    std::vector<SpoolEntry> entries;
-    entries.reserve(static_cast<std::size_t>(count));
-    for (int i = first; i < first + count; ++i)
-      entries.push_back({key, fmt::format("{}-{}", key, i), {}});
+    std::vector<std::string> data;
+    std::vector<stream::RecordView> records;
+    data.reserve(static_cast<std::size_t>(count));
+    records.reserve(static_cast<std::size_t>(count));
+    for (int i = first; i < first + count; ++i) {
+      data.push_back(fmt::format("{}-{}", key, i));
+      records.push_back({key, data.back(), std::nullopt, std::nullopt});
+    }
+    return put(records);
+  }
+  std::size_t put(std::span<const stream::RecordView> records) {
     std::size_t failed = 0;
-    spool_->put("s", entries, [&](const std::vector<Status>& outcomes) {
+    spool_->put("s", records, [&](const Spool::Outcomes& outcomes) {
       for (const auto& outcome : outcomes) failed += outcome.ok() ? 0 : 1;
     });
     return failed;
@@ -143,7 +150,9 @@ class SpoolTest : public testing::Test {
   io::ManualLoop loop_;
   stream::MemoryEngine engine_;
   CountingEntropy entropy_;
+  io::SilentLog silent_;
   metrics::Registry metrics_;
+  SpoolRoom room_{{.bytes = 1'000'000}, engine_, silent_, metrics_};
   std::unique_ptr<Spool> spool_;
 };
 

@@ -65,9 +65,8 @@ TEST_F(SpoolContentTest, RecordsLieInTheShardOfTheirLaneInOrder) {
 
 TEST_F(SpoolContentTest, AnExplicitHashKeyIsTheLanesAndKept) {
   const Uint128 hash = Uint128{0xab} << 120 | 7;
-  const std::vector<SpoolEntry> entries = {{"key", "data", hash}};
-  spool_->put("s", entries,
-              [](const std::vector<Status>& outcomes) { EXPECT_TRUE(outcomes.front().ok()); });
+  const std::vector<stream::RecordView> put_one = {{"key", "data", hash, std::nullopt}};
+  EXPECT_EQ(put(put_one), 0u);
   const auto records = stored();
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0].origin.lane, 0xab);
@@ -104,8 +103,8 @@ TEST_F(SpoolContentTest, NothingIsAcknowledgedBeforeItIsDurable) {
   spool_->on_appended(
       [&](std::span<const stream::ShardId> shards) { told.assign(shards.begin(), shards.end()); });
   bool acknowledged = false;
-  const std::vector<SpoolEntry> entries = {{"key", "data", {}}};
-  spool_->put("s", entries, [&](const std::vector<Status>&) { acknowledged = true; });
+  const std::vector<stream::RecordView> one = {{"key", "data", std::nullopt, std::nullopt}};
+  spool_->put("s", one, [&](const Spool::Outcomes&) { acknowledged = true; });
   EXPECT_FALSE(acknowledged);
   EXPECT_TRUE(told.empty());
   engine_.release();
@@ -113,13 +112,35 @@ TEST_F(SpoolContentTest, NothingIsAcknowledgedBeforeItIsDurable) {
   EXPECT_EQ(told.size(), 1u);
 }
 
+TEST_F(SpoolContentTest, EachRecordIsToldWhereItStands) {
+  const std::vector<stream::RecordView> records = {{"a", "1", std::nullopt, std::nullopt},
+                                                   {"b", "2", std::nullopt, std::nullopt},
+                                                   {"a", "3", std::nullopt, std::nullopt},
+                                                   {"a", "4", std::nullopt, std::nullopt}};
+  spool_->put("s", records, [](const Spool::Outcomes& outcomes) {
+    ASSERT_EQ(outcomes.size(), 4u);
+    EXPECT_EQ(outcomes[2]->first, outcomes[0]->first.plus(1));
+    EXPECT_EQ(outcomes[3]->first, outcomes[0]->first.plus(2));
+  });
+}
+
+TEST_F(SpoolContentTest, AFullSpoolRefuses) {
+  engine_.stored = 1'000'000;
+  EXPECT_EQ(put("key", 1, 3), 3u);
+  EXPECT_TRUE(stored().empty());
+  EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_spool_refused_records_total 3"));
+  engine_.stored = 999'999;
+  EXPECT_EQ(put("key", 1, 3), 0u);
+}
+
 TEST_F(SpoolContentTest, StreamsOfEarlierStartsStay) {
   put("key", 1, 1);
-  spool_ = std::make_unique<Spool>(engine_, entropy_, metrics_);
+  spool_ = std::make_unique<Spool>(engine_, room_, entropy_, metrics_);
   start(spool_->open(loop_, {"other"}), UniqueFunction<void(Status)>([](const Status&) {}));
   loop_.run();
   EXPECT_EQ(spool_->shards_of("s").size(), Spool::kShards);
   EXPECT_EQ(spool_->shards_of("other").size(), Spool::kShards);
+  EXPECT_THAT(spool_->streams(), ElementsAre("other", "s"));
   EXPECT_EQ(stored().size(), 1u);
 }
 

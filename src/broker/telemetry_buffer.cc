@@ -115,7 +115,7 @@ bool TelemetryBuffer::move_first(std::deque<Entry>& queue, TelemetryBatch& batch
   // order.
   const auto dropped = subjects_.find(entry.subject)->second.dropped;
   const TelemetryStamp stamp{source_, entry.subject, entry.seq, dropped, entry.time};
-  batch.entries.push_back({entry.subject, encode_record(stamp, host_, entry.fields), {}});
+  batch.entries.push_back({entry.subject, encode_record(stamp, host_, entry.fields)});
   batch.origins.push_back(std::move(entry.origin));
   batch.bytes += bytes;
   queue.pop_front();

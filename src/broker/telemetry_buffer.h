@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "broker/file_places.h"
-#include "broker/spool.h"
 #include "broker/telemetry_record.h"
 #include "metrics/registry.h"
 
@@ -36,7 +35,11 @@ struct LineOrigin {
 
 // Records on their way to the spool, oldest of each subject first.
 struct TelemetryBatch {
-  std::vector<SpoolEntry> entries;
+  struct Entry {
+    std::string partition_key;
+    std::string data;
+  };
+  std::vector<Entry> entries;
   std::vector<std::optional<LineOrigin>> origins;  // one for each entry; none: no line
   std::size_t bytes = 0;                           // as the buffer counts them
 

@@ -1,6 +1,5 @@
 #include "broker/telemetry_spooler.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -64,19 +63,26 @@ Task<void> TelemetrySpooler::run() {
 // Records of one subject are in one shard, of which the spool takes all or none: their order stays
 // when what failed is put again.
 Task<void> TelemetrySpooler::put(TelemetryBatch batch) {
-  auto entries = batch.entries;
-  while (!entries.empty()) {
-    auto putting = io::on_loop<std::vector<Status>>(
-        &loop_, [this, &entries](auto done) { spool_.put(stream_, entries, std::move(done)); });
+  std::vector<stream::RecordView> records;
+  records.reserve(batch.entries.size());
+  for (const auto& entry : batch.entries)
+    records.push_back({entry.partition_key, entry.data, std::nullopt, std::nullopt});
+  while (true) {
+    auto putting = io::on_loop<Spool::Outcomes>(
+        &loop_, [this, &records](auto done) { spool_.put(stream_, records, std::move(done)); });
     const auto outcomes = co_await putting;
-    std::vector<SpoolEntry> failed;
-    for (std::size_t i = 0; i < entries.size(); ++i)
-      if (!outcomes[i].ok()) failed.push_back(std::move(entries[i]));
-    const auto first = std::ranges::find_if(outcomes, [](const Status& s) { return !s.ok(); });
-    note(first != outcomes.end() ? *first : Status());
-    entries = std::move(failed);
-    if (closed_ && !entries.empty()) co_return;
-    if (!entries.empty()) co_await wait(kRetryDelay);
+    std::vector<stream::RecordView> failed;
+    Status first;
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      if (outcomes[i].ok()) continue;
+      if (first.ok()) first = outcomes[i].error();
+      failed.push_back(records[i]);
+    }
+    note(first);
+    records = std::move(failed);
+    if (records.empty()) break;
+    co_await wait(kRetryDelay);
+    if (closed_) co_return;
   }
   buffer_.release(batch);
 }

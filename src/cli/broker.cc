@@ -1,4 +1,5 @@
-// spillway broker: this machine's telemetry into a stream, in the foreground.
+// spillway broker: producers' records and this machine's telemetry into a region, in the
+// foreground.
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -48,7 +49,9 @@ CommandRun declare_broker(CLI::App& app) {
   flags.add(app, "--stream", "broker.stream", "The stream, made if missing (telemetry)");
   app.add_option("--follow", options->follow,
                  "Log files to follow, besides those of the configuration");
-  flags.add(app, "--state", "broker.data", "Where file places are kept (spillway-data/broker)");
+  flags.add(app, "--state", "broker.data", "Where the spool is kept (spillway-data/broker)");
+  flags.add(app, "--listen", "broker.listen",
+            "Address of the Kinesis API that producers put to (127.0.0.1:4567)");
   flags.add(app, "--admin", "broker.admin", "Address of /metrics and /health (127.0.0.1:4601)");
   flags.add(app, "--log-format", "log.format", "text or json");
   return [options] { return run_broker(*options); };

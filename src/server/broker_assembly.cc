@@ -1,5 +1,6 @@
 #include "server/broker_assembly.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -12,6 +13,7 @@
 #include "io/posix_disk.h"
 #include "io/process.h"
 #include "server/admin.h"
+#include "server/broker_input.h"
 #include "server/http_server.h"
 #include "server/process_metrics.h"
 
@@ -51,6 +53,9 @@ engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
   options.queue_bytes = 32 * kMiB;
   options.tail_bytes = 16 * kMiB;
   options.page_cache_bytes = 256 * kMiB;
+  // Room comes back by whole segments.
+  options.merge_bytes_max =
+      std::min(128 * kMiB, static_cast<std::uint64_t>(config.spool_mib) * kMiB / 8);
   return options;
 }
 
@@ -75,13 +80,46 @@ broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::stri
   return options;
 }
 
-// Spools what is held, delivers for as long as there is time, then ends the loop.
-void stop(io::AsioLoop& loop, broker::Telemetry& telemetry, broker::Delivery& delivery,
-          HttpServer& admin, seconds at_most, Status& saved) {
-  telemetry.stop(at_most, [&, at_most](Status places) {
-    saved = std::move(places);
-    delivery.drain(at_most, [&] { admin.drain(seconds(1), [&loop] { loop.stop(); }); });
-  });
+// `broker.stream`, and those of producers.
+std::vector<std::string> streams_of(const BrokerConfig& config) {
+  std::vector<std::string> streams = config.streams;
+  if (std::ranges::find(streams, config.stream) == streams.end()) streams.push_back(config.stream);
+  return streams;
+}
+
+// What a broker that runs consists of, made in this order.
+struct Running {
+  io::AsioLoop& loop;
+  std::unique_ptr<BrokerInput> input;  // nullptr: there is none
+  broker::Telemetry& telemetry;
+  broker::Delivery& delivery;
+  HttpServer& admin;
+};
+
+// Takes no more, spools what is held, delivers for as long as there is time, then ends the loop.
+void stop(Running& running, seconds at_most, Status& saved) {
+  const auto deliver = [&running, at_most] {
+    running.delivery.drain(at_most, [&running] {
+      running.admin.drain(seconds(1), [&running] { running.loop.stop(); });
+    });
+  };
+  const auto spool = [&running, &saved, at_most, deliver] {
+    running.telemetry.stop(at_most, [&saved, deliver](Status places) {
+      saved = std::move(places);
+      deliver();
+    });
+  };
+  if (running.input == nullptr) return spool();
+  running.input->drain(at_most, [&running, spool] { running.loop.post(spool); });
+}
+
+// Looks after the spool's room, once a second.
+void keep_room(io::Timer& timer, io::EventLoop& loop, broker::SpoolRoom& room,
+               const broker::Delivery& delivery, const broker::Cursors& cursors) {
+  auto delivered = delivery.delivered();
+  delivered[cursors.shard()] = cursors.needed_from();
+  room.look(std::move(delivered), loop.mono_now());
+  timer.start(seconds(1), [&] { keep_room(timer, loop, room, delivery, cursors); });
 }
 
 Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& delivery, Status saved) {
@@ -115,9 +153,12 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(const auto engine,
                   engine::open_embedded_engine(spool_options(options),
                                                {disk, clock, workers, entropy, *log, metrics}));
-  broker::Spool spool(*engine, entropy, metrics);
+  broker::SpoolRoom room(
+      {static_cast<std::uint64_t>(options.spool_mib) * kMiB, seconds(options.keep_seconds)},
+      *engine, *log, metrics);
+  broker::Spool spool(*engine, room, entropy, metrics);
   broker::Cursors cursors(loop, *engine, *log);
-  const std::vector<std::string> streams = {options.stream};
+  const auto streams = streams_of(options);
   Status opened;
   start(open_spool(loop, spool, cursors, streams), UniqueFunction<void(Status)>([&](Status status) {
           opened = std::move(status);
@@ -126,7 +167,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   loop.run();
   SPILLWAY_TRY(std::move(opened));
   broker::KinesisTarget target(loop, std::move(to), seeded(entropy));
-  broker::Delivery delivery({loop, spool, cursors, target, *log, metrics}, streams,
+  // What earlier starts spooled is delivered too.
+  broker::Delivery delivery({loop, spool, cursors, target, *log, metrics}, spool.streams(),
                             seeded(entropy));
   spool.on_appended(
       [&delivery](std::span<const stream::ShardId> shards) { delivery.wake(shards); });
@@ -135,7 +177,12 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                                                                  workers, *log, metrics, spool}));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, options.data);
   Routes routes;
-  add_admin_routes(routes, {metrics, [&] { return engine->writable(); },
+  add_admin_routes(routes, {metrics,
+                            [&] {
+                              if (room.full())
+                                return Status(Error{ErrorCode::kThrottled, "the spool is full"});
+                              return engine->writable();
+                            },
                             [&] { return broker::status_json(*telemetry, delivery); }});
   HttpServerOptions admin_options;
   admin_options.name = "admin";
@@ -144,6 +191,12 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   HttpServer admin(loops, admin_options, routes, metrics, *log);
   if (auto listening = admin.listen(); !listening.ok())
     return context("broker.admin", std::move(listening).error());
+  Running running{loop, nullptr, *telemetry, delivery, admin};
+  if (!options.listen.empty()) {
+    SPILLWAY_ASSIGN(
+        running.input,
+        BrokerInput::make(options, streams, {disk, clock, entropy, workers, *log, metrics, spool}));
+  }
 
   Status saved;
   bool stopping = false;
@@ -151,7 +204,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
     if (signal == SIGHUP && !stopping && reload(config, source, "broker", *log))
       log->info("configuration reloaded");
     if (signal == SIGHUP || std::exchange(stopping, true)) return;
-    stop(loop, *telemetry, delivery, admin, seconds(options.drain_seconds), saved);
+    stop(running, seconds(options.drain_seconds), saved);
   });
   delivery.start([&] {
     std::printf(
@@ -160,8 +213,16 @@ Status run_broker(const Config& config, const ConfigSource& source) {
     std::fflush(stdout);
   });
   telemetry->start();
+  const auto timer = loop.make_timer();
+  keep_room(*timer, loop, room, delivery, cursors);
+  if (running.input != nullptr) {
+    std::printf("spillway broker takes records for %s on http://%s\n",
+                fmt::format("{}", fmt::join(streams, ", ")).c_str(), options.listen.c_str());
+    std::fflush(stdout);
+  }
   loop.run();
   engine->stop();
+  if (running.input != nullptr) running.input->stop();
   return outcome(*telemetry, delivery, std::move(saved));
 }
 

@@ -72,6 +72,8 @@ const ConfigKey kKeys[] = {
 
   {.name = "broker.data", .field = +[](Config& c) -> std::string& { return c.broker.data; },
    .meaning = "The directory of the broker's spool and file places. Made if missing; one process at a time."},
+  {.name = "broker.listen", .field = +[](Config& c) -> std::string& { return c.broker.listen; },
+   .meaning = "Address and port of the broker's Kinesis API, on loopback; empty: there is none."},
   {.name = "broker.admin", .field = +[](Config& c) -> std::string& { return c.broker.admin; },
    .meaning = "Address and port of the broker's `/metrics`, `/health/…` and `/v1/status`."},
   {.name = "broker.host", .field = +[](Config& c) -> std::string& { return c.broker.host; },
@@ -88,8 +90,10 @@ const ConfigKey kKeys[] = {
    .meaning = "Its secret."},
   {.name = "broker.stream", .field = +[](Config& c) -> std::string& { return c.broker.stream; },
    .meaning = "The stream that telemetry goes to. Made if missing."},
+  {.name = "broker.streams", .field = +[](Config& c) -> Texts& { return c.broker.streams; },
+   .meaning = "Streams that producers may put to through the broker, besides `broker.stream`. Made at the target if missing."},
   {.name = "broker.shards", .field = +[](Config& c) -> std::int64_t& { return c.broker.shards; },
-   .meaning = "Shards of the stream, if it has to be made; 0 makes it on demand.", .min = 0, .max = 10'000},
+   .meaning = "Shards of a stream that has to be made; 0 makes it on demand.", .min = 0, .max = 10'000},
   {.name = "broker.host_metrics", .field = +[](Config& c) -> bool& { return c.broker.host_metrics; },
    .meaning = "Whether this machine's CPU, memory, disks, network and processes are recorded."},
   {.name = "broker.interval_ms", .field = +[](Config& c) -> std::int64_t& { return c.broker.interval_ms; },
@@ -98,6 +102,14 @@ const ConfigKey kKeys[] = {
    .meaning = "How many processes, by CPU time, the record `processes` names.", .min = 0, .max = 100},
   {.name = "broker.files", .field = +[](Config& c) -> Texts& { return c.broker.files; },
    .meaning = "Log files to follow (absolute paths), each line a record. Those that don't exist yet are picked up when they do."},
+  {.name = "broker.spool_mib", .field = +[](Config& c) -> std::int64_t& { return c.broker.spool_mib; },
+   .meaning = "What the spool may take on the disk, besides 64 MiB of journal. When it is full of what the target has not taken, records are refused.", .min = 256, .max = 1'073'741'824},
+  {.name = "broker.keep_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.keep_seconds; },
+   .meaning = "How long what was delivered stays in the spool at least, unless the room is needed.", .min = 0, .max = 31'536'000},
+  {.name = "broker.threads", .field = +[](Config& c) -> std::int64_t& { return c.broker.threads; },
+   .meaning = "Threads that serve the broker's Kinesis API; 0 is one per core.", .min = 0, .max = 1024},
+  {.name = "broker.connections_max", .field = +[](Config& c) -> std::int64_t& { return c.broker.connections_max; },
+   .meaning = "Connections of producers at once; more are refused.", .min = 1, .max = 1'000'000},
   {.name = "broker.drain_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.drain_seconds; },
    .meaning = "How long SIGTERM waits for the target to take what the spool holds; the rest is sent after the next start.", .min = 0, .max = 3600},
 };
@@ -382,6 +394,8 @@ Status check_whole(const Config& config) {
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
   SPILLWAY_TRY(check_address("serve.admin", config.serve.admin));
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
+  if (!config.broker.listen.empty())
+    SPILLWAY_TRY(check_address("broker.listen", config.broker.listen));
   if (config.serve.tls_certificate.empty() != config.serve.tls_key.empty()) {
     return Error{ErrorCode::kInvalid,
                  "serve.tls_certificate and serve.tls_key go together: one of them is empty"};

@@ -55,6 +55,7 @@ struct ServeConfig {
 
 struct BrokerConfig {
   std::string data = "spillway-data/broker";
+  std::string listen = "127.0.0.1:4567";
   std::string admin = "127.0.0.1:4601";
   std::string host;  // empty: this machine's name
   std::string endpoint = "http://127.0.0.1:4566";
@@ -63,12 +64,17 @@ struct BrokerConfig {
   std::string access_key = "spillway";
   std::string secret_key = "spillway";
   std::string stream = "telemetry";
+  std::vector<std::string> streams;
   std::int64_t shards = 0;
   bool host_metrics = true;
   std::int64_t interval_ms = 1000;
   std::int64_t top_processes = 10;
   std::vector<std::string> files = {"/var/log/syslog", "/var/log/messages", "/var/log/auth.log",
                                     "/var/log/kern.log", "/var/log/dpkg.log"};
+  std::int64_t spool_mib = 4096;
+  std::int64_t keep_seconds = 600;
+  std::int64_t threads = 0;  // 0: one per core
+  std::int64_t connections_max = 10'000;
   std::int64_t drain_seconds = 10;
 };
 

@@ -1,5 +1,6 @@
 #include "server/dispatch.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "auth/keys.h"
@@ -263,6 +264,13 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
       return refuse_content_type();
     }
     operation_ = kinesis::find_operation(call_.operation);
+    const auto& served = dispatch_.options_.operations;
+    if (operation_ != nullptr && !served.empty() &&
+        std::ranges::find(served, operation_->name) == served.end()) {
+      operation_ = nullptr;
+      return refused(kUnknownOperation,
+                     fmt::format("{}: {}", call_.operation, dispatch_.options_.no_others));
+    }
     if (operation_ != nullptr) {
       if (!call_.body.empty()) return std::nullopt;
       return refused("SerializationException", "The request has no body");

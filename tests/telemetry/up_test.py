@@ -40,7 +40,8 @@ class Up:
 
     def start(self, *arguments):
         # Files of this machine would differ from one to the next.
-        environment = os.environ | {"SPILLWAY_BROKER_FILES": ""} | self.environment
+        environment = (os.environ | {"SPILLWAY_BROKER_FILES": "", "SPILLWAY_BROKER_LISTEN": ""} |
+                       self.environment)
         self.out = open(self.directory / "out", "w+")
         self.err = open(self.directory / "err", "w+")
         self.process = subprocess.Popen(self.command(*arguments), stdout=self.out, stderr=self.err,
@@ -171,7 +172,7 @@ def test_the_view_fits_its_terminal_and_gives_it_back(directory):
     up = Up(directory)
     pid, terminal = pty.fork()
     if pid == 0:
-        os.environ |= {"SPILLWAY_BROKER_FILES": "", "TERM": "xterm"}
+        os.environ |= {"SPILLWAY_BROKER_FILES": "", "SPILLWAY_BROKER_LISTEN": "", "TERM": "xterm"}
         os.execv(BINARY, up.command())
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
     shown = b""
@@ -340,7 +341,8 @@ class Broker:
                         "--state", f"{directory}/broker", "--admin", f"127.0.0.1:{self.admin}"]
 
     def start(self):
-        environment = os.environ | {"SPILLWAY_BROKER_FILES": "", "SPILLWAY_BROKER_INTERVAL_MS": "100",
+        environment = os.environ | {"SPILLWAY_BROKER_FILES": "", "SPILLWAY_BROKER_LISTEN": "",
+                                    "SPILLWAY_BROKER_INTERVAL_MS": "100",
                                     "SPILLWAY_BROKER_DRAIN_SECONDS": "5"}
         with open(self.log, "a") as errors:
             self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=errors,
@@ -459,7 +461,8 @@ def test_a_broker_puts_over_https(directory):
             command = [str(BINARY), "broker", "--target", f"https://localhost:{region.port}", "--state",
                        f"{directory}/broker", "--admin", f"127.0.0.1:{free_port()}", *more]
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=open(log, "w"), text=True,
-                                    env=os.environ | {"SPILLWAY_BROKER_FILES": ""})
+                                    env=os.environ | {"SPILLWAY_BROKER_FILES": "",
+                                                      "SPILLWAY_BROKER_LISTEN": ""})
         for more, told in (((), "broker.ca names a file"), (("--ca", "/none"), "/none")):
             refused = broker(*more)
             wait_until(lambda told=told: told in log.read_text())

@@ -1,0 +1,53 @@
+// The spool as the Kinesis operations see it: an engine whose streams are those that the broker
+// takes records for. What it is given to append goes into the spool, with KPL aggregates taken
+// apart, so that each record has its own lane and origin.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/spool.h"
+#include "stream/engine.h"
+
+namespace spillway::broker {
+
+// Any thread. The spool outlives it.
+class SpoolInput final : public stream::Engine {
+ public:
+  // `streams`: of the spool, as opened; there are no others to see.
+  SpoolInput(Spool& spool, std::vector<std::string> streams);
+
+  // An item is appended when every record of its aggregates is; it stands where its first one does.
+  // All items of a call are of one stream.
+  void append(std::vector<stream::AppendItem> items,
+              UniqueFunction<void(std::vector<Result<stream::Appended>>)> done) override;
+  void read(stream::ReadRequest request,
+            UniqueFunction<void(Result<stream::ReadResult>)> done) override;
+  void find_by_time(stream::ShardId shard, WallTime time,
+                    UniqueFunction<void(Result<stream::Position>)> done) override;
+  void find_trim_horizon(stream::ShardId shard,
+                         UniqueFunction<void(Result<stream::Position>)> done) override;
+  Result<stream::ShardTip> tip(stream::ShardId shard) override;
+  // What may go is delivery's to say.
+  void release(stream::ShardId, stream::Position) override {}
+  std::uint64_t stored_bytes() override { return spool_.engine().stored_bytes(); }
+  stream::CatalogRef catalog() override { return catalog_; }
+  // `decide` sees catalog(); a change is refused with kUnsupported.
+  void update_catalog(UniqueFunction<Result<stream::CatalogChange>(const stream::Catalog&)> decide,
+                      UniqueFunction<void(Result<stream::CatalogRef>)> done) override;
+  void set_listener(stream::EngineListener*) override {}
+  Status writable() override;
+  // The engine behind the spool is stopped by its owner.
+  void stop() override {}
+
+ private:
+  Spool& spool_;
+  const stream::CatalogRef catalog_;
+  const std::map<stream::ShardId, std::string> stream_of_;
+};
+
+}  // namespace spillway::broker

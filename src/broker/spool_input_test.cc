@@ -1,0 +1,81 @@
+#include "broker/spool_input.h"
+
+#include <gmock/gmock.h>
+
+#include "broker/spool_samples.h"
+#include "wire/aggregate.h"
+
+namespace spillway::broker {
+namespace {
+
+using testing::ElementsAre;
+
+class SpoolInputTest : public SpoolTest {
+ protected:
+  // As PutRecords appends: all of `data` to the first shard of "s".
+  Spool::Outcomes append(const std::vector<std::string>& data) {
+    std::vector<stream::AppendItem> items;
+    items.reserve(data.size());
+    for (const auto& bytes : data) {
+      stream::RecordBatchBuilder builder(
+          stream::kBatchHeaderSize +
+          stream::RecordBatchBuilder::size_of(bytes.size(), 1, false, false));
+      builder.add({"k", bytes, std::nullopt, std::nullopt});
+      items.push_back({spool_->shards_of("s").front().id, 1, std::move(builder).finish()});
+    }
+    Spool::Outcomes outcomes;
+    input_.append(std::move(items), [&](Spool::Outcomes of) { outcomes = std::move(of); });
+    return outcomes;
+  }
+  // Partition key and data of what the spool has.
+  std::vector<std::string> stored() {
+    std::vector<std::string> records;
+    for (const auto& shard : spool_->shards_of("s")) {
+      engine_.read({shard.id, {}}, [&](const Result<stream::ReadResult>& read) {
+        for (const auto& batch : read->batches) {
+          stream::RecordBatchReader reader(batch.payload);
+          while (const auto record = reader.next())
+            records.push_back(fmt::format("{}={}", record->partition_key, record->data));
+        }
+      });
+    }
+    std::ranges::sort(records);
+    return records;
+  }
+
+  SpoolInput input_{*spool_, {"s"}};
+};
+
+TEST_F(SpoolInputTest, ShowsTheStreamsThatItTakesRecordsFor) {
+  EXPECT_EQ(input_.catalog()->streams.size(), 1u) << "not that of the cursors";
+  EXPECT_NE(input_.catalog()->find("s"), nullptr);
+  input_.update_catalog([](const stream::Catalog&) { return stream::CatalogChange{}; },
+                        [](const Result<stream::CatalogRef>& changed) {
+                          EXPECT_EQ(changed.error().code, ErrorCode::kUnsupported);
+                        });
+}
+
+TEST_F(SpoolInputTest, TakesAggregatesApart) {
+  const std::vector<wire::UserRecord> parts = {
+      {"a", "1", std::nullopt}, {"b", "2", "340282366920938463463374607431768211455"}};
+  const auto outcomes = append({"plain", wire::make_aggregate(parts)});
+  ASSERT_EQ(outcomes.size(), 2u);
+  EXPECT_TRUE(outcomes[0].ok() && outcomes[1].ok());
+  EXPECT_THAT(stored(), ElementsAre("a=1", "b=2", "k=plain"));
+}
+
+TEST_F(SpoolInputTest, AnEmptyAggregateIsARecord) {
+  EXPECT_TRUE(append({wire::make_aggregate({})}).front().ok());
+  EXPECT_EQ(stored().size(), 1u);
+}
+
+TEST_F(SpoolInputTest, AnItemFailsWithAnyOfItsRecords) {
+  engine_.append_error = Error{ErrorCode::kNoSpace, "the disk is full"};
+  const auto outcomes = append({"plain", wire::make_aggregate(std::vector<wire::UserRecord>{
+                                             {"a", "1", std::nullopt}, {"b", "2", std::nullopt}})});
+  ASSERT_EQ(outcomes.size(), 2u);
+  for (const auto& outcome : outcomes) EXPECT_EQ(outcome.error().code, ErrorCode::kNoSpace);
+}
+
+}  // namespace
+}  // namespace spillway::broker

@@ -1,0 +1,48 @@
+#include "broker/spool_room.h"
+
+#include <utility>
+
+namespace spillway::broker {
+namespace {
+
+constexpr int kSamples = 60;  // within SpoolLimits::keep
+
+}  // namespace
+
+SpoolRoom::SpoolRoom(SpoolLimits limits, stream::Engine& engine, io::EventLog& log,
+                     metrics::Registry& metrics)
+    : limits_(limits),
+      engine_(engine),
+      log_(log),
+      bytes_gauge_(metrics.computed_gauge(
+          "spillway_spool_bytes", "What the spool takes on the disk, beside its journal", {},
+          [&engine] { return static_cast<double>(engine.stored_bytes()); })),
+      limit_gauge_(
+          metrics.computed_gauge("spillway_spool_limit_bytes", "What it may take", {},
+                                 [bytes = limits.bytes] { return static_cast<double>(bytes); })) {}
+
+void SpoolRoom::look(Delivered delivered, MonoTime now) {
+  if (samples_.empty() || now - samples_.back().at >= limits_.keep / kSamples)
+    samples_.push_back({now, delivered});
+  while (samples_.size() > 1 && now - samples_[1].at >= limits_.keep) samples_.pop_front();
+  const std::uint64_t bytes = engine_.stored_bytes();
+  if (bytes >= limits_.bytes / 10 * 9) {
+    release(delivered);
+  } else if (bytes >= limits_.bytes / 4 * 3 && now - samples_.front().at >= limits_.keep) {
+    release(samples_.front().delivered);
+  }
+  const bool is_full = bytes >= limits_.bytes;
+  if (is_full == std::exchange(full_told_, is_full)) return;
+  if (is_full) {
+    log_.error("the spool is full, records are refused until the target takes some",
+               {{"bytes", bytes}, {"limit_bytes", limits_.bytes}});
+  } else {
+    log_.info("the spool has room again", {{"bytes", bytes}, {"limit_bytes", limits_.bytes}});
+  }
+}
+
+void SpoolRoom::release(const Delivered& delivered) {
+  for (const auto& [shard, before] : delivered) engine_.release(shard, before);
+}
+
+}  // namespace spillway::broker

@@ -1,0 +1,54 @@
+// How much the spool may hold, and what goes when room is needed. What is delivered stays while
+// there is room, for a region that loses it; what isn't never goes.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+
+#include "base/time.h"
+#include "io/event_log.h"
+#include "metrics/registry.h"
+#include "stream/engine.h"
+
+namespace spillway::broker {
+
+struct SpoolLimits {
+  // On the disk, beside the journal's 64 MiB. When it is reached, records are refused.
+  std::uint64_t bytes = std::uint64_t{4} << 30;
+  // What was delivered stays at least for so long, unless the spool would else refuse records.
+  nanoseconds keep = std::chrono::minutes(10);
+};
+
+// Where each shard is delivered to.
+using Delivered = std::map<stream::ShardId, stream::Position>;
+
+class SpoolRoom {
+ public:
+  // What it is handed outlives it.
+  SpoolRoom(SpoolLimits limits, stream::Engine& engine, io::EventLog& log,
+            metrics::Registry& metrics);
+
+  // Whether the spool takes records. Any thread.
+  bool full() const { return engine_.stored_bytes() >= limits_.bytes; }
+  // Gives back what may go. Every second or so, on one thread.
+  void look(Delivered delivered, MonoTime now);
+
+ private:
+  struct Sample {
+    MonoTime at;
+    Delivered delivered;
+  };
+  void release(const Delivered& delivered);
+
+  const SpoolLimits limits_;
+  stream::Engine& engine_;
+  io::EventLog& log_;
+  std::deque<Sample> samples_;  // the first is the last one that is older than limits_.keep
+  bool full_told_ = false;
+  std::shared_ptr<void> bytes_gauge_;
+  std::shared_ptr<void> limit_gauge_;
+};
+
+}  // namespace spillway::broker

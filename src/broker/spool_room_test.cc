@@ -1,0 +1,64 @@
+#include "broker/spool_room.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "stream/memory_engine.h"
+
+namespace spillway::broker {
+namespace {
+
+using std::chrono::minutes;
+using testing::IsEmpty;
+
+class SpoolRoomTest : public testing::Test {
+ protected:
+  // Each minute one more record is delivered.
+  void look(int times) {
+    for (int i = 0; i < times; ++i) {
+      now_ += minutes(1);
+      room_.look({{7, {++delivered_}}}, now_);
+    }
+  }
+  std::uint64_t released() { return engine_.released.contains(7) ? engine_.released[7].value : 0; }
+
+  stream::MemoryEngine engine_;
+  io::SilentLog log_;
+  metrics::Registry metrics_;
+  SpoolRoom room_{{.bytes = 1000, .keep = minutes(10)}, engine_, log_, metrics_};
+  MonoTime now_{};
+  std::uint64_t delivered_ = 0;
+};
+
+TEST_F(SpoolRoomTest, WhatIsDeliveredStaysWhileThereIsRoom) {
+  engine_.stored = 700;
+  look(100);
+  EXPECT_THAT(engine_.released, IsEmpty());
+}
+
+TEST_F(SpoolRoomTest, WhatWasDeliveredLongAgoGoesFirst) {
+  engine_.stored = 800;
+  look(5);
+  EXPECT_EQ(released(), 0u) << "all of it is young";
+  look(15);
+  EXPECT_EQ(released(), 10u) << "20 are delivered, 10 of them within ten minutes";
+}
+
+TEST_F(SpoolRoomTest, AllThatIsDeliveredGoesBeforeRecordsAreRefused) {
+  engine_.stored = 900;
+  look(1);
+  EXPECT_EQ(released(), 1u);
+  EXPECT_FALSE(room_.full());
+  look(1);
+  EXPECT_EQ(released(), 2u);
+}
+
+TEST_F(SpoolRoomTest, IsFullAtItsLimit) {
+  engine_.stored = 999;
+  EXPECT_FALSE(room_.full());
+  engine_.stored = 1000;
+  EXPECT_TRUE(room_.full());
+}
+
+}  // namespace
+}  // namespace spillway::broker

@@ -1,0 +1,91 @@
+#include "server/broker_input.h"
+
+#include <fmt/format.h>
+
+#include "server/access_keys.h"
+
+namespace spillway::server {
+namespace {
+
+constexpr std::string_view kAccount = "000000000000";
+constexpr std::string_view kOperations[] = {"DescribeStream", "DescribeStreamSummary",
+                                            "ListShards",     "ListStreams",
+                                            "PutRecord",      "PutRecords"};
+constexpr std::string_view kNoOthers =
+    "a broker takes records (PutRecord, PutRecords) and tells of its streams (DescribeStream, "
+    "DescribeStreamSummary, ListShards, ListStreams); read them, and change streams, at a region";
+
+auth::AuditOptions audit_options(const BrokerConfig& config) {
+  auth::AuditOptions options;
+  options.directory = io::join_path(config.data, "audit");
+  return options;
+}
+
+kinesis::ServiceOptions service_options(const BrokerConfig& config) {
+  kinesis::ServiceOptions options;
+  options.region = config.region;
+  options.account = kAccount;
+  return options;
+}
+
+stream::TokenKey make_token_key(io::Entropy& entropy) {
+  stream::TokenKey key{};
+  entropy.fill(key);
+  return key;
+}
+
+DispatchOptions dispatch_options(const BrokerConfig& config) {
+  DispatchOptions options;
+  options.region = config.region;
+  options.operations = kOperations;
+  options.no_others = kNoOthers;
+  return options;
+}
+
+HttpServerOptions api_options(const BrokerConfig& config) {
+  HttpServerOptions options;
+  options.address = config.listen;
+  options.connections = static_cast<std::size_t>(config.connections_max);
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BrokerInput>> BrokerInput::make(const BrokerConfig& config,
+                                                       const std::vector<std::string>& streams,
+                                                       const Parts& parts) {
+  if (!is_loopback(config.listen)) {
+    return Error{ErrorCode::kDenied,
+                 fmt::format("broker.listen is {}: a broker has no access keys yet, and listens on "
+                             "loopback only",
+                             config.listen)};
+  }
+  std::unique_ptr<BrokerInput> input(new BrokerInput(config, streams, parts));
+  if (auto listening = input->api_.listen(); !listening.ok())
+    return context("broker.listen", std::move(listening).error());
+  input->loops_.start();
+  return input;
+}
+
+BrokerInput::BrokerInput(const BrokerConfig& config, const std::vector<std::string>& streams,
+                         const Parts& parts)
+    : engine_(parts.spool, streams),
+      master_keys_({config.data, config.region, std::string(kAccount)}, parts.disk, parts.clock,
+                   parts.entropy, parts.log),
+      audit_log_(audit_options(config), parts.disk, parts.clock, parts.workers, parts.metrics,
+                 parts.log),
+      service_(service_options(config), engine_, parts.clock, parts.entropy,
+               make_token_key(parts.entropy), master_keys_),
+      loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()),
+      dispatch_(dispatch_options(config), loops_.loops(), service_,
+                std::make_shared<const auth::KeyTable>(), audit_log_, parts.entropy, parts.metrics,
+                parts.log),
+      api_(loops_.loops(), api_options(config), dispatch_, parts.metrics, parts.log) {}
+
+void BrokerInput::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
+  api_.drain(deadline, std::move(drained));
+}
+
+void BrokerInput::stop() { loops_.stop_and_join(); }
+
+}  // namespace spillway::server

@@ -1,0 +1,228 @@
+"""boto3 puts through `spillway broker`: while the region is away, over SIGKILL of the broker, in order."""
+
+import hashlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from region import BINARY, Region, client_of, free_port, read_all, wait_until  # noqa: E402
+
+
+class Broker:
+    """A `spillway broker` with a Kinesis API for the stream `orders`, and no telemetry."""
+
+    def __init__(self, directory, region, **settings):
+        self.directory = pathlib.Path(directory)
+        self.listen, self.admin = free_port(), free_port()
+        self.settings = {"endpoint": region.endpoint, "data": f"{directory}/broker",
+                         "listen": f"127.0.0.1:{self.listen}", "admin": f"127.0.0.1:{self.admin}",
+                         "streams": "orders", "files": "", "host_metrics": "false",
+                         "drain_seconds": "5"} | settings
+        self.log = self.directory / "broker.log"
+        self.process = None
+
+    def start(self):
+        environment = os.environ | {f"SPILLWAY_BROKER_{key.upper()}": value
+                                    for key, value in self.settings.items()}
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen([str(BINARY), "broker"], stdout=log, stderr=log,
+                                            env=environment)
+        wait_until(lambda: self.metrics() is not None)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        expect(self.process.wait(60) == 0, self.log.read_text())
+
+    def client(self):
+        return client_of(f"http://127.0.0.1:{self.listen}")
+
+    def metrics(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics") as answer:
+                return answer.read().decode()
+        except (urllib.error.URLError, ConnectionError):
+            return None
+
+    def held(self):
+        for line in self.metrics().splitlines():
+            if line.startswith("spillway_broker_held_records{"):
+                return float(line.split()[1])
+        raise AssertionError("no spillway_broker_held_records")
+
+
+def expect(condition, *what):
+    if not condition:
+        raise AssertionError("\n".join(str(part) for part in what))
+
+
+def arrived(region):
+    """Partition key → the numbers of its records in the region, in order. A key is in one shard."""
+    numbers = {}
+    for records in read_all(region.client(), "orders").values():
+        for record in records:
+            key, number = record["Data"].decode().split(" ")
+            expect(record["PartitionKey"] == key, record)
+            numbers.setdefault(key, []).append(int(number))
+    return numbers
+
+
+def put(client, keys, first, count):
+    """Records `first` … of each key, 500 to a request."""
+    records = [{"Data": f"{key} {number}".encode(), "PartitionKey": key}
+               for number in range(first, first + count) for key in keys]
+    for begin in range(0, len(records), 500):
+        answer = client.put_records(StreamName="orders", Records=records[begin:begin + 500])
+        expect(answer["FailedRecordCount"] == 0, answer)
+
+
+KEYS = [f"customer-{number}" for number in range(40)]
+
+
+def test_nothing_is_lost_while_the_region_is_away_and_the_broker_is_killed(directory):
+    region = Region()
+    broker = Broker(directory, region)
+    for start in range(3):
+        broker.start()
+        put(broker.client(), KEYS, start * 50, 50)
+        broker.kill()
+    broker.start()
+    # And what the broker says of itself.
+    expect(broker.held() >= 150 * len(KEYS), broker.held())
+    with region:
+        wait_until(lambda: broker.held() == 0, 60)
+        expect(arrived(region) == {key: list(range(150)) for key in KEYS}, "all, once, in order")
+        put(broker.client(), KEYS, 150, 10)
+        broker.stop()
+        expect(arrived(region) == {key: list(range(160)) for key in KEYS}, "and what came then")
+
+
+def test_a_region_that_is_killed_while_it_is_sent_to(directory):
+    with Region() as region:
+        broker = Broker(directory, region)
+        broker.start()
+        client = broker.client()
+        for round_ in range(5):
+            put(client, KEYS, round_ * 50, 50)
+            region.kill()
+            region.start()
+        wait_until(lambda: broker.held() == 0, 60)
+        for key, numbers in arrived(region).items():
+            # What had no answer is sent again, and nothing later before it.
+            expect(list(dict.fromkeys(numbers)) == list(range(250)), key, numbers)
+        broker.stop()
+
+
+def test_a_restart_sends_nothing_again(directory):
+    with Region() as region:
+        broker = Broker(directory, region)
+        for start in range(3):
+            broker.start()
+            put(broker.client(), KEYS, start * 20, 20)
+            wait_until(lambda: broker.held() == 0)
+            broker.stop()
+        expect(arrived(region) == {key: list(range(60)) for key in KEYS}, arrived(region))
+
+
+def varint(number):
+    encoded = b""
+    while number > 127:
+        encoded += bytes([number & 127 | 128])
+        number >>= 7
+    return encoded + bytes([number])
+
+
+def field(number, value):
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def aggregate(records):
+    """As the Kinesis Producer Library packs (key, data) pairs."""
+    keys = sorted({key for key, _ in records})
+    message = b"".join(field(1, key.encode()) for key in keys)
+    for key, data in records:
+        message += field(3, b"\x08" + varint(keys.index(key)) + field(3, data))
+    return b"\xf3\x89\x9a\xc2" + message + hashlib.md5(message).digest()
+
+
+def test_aggregates_are_taken_apart(directory):
+    with Region() as region:
+        broker = Broker(directory, region)
+        broker.start()
+        client = broker.client()
+        for number in range(3):
+            records = [(key, f"{key} {number}".encode()) for key in KEYS]
+            client.put_record(StreamName="orders", PartitionKey="a", Data=aggregate(records))
+        broker.stop()
+        expect(arrived(region) == {key: [0, 1, 2] for key in KEYS}, arrived(region))
+
+
+def test_what_clients_ask_before_they_put(directory):
+    broker = Broker(directory, Region())
+    broker.start()
+    client = broker.client()
+    expect(client.list_streams()["StreamNames"] == ["orders", "telemetry"], client.list_streams())
+    described = client.describe_stream_summary(StreamName="orders")["StreamDescriptionSummary"]
+    expect(described["StreamStatus"] == "ACTIVE" and described["OpenShardCount"] == 8, described)
+    shards = client.list_shards(StreamName="orders")["Shards"]
+    expect(len(shards) == 8 and all("ParentShardId" not in shard for shard in shards), shards)
+    described = client.describe_stream(StreamName="orders")["StreamDescription"]
+    expect(len(described["Shards"]) == 8, described)
+    answer = client.put_record(StreamName="orders", PartitionKey="a", Data=b"a 1")
+    expect(answer["ShardId"] in {shard["ShardId"] for shard in shards}, answer)
+    refused = [
+        (lambda: client.put_record(StreamName="other", PartitionKey="a", Data=b"x"),
+         "ResourceNotFoundException", "Stream other under account 000000000000 not found"),
+        (lambda: client.create_stream(StreamName="other", ShardCount=1),
+         "UnknownOperationException", "CreateStream: a broker takes records"),
+        (lambda: client.get_records(ShardIterator="AAAA"),
+         "UnknownOperationException", "GetRecords: a broker takes records"),
+    ]
+    for call, code, message in refused:
+        try:
+            call()
+        except client.exceptions.ClientError as error:
+            expect(error.response["Error"]["Code"] == code, error)
+            expect(message in error.response["Error"]["Message"], error)
+        else:
+            raise AssertionError(f"no {code}")
+    broker.stop()
+
+
+def test_only_loopback_is_listened_on(directory):
+    broker = Broker(directory, Region(), listen="0.0.0.0:0")
+    broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
+                            env=os.environ | {f"SPILLWAY_BROKER_{key.upper()}": value
+                                              for key, value in broker.settings.items()})
+    expect(broken.returncode == 1 and "loopback only" in broken.stderr, broken)
+
+
+def main():
+    wanted = sys.argv[1:]
+    for name, test in list(globals().items()):
+        if not name.startswith("test_") or (wanted and not any(word in name for word in wanted)):
+            continue
+        directory = tempfile.mkdtemp(prefix="spillway-broker-")
+        began = time.monotonic()
+        try:
+            test(directory)
+        except BaseException:
+            print(f"{name} failed; kept for a look: {directory}", file=sys.stderr)
+            raise
+        shutil.rmtree(directory)
+        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
