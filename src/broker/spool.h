@@ -1,5 +1,5 @@
 // The broker's spool: what producers were told is accepted lies here, durably, until every target
-// that it is for has it. It is an engine of its own (docs/decisions/0004), with a stream for each
+// that it is for has it. It is an engine of its own (docs/decisions/0005), with a stream for each
 // destination stream, of kShards shards: a lane (stream/hash_key.h) lies in one of them, so that
 // the order of a shard is the order of its lanes.
 //
