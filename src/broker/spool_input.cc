@@ -1,10 +1,13 @@
 #include "broker/spool_input.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 
 #include "base/assert.h"
 #include "stream/record_batch.h"
 #include "wire/aggregate.h"
+#include "wire/shapes.h"
 
 namespace spillway::broker {
 namespace {
@@ -24,18 +27,50 @@ std::map<stream::ShardId, std::string> names_by_shard(const stream::Catalog& cat
   return names;
 }
 
-// Adds a record, or what an aggregate holds.
-void take_apart(const stream::RecordView& record, std::vector<stream::RecordView>& records) {
-  const auto parts = wire::split_aggregate(record.data);
-  if (!parts || parts->empty()) {
-    records.push_back(record);
-    return;
+constexpr std::int64_t kKeyLengthMax = 256;
+
+std::size_t stored_size(const stream::RecordView& record) {
+  return stream::RecordBatchBuilder::size_of(record.data.size(), record.partition_key.size(),
+                                             record.explicit_hash_key.has_value(), true);
+}
+
+// A part of an aggregate, if it is what the API takes for a record. Its size needs no look: it is
+// within that of the aggregate, which was looked at.
+std::optional<stream::RecordView> view_of(const wire::UserRecord& part) {
+  const auto key = part.partition_key;
+  if (key.empty() || wire::utf16_length(key) > kKeyLengthMax ||
+      !simdjson::validate_utf8(key.data(), key.size()))
+    return std::nullopt;
+  stream::RecordView view{key, part.data, std::nullopt, std::nullopt};
+  if (part.explicit_hash_key) {
+    view.explicit_hash_key = parse_uint128(*part.explicit_hash_key);
+    if (!view.explicit_hash_key) return std::nullopt;
   }
+  return view;
+}
+
+// Replaces the record at the end by its parts, if it is an aggregate that has some, all of them are
+// records, and they take no more than `room` beyond what the aggregate does. Each part may name a
+// key that the aggregate has but once: what they take knows no bound by itself.
+void take_apart(std::vector<stream::RecordView>& records, std::size_t& room) {
+  const stream::RecordView whole = records.back();
+  const auto parts = wire::split_aggregate(whole.data);
+  if (!parts || parts->empty()) return;
+  const std::size_t size_max = stored_size(whole) + room;
+  const std::size_t begin = records.size() - 1;
+  std::size_t size = 0;
+  records.pop_back();
   for (const auto& part : *parts) {
-    stream::RecordView view{part.partition_key, part.data, std::nullopt, std::nullopt};
-    if (part.explicit_hash_key) view.explicit_hash_key = parse_uint128(*part.explicit_hash_key);
-    records.push_back(view);
+    const auto view = view_of(part);
+    if (view) size += stored_size(*view);
+    if (!view || size > size_max) {
+      records.resize(begin);
+      records.push_back(whole);
+      return;
+    }
+    records.push_back(*view);
   }
+  room -= size - std::min(size, stored_size(whole));
 }
 
 }  // namespace
@@ -52,9 +87,13 @@ void SpoolInput::append(std::vector<stream::AppendItem> items,
   std::vector<stream::RecordView> records;
   std::vector<std::size_t> ends;  // of each item, in `records`
   ends.reserve(items.size());
+  std::size_t room = kExpansionMax;
   for (const auto& item : items) {
     stream::RecordBatchReader reader(item.batch.view());
-    while (const auto record = reader.next()) take_apart(*record, records);
+    while (const auto record = reader.next()) {
+      records.push_back(*record);
+      take_apart(records, room);
+    }
     ends.push_back(records.size());
   }
   spool_.put(stream, records,

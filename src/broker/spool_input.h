@@ -1,6 +1,8 @@
 // The spool as the Kinesis operations see it: an engine whose streams are those that the broker
 // takes records for. What it is given to append goes into the spool, with KPL aggregates taken
-// apart, so that each record has its own lane and origin.
+// apart, so that each record has its own lane and origin. An aggregate with a part that the API
+// would not take as a record, or whose parts take far more than it does, stays the one record that
+// it came as.
 #pragma once
 
 #include <map>
@@ -18,6 +20,10 @@ namespace spillway::broker {
 // Any thread. The spool outlives it.
 class SpoolInput final : public stream::Engine {
  public:
+  // By how much the aggregates of one append() may grow, in bytes as they are stored. With a
+  // request's own 10 MiB it fits the frame of a journal of 16 MiB.
+  static constexpr std::size_t kExpansionMax = std::size_t{5} << 20;
+
   // `streams`: of the spool, as opened; there are no others to see.
   SpoolInput(Spool& spool, std::vector<std::string> streams);
 

@@ -69,6 +69,50 @@ TEST_F(SpoolInputTest, AnEmptyAggregateIsARecord) {
   EXPECT_EQ(stored().size(), 1u);
 }
 
+TEST_F(SpoolInputTest, AnAggregateWithAPartThatIsNoRecordStaysOne) {
+  const std::string long_key(257, 'k');
+  const std::string huge_key(70'000, 'k');
+  std::size_t appended = 0;
+  const wire::UserRecord good{"a", "1", std::nullopt};
+  for (const wire::UserRecord& bad : {wire::UserRecord{"", "2", std::nullopt},
+                                      {long_key, "2", std::nullopt},
+                                      {huge_key, "2", std::nullopt},
+                                      {"\xff", "2", std::nullopt},
+                                      {"b", "2", "340282366920938463463374607431768211456"},
+                                      {"b", "2", "-1"}}) {
+    const auto aggregate = wire::make_aggregate(std::vector<wire::UserRecord>{good, bad});
+    EXPECT_TRUE(append({aggregate}).front().ok());
+    EXPECT_THAT(stored(), testing::Contains("k=" + aggregate)) << bad.partition_key.size();
+    EXPECT_EQ(stored().size(), ++appended);
+  }
+}
+
+TEST_F(SpoolInputTest, TheLongestKeyIsOne) {
+  std::string key;
+  for (int i = 0; i < 128; ++i) key += "\xf0\x9f\x8c\x8a";  // two units each
+  append({wire::make_aggregate(std::vector<wire::UserRecord>{{key, "1", std::nullopt}})});
+  EXPECT_THAT(stored(), ElementsAre(key + "=1"));
+  append({wire::make_aggregate(std::vector<wire::UserRecord>{{key + "x", "1", std::nullopt}})});
+  EXPECT_THAT(stored(), testing::Contains(testing::StartsWith("k=")));
+}
+
+TEST_F(SpoolInputTest, AggregatesGrowWithinABoundOfTheWholeAppend) {
+  const std::string key(256, 'k');
+  const auto aggregate = wire::make_aggregate(
+      std::vector<wire::UserRecord>(SpoolInput::kExpansionMax / 2 / 256, {key, "1", std::nullopt}));
+  EXPECT_LT(aggregate.size(), SpoolInput::kExpansionMax / 20);
+  const auto outcomes = append({aggregate, aggregate, "plain"});
+  for (const auto& outcome : outcomes) EXPECT_TRUE(outcome.ok());
+  std::size_t whole = 0;
+  std::size_t bytes = 0;
+  for (const auto& record : stored()) {
+    whole += record == "k=" + aggregate ? 1U : 0U;
+    bytes += record.size();
+  }
+  EXPECT_EQ(whole, 1u) << "there is room for one of them to grow";
+  EXPECT_LT(bytes, SpoolInput::kExpansionMax + 2 * aggregate.size());
+}
+
 TEST_F(SpoolInputTest, AnItemFailsWithAnyOfItsRecords) {
   engine_.append_error = Error{ErrorCode::kNoSpace, "the disk is full"};
   const auto outcomes = append({"plain", wire::make_aggregate(std::vector<wire::UserRecord>{

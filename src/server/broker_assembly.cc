@@ -22,6 +22,9 @@ namespace spillway::server {
 namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+// What a request may put at once (10 MiB of data and keys) fits one frame, its aggregates grown.
+constexpr std::uint64_t kSpoolJournalFileBytes = 16 * kMiB;
+static_assert(10 * kMiB + broker::SpoolInput::kExpansionMax < kSpoolJournalFileBytes - kMiB / 2);
 
 Random seeded(io::Entropy& entropy) {
   unsigned char bytes[8];
@@ -49,7 +52,7 @@ Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const Broker
 engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
   engine::EmbeddedOptions options;
   options.directory = io::join_path(config.data, "spool");
-  options.journal_file_bytes = 16 * kMiB;
+  options.journal_file_bytes = kSpoolJournalFileBytes;
   options.queue_bytes = 32 * kMiB;
   options.tail_bytes = 16 * kMiB;
   options.page_cache_bytes = 256 * kMiB;

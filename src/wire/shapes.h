@@ -78,6 +78,9 @@ inline constexpr double kIntegerMax = 2147483647.0;
 // What is violated, as the API words it ("Value 'x' at 'streamName' failed to satisfy constraint:
 // …"); empty if nothing is. At most `most` of them.
 std::vector<std::string> violations(const Value& value, std::size_t most = 10);
+// A text's length as the API counts it, in Java's UTF-16 units: a character outside the basic plane
+// counts twice.
+std::int64_t utf16_length(std::string_view text);
 
 // A blob's bytes: how many there are, if its base64 is right; room that decode_blob() may need; and
 // the bytes themselves, of which it gives the number, or nullopt where the base64 is wrong.

@@ -88,16 +88,6 @@ bool matches(std::string_view pattern, std::string_view text) {
   return false;
 }
 
-// Java counts UTF-16 units: a character outside the basic plane counts twice.
-std::int64_t utf16_length(std::string_view text) {
-  std::int64_t units = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) != 0x80) units += byte >= 0xf0 ? 2 : 1;
-  }
-  return units;
-}
-
 std::string lower_camel(std::string_view name) {
   std::string path(name);
   if (!path.empty() && path[0] >= 'A' && path[0] <= 'Z')
@@ -320,6 +310,15 @@ class Validator {
 };
 
 }  // namespace
+
+std::int64_t utf16_length(std::string_view text) {
+  std::int64_t units = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte & 0xc0) != 0x80) units += byte >= 0xf0 ? 2 : 1;
+  }
+  return units;
+}
 
 std::vector<std::string> violations(const Value& value, std::size_t most) {
   Validator validator(most);
