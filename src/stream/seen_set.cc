@@ -133,29 +133,46 @@ void SeenSet::bound(Lane& lane, std::size_t before) {
   }
 }
 
+std::unordered_set<ProducerId, SeenSet::Hash> SeenSet::busy() const {
+  std::unordered_set<ProducerId, Hash> busy;
+  for (const auto& origin : handling_) busy.insert(origin.producer);
+  return busy;
+}
+
 void SeenSet::make_room() {
   if (producers_.size() < options_.producers_max) return;
-  const auto idlest = std::ranges::min_element(
-      producers_, {}, [](const auto& producer) { return producer.second.newest; });
-  if (idlest == producers_.end()) return;
-  forget(idlest);
-  ++counts_.producers_pushed_out;
+  const auto passed_over = busy();
+  while (producers_.size() >= options_.producers_max) {
+    auto idlest = producers_.end();
+    for (auto at = producers_.begin(); at != producers_.end(); ++at) {
+      if (passed_over.contains(at->first)) continue;
+      if (idlest == producers_.end() || at->second.newest < idlest->second.newest) idlest = at;
+    }
+    if (idlest == producers_.end()) return;
+    forget(idlest);
+    ++counts_.producers_pushed_out;
+  }
 }
 
 void SeenSet::forget(Producers::iterator producer) {
-  for (const auto& lane : producer->second.lanes) gaps_ -= lane.handled.gaps();
   snapshot_due_ = snapshot_due_ || forgotten_.size() >= options_.producers_max;
   if (snapshot_due_)
     forgotten_.clear();
   else
     forgotten_.push_back(producer->first);
+  erase(producer);
+}
+
+void SeenSet::erase(Producers::iterator producer) {
+  for (const auto& lane : producer->second.lanes) gaps_ -= lane.handled.gaps();
   producers_.erase(producer);
 }
 
 void SeenSet::forget_idle(WallTime time) {
+  const auto passed_over = busy();
   for (auto at = producers_.begin(); at != producers_.end();) {
     const auto producer = at++;
-    if (producer->second.newest >= time) continue;
+    if (producer->second.newest >= time || passed_over.contains(producer->first)) continue;
     forget(producer);
     ++counts_.producers_forgotten;
   }
@@ -174,6 +191,11 @@ std::string SeenSet::encode(bool whole) {
     if (whole) break;
     bytes.append(view(id));
     append_le(bytes, kForgotten);
+    // One that is known again is told whole: nothing of what was told of it before counts any more.
+    const auto again = producers_.find(id);
+    if (again == producers_.end()) continue;
+    again->second.changed = true;
+    for (auto& lane : again->second.lanes) lane.changed = true;
   }
   forgotten_.clear();
   snapshot_due_ = false;
@@ -242,11 +264,13 @@ Status SeenSet::apply(std::string_view bytes) {
   if (told.whole) {
     producers_.clear();
     gaps_ = 0;
+    forgotten_.clear();
+    snapshot_due_ = false;
   }
   for (auto& [id, known] : told.producers) {
     if (!known) {
       const auto producer = producers_.find(id);
-      if (producer != producers_.end()) forget(producer);
+      if (producer != producers_.end()) erase(producer);  // whoever told it knows
       continue;
     }
     if (!producers_.contains(id)) make_room();

@@ -49,7 +49,8 @@ struct SeenSetOptions {
   // Beyond either, each new gap closes another one of its lane.
   std::size_t lane_gaps_max = 64;
   std::size_t gaps_max = 1'000'000;  // of all lanes
-  // Beyond, a new one takes the place of the one that was idle for longest.
+  // Beyond, a new one takes the place of the one that was idle for longest, and of which nothing is
+  // being handled: of as many as that, there may be more.
   std::size_t producers_max = 100'000;
 };
 
@@ -75,9 +76,9 @@ class SeenSet {
   // in order may hand it over. What was handled and is forgotten counts as not handled.
   bool is_next(const Origin& origin) const;
 
-  // Forgets the producers without a record that arrived at `time` or later. Copies of theirs are
-  // new then: `time` should lie back, from where all of the reader's places are, as long as records
-  // are retained in any region that is read.
+  // Forgets the producers without a record that arrived at `time` or later, or one that is being
+  // handled. Copies of theirs are new then: `time` should lie back, from where all of the reader's
+  // places are, as long as records are retained in any region that is read.
   void forget_idle(WallTime time);
 
   // What apply() takes: all of it, or only what changed since either was called last. If what
@@ -125,8 +126,11 @@ class SeenSet {
   static const Lane* find_lane(const Producer& producer, std::uint8_t number);
   static Lane& lane(Producer& producer, std::uint8_t number);
   bool was_handled(const Origin& origin, std::uint64_t sequence) const;
+  // Those with a record that is being handled.
+  std::unordered_set<ProducerId, Hash> busy() const;
   void make_room();
   void forget(Producers::iterator producer);
+  void erase(Producers::iterator producer);
   // Closes gaps of a lane that had `before` of them.
   void bound(Lane& lane, std::size_t before);
   std::string encode(bool whole);

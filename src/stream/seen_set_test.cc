@@ -138,6 +138,74 @@ TEST(SeenSet, ANewProducerTakesTheIdlestOnesPlace) {
   EXPECT_EQ(behind.offer(origin(1, 0, 7), kNow), Sighting::kHandled);
 }
 
+// What a reader keeps: a snapshot and what changed since, each on top of those before.
+SeenSet restart(const std::vector<std::string>& kept, const SeenSetOptions& options = {}) {
+  SeenSet set(options);
+  for (const auto& bytes : kept) EXPECT_TRUE(set.apply(bytes).ok());
+  return set;
+}
+
+TEST(SeenSet, WhatWasForgottenAndIsKnownAgainIsNotForgottenByTheNextOne) {
+  std::vector<std::string> kept;
+  SeenSet set;
+  handle(set, origin(1));
+  kept.push_back(set.snapshot());
+  set.forget_idle(kNow + seconds(1));
+  kept.push_back(set.changes());
+  handle(set, origin(2));
+  kept.push_back(set.changes());
+  auto second = restart(kept);
+  EXPECT_EQ(second.offer(origin(2), kNow), Sighting::kHandled);
+  kept.push_back(second.changes());
+  EXPECT_EQ(restart(kept).offer(origin(2), kNow), Sighting::kHandled);
+}
+
+TEST(SeenSet, WhatASmallerSetPushedOutAndKnowsAgainIsKept) {
+  SeenSet set;
+  for (unsigned char producer = 1; producer <= 5; ++producer) {
+    EXPECT_EQ(set.offer(origin(1, 0, producer), kNow + seconds(producer)), Sighting::kNew);
+    set.handled(origin(1, 0, producer));
+  }
+  std::vector<std::string> kept{set.snapshot()};
+  handle(set, origin(2, 1, 1));
+  handle(set, origin(2, 1, 2));
+  kept.push_back(set.changes());
+  const SeenSetOptions smaller{.producers_max = 4};
+  auto second = restart(kept, smaller);
+  EXPECT_EQ(second.producers(), 4u);
+  kept.push_back(second.changes());
+  auto third = restart(kept);
+  auto expected = restart({second.snapshot()});
+  EXPECT_EQ(third.producers(), 4u);
+  for (unsigned char producer = 1; producer <= 5; ++producer) {
+    for (const std::uint64_t sequence : {1, 2}) {
+      const Origin one = origin(sequence, sequence - 1, producer);
+      EXPECT_EQ(third.offer(one, kNow), expected.offer(one, kNow));
+    }
+  }
+}
+
+TEST(SeenSet, AProducerStaysWhileARecordOfItIsBeingHandled) {
+  SeenSet set({.producers_max = 2});
+  handle(set, origin(1, 0, 1));
+  EXPECT_EQ(set.offer(origin(2, 1, 1), kNow), Sighting::kNew);
+  for (unsigned char producer = 2; producer <= 3; ++producer)
+    EXPECT_EQ(set.offer(origin(1, 0, producer), kNow + seconds(producer)), Sighting::kNew);
+  EXPECT_EQ(set.producers(), 3u) << "there is none whose place it could take";
+  set.handled(origin(1, 0, 3));
+  EXPECT_EQ(set.offer(origin(1, 0, 4), kNow + seconds(4)), Sighting::kNew);
+  EXPECT_EQ(set.counts().producers_pushed_out, 1u) << "3, not those before it";
+  set.handled(origin(1, 0, 2));
+  set.handled(origin(1, 0, 4));
+  handle(set, origin(1, 0, 5));
+  EXPECT_EQ(set.producers(), 2u);
+  EXPECT_EQ(set.counts().producers_pushed_out, 3u) << "2 and 4";
+  set.forget_idle(kNow + seconds(1));
+  set.handled(origin(2, 1, 1));
+  EXPECT_EQ(set.offer(origin(1, 0, 1), kNow), Sighting::kHandled);
+  EXPECT_EQ(set.offer(origin(2, 1, 1), kNow), Sighting::kHandled);
+}
+
 TEST(SeenSet, HasTheDescribedBytes) {
   SeenSet set;
   for (const std::uint64_t sequence : {1, 2, 3}) handle(set, origin(sequence));
