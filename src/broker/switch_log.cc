@@ -44,7 +44,8 @@ Recorded SwitchLog::open(WallTime now) {
 
 Recorded SwitchLog::append(const SwitchEvent& event) {
   auto done = ready_ ? Status() : recover(event.time);
-  if (done.ok()) done = write({bounded(event)});
+  if (done.ok()) done = next_file_if_due();
+  if (done.ok()) done = write(bounded(event));
   if (done.ok()) return {chain_.head(), "", false};
   if (aside_.size() < options_.aside_events) {
     aside_.push_back(bounded(event));
@@ -69,8 +70,7 @@ Recorded SwitchLog::kept_aside(Error cause) {
 Status SwitchLog::recover(WallTime now) {
   SPILLWAY_TRY(load_aside());
   SPILLWAY_TRY(disk_.make_directory(options_.directory));
-  std::vector<SwitchEvent> events;
-  SPILLWAY_ASSIGN(const auto last, read_last(now, events));
+  SPILLWAY_ASSIGN(const auto last, read_last(now));
   if (opened_ && last.head != chain_.head()) {
     return Error{ErrorCode::kCorrupt,
                  fmt::format("{} ends with line {}, and line {} was written: somebody changed it",
@@ -85,16 +85,23 @@ Status SwitchLog::recover(WallTime now) {
   }
   chain_ = SwitchChain(last.head);
   if (!std::exchange(opened_, true)) forget_those_of(last);
-  events.insert(events.end(), aside_.begin(), aside_.end());
-  if (dropped_ > 0) {
-    events.push_back(repair(now, fmt::format("{} entries are missing here: more were to be written "
-                                             "than could be kept aside",
-                                             dropped_)));
-  }
-  if (!events.empty()) SPILLWAY_TRY(write(events));
-  dropped_ = 0;
+  SPILLWAY_TRY(take_in_aside(now));
   forget_aside();
   ready_ = true;
+  return {};
+}
+
+// Into one file, whose last line may be torn. What is written is no longer aside, whatever becomes
+// of the others.
+Status SwitchLog::take_in_aside(WallTime now) {
+  if (aside_.empty() && dropped_ == 0) return {};
+  SPILLWAY_TRY(next_file_if_due());
+  for (; !aside_.empty(); aside_.pop_front()) SPILLWAY_TRY(write(aside_.front()));
+  if (dropped_ == 0) return {};
+  SPILLWAY_TRY(write(repair(now, fmt::format("{} entries are missing here: more were to be written "
+                                             "than could be kept aside",
+                                             dropped_))));
+  dropped_ = 0;
   return {};
 }
 
@@ -107,16 +114,13 @@ void SwitchLog::forget_those_of(const Last& last) {
 }
 
 // Files without a line that was acknowledged are removed on the way.
-Result<SwitchLog::Last> SwitchLog::read_last(WallTime now, std::vector<SwitchEvent>& events) {
+Result<SwitchLog::Last> SwitchLog::read_last(WallTime now) {
   SPILLWAY_ASSIGN(auto files, switch_log_files(disk_, options_.directory));
   for (; !files.empty(); files.pop_back()) {
     if (!opened_ || files.back() <= switch_log_file(options_.directory, chain_.head().sequence)) {
       std::string torn;
       SPILLWAY_ASSIGN(auto last, read_file(files.back(), torn));
-      if (!torn.empty()) {
-        SPILLWAY_ASSIGN(auto event, set_aside(torn, last, now));
-        events.push_back(std::move(event));
-      }
+      if (!torn.empty()) SPILLWAY_TRY(set_aside(torn, last, now));
       if (last.head.sequence > 0 || opened_) return last;
     }
     SPILLWAY_TRY(disk_.remove(files.back()));
@@ -124,13 +128,19 @@ Result<SwitchLog::Last> SwitchLog::read_last(WallTime now, std::vector<SwitchEve
   return Last{};
 }
 
-// What a crash left of a line, at the end of a file: the event that tells of it.
-Result<SwitchEvent> SwitchLog::set_aside(std::string_view torn, const Last& last, WallTime now) {
+// What a crash left of a line, at the end of a file; the event that tells of it is aside before the
+// line is gone, once, however often this is tried.
+Status SwitchLog::set_aside(std::string_view torn, const Last& last, WallTime now) {
   const std::string path = fmt::format("{}.{}.torn", last.path, last.bytes.size());
   SPILLWAY_TRY(io::replace_file(disk_, path, torn));
-  return repair(now,
-                fmt::format("{} bytes of a line that was never acknowledged were set aside in {}",
-                            torn.size(), path));
+  auto event =
+      repair(now, fmt::format("{} bytes of a line that was never acknowledged were set aside in {}",
+                              torn.size(), path));
+  if (std::ranges::find(aside_, event.reason, &SwitchEvent::reason) != aside_.end()) return {};
+  aside_.push_front(std::move(event));
+  // The log is mended even where this fails: the line itself is in its file.
+  static_cast<void>(store_aside().ok());
+  return {};
 }
 
 Result<SwitchLog::Last> SwitchLog::read_file(const std::string& path, std::string& torn) {
@@ -191,21 +201,19 @@ Status SwitchLog::load_aside() {
   return {};
 }
 
-// Into one file, and a sync for each: only the last line of a log may be torn.
-Status SwitchLog::write(const std::vector<SwitchEvent>& events) {
-  if (file_ == nullptr || end_ >= options_.file_bytes) SPILLWAY_TRY(next_file());
-  for (const auto& event : events) {
-    SwitchChain chain = chain_;
-    const std::string line = chain.extend(event) + "\n";
-    SPILLWAY_TRY(file_->write_at(end_, line));
-    SPILLWAY_TRY(file_->sync_data());
-    end_ += line.size();
-    chain_ = chain;
-  }
+// A sync for each: only the last line of a log may be torn.
+Status SwitchLog::write(const SwitchEvent& event) {
+  SwitchChain chain = chain_;
+  const std::string line = chain.extend(event) + "\n";
+  SPILLWAY_TRY(file_->write_at(end_, line));
+  SPILLWAY_TRY(file_->sync_data());
+  end_ += line.size();
+  chain_ = chain;
   return {};
 }
 
-Status SwitchLog::next_file() {
+Status SwitchLog::next_file_if_due() {
+  if (file_ != nullptr && end_ < options_.file_bytes) return {};
   const std::string path = switch_log_file(options_.directory, chain_.head().sequence + 1);
   SPILLWAY_ASSIGN(file_, disk_.open(path, io::OpenMode::kCreate));
   end_ = 0;

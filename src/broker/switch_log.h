@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,12 +60,13 @@ class SwitchLog {
   };
 
   Status recover(WallTime now);
-  Result<Last> read_last(WallTime now, std::vector<SwitchEvent>& events);
+  Result<Last> read_last(WallTime now);
   Result<Last> read_file(const std::string& path, std::string& torn);
-  Result<SwitchEvent> set_aside(std::string_view torn, const Last& last, WallTime now);
+  Status set_aside(std::string_view torn, const Last& last, WallTime now);
   void forget_those_of(const Last& last);
-  Status write(const std::vector<SwitchEvent>& events);
-  Status next_file();
+  Status take_in_aside(WallTime now);
+  Status write(const SwitchEvent& event);
+  Status next_file_if_due();
   Status load_aside();
   Status store_aside();
   void forget_aside();
@@ -75,12 +77,12 @@ class SwitchLog {
   std::unique_ptr<io::File> file_;  // nullptr: the next write begins one
   std::uint64_t end_ = 0;
   SwitchChain chain_;
-  bool opened_ = false;  // once; from then on chain_ is what was acknowledged
-  bool ready_ = false;   // and nothing has failed since
-  std::vector<SwitchEvent> aside_;
-  bool aside_loaded_ = false;  // what an earlier process left is among them
-  bool aside_there_ = false;   // their file exists
-  std::uint64_t dropped_ = 0;  // events that found no room aside
+  bool opened_ = false;            // once; from then on chain_ is what was acknowledged
+  bool ready_ = false;             // and nothing has failed since
+  std::deque<SwitchEvent> aside_;  // in their order
+  bool aside_loaded_ = false;      // what an earlier process left is among them
+  bool aside_there_ = false;       // their file exists
+  std::uint64_t dropped_ = 0;      // events that found no room aside
 };
 
 }  // namespace spillway::broker

@@ -172,6 +172,31 @@ TEST_F(SwitchLogTest, WhatACrashCutIsSetAsideAndTold) {
               testing::ElementsAre("one", testing::HasSubstr("50 bytes of a line"), "three"));
 }
 
+// As the disk fails at each call of the start that finds the line, and comes back, for this process
+// or for another one.
+TEST_F(SwitchLogTest, WhatACrashCutIsToldOnceWhateverFailsMeanwhile) {
+  for (const bool restarted : {false, true}) {
+    for (std::uint64_t calls = 0; calls < 20; ++calls) {
+      log::CrashDisk disk;
+      SwitchLog(options_, disk).append(event("one"));
+      disk.content(switch_log_file("log", 1)) += "{\"v\":1";
+      SwitchLog log(options_, disk);
+      disk.fail_after(calls);
+      log.append(event("two"));
+      disk.never_fail();
+      SwitchLog next(options_, disk);
+      EXPECT_EQ((restarted ? next : log).append(event("three")).fault, "") << calls;
+      auto told = reasons_in(disk);
+      if (restarted) std::erase(told, "two");  // it may have been in memory alone
+      const auto torn = testing::HasSubstr("6 bytes of a line");
+      if (restarted)
+        EXPECT_THAT(told, testing::ElementsAre("one", torn, "three")) << calls;
+      else
+        EXPECT_THAT(told, testing::ElementsAre("one", torn, "two", "three")) << calls;
+    }
+  }
+}
+
 TEST_F(SwitchLogTest, DamageBeforeTheEndStopsItAndKeepsEverythingAside) {
   auto log = make();
   for (const char* reason : {"one", "two"}) log.append(event(reason));
@@ -198,6 +223,30 @@ TEST_F(SwitchLogTest, WhatCannotBeWrittenIsKeptAsideAndComesLater) {
     disk.never_fail();
     EXPECT_EQ(log.append(event("four")).fault, "") << calls;
     EXPECT_THAT(reasons_in(disk), testing::ElementsAre("one", "two", "three", "four")) << calls;
+  }
+}
+
+// As the disk fails again at each call while what is aside is taken in.
+TEST_F(SwitchLogTest, WhatWasAsideIsTakenInOnce) {
+  for (const bool restarted : {false, true}) {
+    for (std::uint64_t calls = 0; calls < 20; ++calls) {
+      log::CrashDisk disk;
+      SwitchLog log(options_, disk);
+      log.append(event("zero"));
+      disk.fail_after(0);
+      log.append(event("one"));
+      disk.never_fail();
+      disk.content(switch_log_file("log", 1))[5] = '?';
+      for (const char* reason : {"two", "three"}) EXPECT_TRUE(log.append(event(reason)).aside);
+      disk.content(switch_log_file("log", 1))[5] = '1';
+      disk.fail_after(calls, ErrorCode::kNoSpace);
+      log.open(kTime);
+      disk.never_fail();
+      SwitchLog next(options_, disk);
+      EXPECT_EQ((restarted ? next : log).append(event("four")).fault, "") << calls;
+      EXPECT_THAT(reasons_in(disk), testing::ElementsAre("zero", "one", "two", "three", "four"))
+          << calls;
+    }
   }
 }
 
