@@ -86,10 +86,12 @@ Status GrantLedger::load() {
         path_);
     return error;
   }
+  stored_latest_ = read->latest;
+  read->latest = now(read->latest);
+  read->revoked.merge(memory_.revoked);  // while it couldn't be read
   memory_ = *std::move(read);
-  stored_latest_ = memory_.latest;
   loaded_ = true;
-  return {};
+  return unstored_ ? store_revoked() : Status();
 }
 
 Decision GrantLedger::decide(std::span<const Grant> grants,
@@ -154,6 +156,10 @@ Status GrantLedger::revoke(const Revocation& revocation, std::span<const Ed25519
   if (!memory_.revoked.insert(revocation.grant).second && !unstored_) return {};
   unstored_ = true;
   if (!loaded_) return Error{ErrorCode::kClosed, "the ledger of grants can't be read"};
+  return store_revoked();
+}
+
+Status GrantLedger::store_revoked() {
   if (memory_.revoked.size() > kGrantsRemembered) return full("revoked");
   return store(memory_);
 }

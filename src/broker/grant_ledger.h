@@ -47,7 +47,8 @@ class GrantLedger {
   GrantLedger(io::Disk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
 
   // Until it has succeeded no grant is good: what was revoked or used is not known. It fails with
-  // what is wrong with the file and what to do.
+  // what is wrong with the file and what to do; or, of what was revoked until then, because that
+  // can't be stored: it counts nevertheless, and is stored by the next call.
   Status load();
 
   // Whether one of the grants allows the request. Time is the later of `clock` and the latest that
@@ -69,6 +70,7 @@ class GrantLedger {
 
  private:
   Decision use(const Grant& grant, const SwitchRequest& request);
+  Status store_revoked();
   Status store(GrantMemory next);
 
   io::Disk& disk_;

@@ -183,6 +183,23 @@ TEST_F(GrantLedgerTest, WithoutAReadableLedgerNoGrantIsGood) {
   EXPECT_EQ(disk_.content("ledger"), "spillway grant ledger 1\nlatest soon\n");
 }
 
+TEST_F(GrantLedgerTest, WhatIsRevokedWhileItCannotBeReadStaysRevoked) {
+  disk_.put("ledger", "spillway grant ledger 1\nlatest soon\n");
+  GrantLedger ledger(disk_, "ledger");
+  ASSERT_FALSE(ledger.load().ok());
+  EXPECT_EQ(ledger.revoke(revocation(1, 1), approvers_, kNow + hour_).error().code,
+            ErrorCode::kClosed);
+  disk_.put("ledger", encode({kNow, {id_of(3)}, {id_of(2)}}));
+  disk_.fail_after(0);
+  EXPECT_FALSE(ledger.load().ok()) << "that it isn't stored is told";
+  EXPECT_THAT(decide(ledger, {grant(1, -hour_, 2 * hour_)}).why, testing::HasSubstr("revoked"));
+  disk_.never_fail();
+  EXPECT_TRUE(ledger.load().ok());
+  const GrantMemory expected{kNow + hour_, {id_of(3)}, {id_of(1), id_of(2)}};
+  EXPECT_EQ(ledger.memory(), expected);
+  EXPECT_EQ(start().memory(), expected);
+}
+
 TEST(GrantMemory, ReadsWhatItWrites) {
   const GrantMemory memory{kNow, {id_of(7)}, {id_of(5), id_of(6)}};
   const std::string text = encode(memory);
