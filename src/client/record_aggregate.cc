@@ -31,7 +31,7 @@ PutEntry aggregate(std::span<const PutEntry> entries) {
 std::vector<Record> take_apart(Record record) {
   std::vector<Record> taken;
   const auto users = wire::split_aggregate(record.data);
-  if (!users) {
+  if (!users || users->empty()) {
     taken.push_back(std::move(record));
     return taken;
   }

@@ -20,7 +20,7 @@ inline constexpr std::size_t kAggregateEntryBytes = 150;
 inline constexpr std::size_t kAggregateBytes = 20;
 
 // The records that an aggregate holds, each with its origin where it has one, and with the sequence
-// number and arrival of the whole; or the record itself where it is none.
+// number and arrival of the whole; or the record itself where it is none, or holds none.
 std::vector<Record> take_apart(Record record);
 
 }  // namespace spillway::client

@@ -1,6 +1,7 @@
 #include "client/record_aggregate.h"
 
 #include "stream/hash_key.h"
+#include "wire/aggregate.h"
 
 namespace spillway::client {
 namespace {
@@ -40,6 +41,14 @@ TEST(RecordAggregate, APlainRecordIsLeftWhole) {
   const auto records = take_apart({"49", "k", "plain", from_millis(5)});
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0].data, "plain");
+}
+
+TEST(RecordAggregate, AnAggregateOfNothingIsARecord) {
+  const std::string data = wire::make_aggregate({});
+  const auto records = take_apart({"49", "k", data, from_millis(5)});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].data, data);
+  EXPECT_EQ(records[0].partition_key, "k");
 }
 
 // At its largest: a lane, sequences and a hash key of all their digits.
