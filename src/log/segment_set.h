@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/disk.h"
@@ -91,6 +92,9 @@ class SegmentSet {
   // leaves its inputs in effect; kNoSpace may be tried again later, after any other error the same
   // segments are not tried again by this object.
   Result<bool> merge_step(const RetentionOf& retention_of, std::int64_t now_ms);
+  // Ends the merge under way, so that its space is free for others; it may begin anew later.
+  // Whether there was one.
+  bool drop_merge() { return std::exchange(merge_, nullptr) != nullptr; }
   // Removes the marks: names() of now, or of later, are durable.
   Status remove_marks();
 

@@ -247,6 +247,22 @@ TEST(SegmentSet, MergesOnlyWhereThereIsSpace) {
   expect_everything(*set, samples);
 }
 
+TEST(SegmentSet, AMergeThatIsDroppedLeavesNothingAndBeginsAnew) {
+  Samples samples(1);
+  CrashDisk disk;
+  const auto set = open_set(disk, small_options(2));
+  for (std::uint64_t number = 0; number < 2; ++number)
+    ASSERT_TRUE(add(disk, *set, number, samples.more(600, 3, 40'000)).ok());
+  EXPECT_FALSE(set->drop_merge());
+  ASSERT_TRUE(*set->merge_step(keep_for_ever, 0));
+  EXPECT_EQ(disk.list(kDirectory)->size(), 3u);
+  EXPECT_TRUE(set->drop_merge());
+  EXPECT_EQ(disk.list(kDirectory)->size(), 2u);
+  ASSERT_TRUE(merge_all(*set).ok());
+  EXPECT_THAT(levels(*set), testing::ElementsAre(1));
+  expect_everything(*set, samples);
+}
+
 TEST(SegmentSet, MergesInSmallSteps) {
   Samples samples(1);
   CrashDisk disk;

@@ -69,6 +69,16 @@ struct Fault {
   std::atomic<bool> hold_sync{false};  // syncs wait until it is false
   std::atomic<bool> held{false};       // one waits
   ErrorCode code = ErrorCode::kIo;
+  std::string directory;                            // of which the files are counted
+  std::atomic<std::uint64_t> capacity{UINT64_MAX};  // of their bytes
+
+  std::uint64_t used() const {
+    std::uint64_t bytes = 0;
+    std::error_code gone;  // meanwhile
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory, gone))
+      if (const auto size = entry.file_size(gone); !gone) bytes += size;
+    return bytes;
+  }
 };
 
 class FaultyFile final : public io::File {
@@ -82,6 +92,9 @@ class FaultyFile final : public io::File {
   using io::File::write_at;
   Status write_at(std::uint64_t offset, std::span<const std::string_view> parts) override {
     if (hit_ && fault_.fail_write) return Error{fault_.code, "planted write failure"};
+    std::uint64_t end = offset;
+    for (const auto part : parts) end += part.size();
+    SPILLWAY_TRY(grow(end));
     return file_->write_at(offset, parts);
   }
   Status sync_data() override {
@@ -94,10 +107,20 @@ class FaultyFile final : public io::File {
     return file_->sync_data();
   }
   Result<std::uint64_t> size() override { return file_->size(); }
-  Status fill_with_zeros(std::uint64_t size) override { return file_->fill_with_zeros(size); }
+  Status fill_with_zeros(std::uint64_t size) override {
+    SPILLWAY_TRY(grow(size));
+    return file_->fill_with_zeros(size);
+  }
   Status truncate(std::uint64_t size) override { return file_->truncate(size); }
 
  private:
+  Status grow(std::uint64_t to) {
+    if (fault_.capacity == UINT64_MAX) return {};
+    SPILLWAY_ASSIGN(const std::uint64_t size, file_->size());
+    if (to <= size || fault_.used() + (to - size) <= fault_.capacity) return {};
+    return Error{ErrorCode::kNoSpace, "the disk is full"};
+  }
+
   std::unique_ptr<io::File> file_;
   Fault& fault_;
   bool hit_;
@@ -553,6 +576,75 @@ TEST_F(EmbeddedEngineTest, GoesOnWhenSpaceReturns) {
     ASSERT_EQ(appended.error().code, ErrorCode::kNoSpace);
   expected[appended->first.value] = "after";
   EXPECT_EQ(read_all(a), expected);
+}
+
+// The engine on a disk that is full of records.
+class FullDiskTest : public EmbeddedEngineTest {
+ protected:
+  FullDiskTest() {
+    disk_.fault.match = ".segment.new";
+    disk_.fault.code = ErrorCode::kNoSpace;
+    options_.merge_fan_in = 100;  // what is merged is packed
+    EXPECT_TRUE(open().ok());
+    shard_ = create_stream("a");
+    for (int i = 0; i < 600; ++i) EXPECT_TRUE(append(shard_, data_of(i)).ok());
+    while (engine_->stored_bytes() < 200'000) std::this_thread::yield();
+    // All of the journal's files wait for segments before there is no space for any.
+    disk_.fault.fail_write = true;
+    auto appended = append(shard_, data_of(600));
+    for (int i = 601; appended.ok(); ++i) appended = append(shard_, data_of(i));
+    EXPECT_EQ(appended.error().code, ErrorCode::kNoSpace);
+    disk_.fault.directory = options_.directory;
+    disk_.fault.capacity = disk_.fault.used();
+    disk_.fault.fail_write = false;
+  }
+  // Tries until more has been appended than the journal holds; false if that doesn't come.
+  bool goes_on() {
+    const MonoTime end = io::SystemClock().mono_now() + seconds(20);
+    int appended = 0;
+    while (appended < 400 && io::SystemClock().mono_now() < end)
+      if (append(shard_, data_of(appended)).ok()) ++appended;
+    return appended == 400;
+  }
+
+  stream::ShardId shard_ = 0;
+};
+
+TEST_F(FullDiskTest, GoesOnWhenRecordsExpire) {
+  clock_.ahead_ms = std::int64_t{25} * 3'600'000;
+  EXPECT_TRUE(goes_on());
+}
+
+TEST_F(FullDiskTest, GoesOnWhenRecordsAreReleased) {
+  engine_->release(shard_, engine_->tip(shard_)->next);
+  EXPECT_TRUE(goes_on());
+}
+
+TEST_F(FullDiskTest, AStartTakesTheSpaceOfWhatHasExpired) {
+  engine_.reset();
+  clock_.ahead_ms = std::int64_t{25} * 3'600'000;
+  const auto opened = open();
+  ASSERT_TRUE(opened.ok()) << opened.error().message;
+  EXPECT_TRUE(goes_on());
+}
+
+TEST_F(EmbeddedEngineTest, AStartLeavesASegmentWithoutSpaceForLater) {
+  disk_.fault.match = ".segment.new";
+  disk_.fault.code = ErrorCode::kNoSpace;
+  ASSERT_TRUE(open().ok());
+  const auto a = create_stream("a");
+  disk_.fault.fail_write = true;
+  std::size_t count = 0;
+  while (append(a, data_of(static_cast<int>(count))).ok()) ++count;
+  options_.journal_files = 2;  // of four that are there
+  options_.journal_starts = 0;
+  const auto opened = open();
+  ASSERT_TRUE(opened.ok()) << opened.error().message;
+  EXPECT_EQ(read_all(a).size(), count);
+  disk_.fault.fail_write = false;
+  while (!append(a, "after").ok()) {
+  }
+  EXPECT_EQ(read_all(a).size(), count + 1);
 }
 
 TEST_F(EmbeddedEngineTest, ATornLastFrameIsCutAndDamageIsNot) {

@@ -79,7 +79,8 @@ class EmbeddedEngine final : public stream::Engine {
     return generation_ << stream::Position::kGenerationShift;
   }
   Status check_segments(const Snapshot& snapshot);
-  Status replay(const log::JournalContent& content);
+  Result<stream::CatalogRef> replay(const log::JournalContent& content);
+  void expire_settled(const stream::Catalog& settled);
   Status start_journal(const log::JournalContent& content);
 
   io::Step flush();
@@ -99,12 +100,14 @@ class EmbeddedEngine final : public stream::Engine {
   void wake_flusher();
 
   io::Step seal();
+  io::Step make_space(Error no_space);
   Status seal_file(SealJob job);
   void forget_expired_losses(const stream::Catalog& catalog);
   log::JournalOptions journal_options() const;
   void want_spare();
   void make_spare();
-  io::Step tidy();
+  void expire(const log::RetentionOf& retention_of);
+  io::Step merge();
   bool take_expiry_turn();
   void count_segments();
   void look_for_files();

@@ -56,10 +56,11 @@ Status EmbeddedEngine::recover() {
     }
   }
   sealed_through_ = snapshot.last_frame;
-  SPILLWAY_TRY(replay(content));
+  SPILLWAY_ASSIGN(const auto settled, replay(content));
   newest_catalog_ = catalog_;
+  // Before the journal asks for a file: on a full disk there may be no other space for it.
+  expire_settled(*settled);
   SPILLWAY_TRY(start_journal(content));
-  count_segments();
   recovery_seconds_.record(seams_.clock.mono_now() - began);
   seams_.log.info("recovered", {{"frames", std::uint64_t{content.frames.size()}},
                                 {"segments", std::uint64_t{segments_->list()->size()}},
@@ -93,8 +94,12 @@ Status EmbeddedEngine::check_segments(const Snapshot& snapshot) {
           options_.directory)};
 }
 
-Status EmbeddedEngine::replay(const log::JournalContent& content) {
+// The catalog as of the last frame but one: the last frame is durable only once the journal has
+// started, and what a change in it would let go must be there where it is lost.
+Result<stream::CatalogRef> EmbeddedEngine::replay(const log::JournalContent& content) {
+  stream::CatalogRef settled = catalog_;
   for (const auto& frame : content.frames) {
+    settled = catalog_;
     for (const auto& entry : frame.entries) {
       if (entry.type == log::EntryType::kBatch) {
         const Shard* shard = table_.find(entry.batch.shard);
@@ -113,7 +118,16 @@ Status EmbeddedEngine::replay(const log::JournalContent& content) {
       }
     }
   }
-  return {};
+  return settled;
+}
+
+void EmbeddedEngine::expire_settled(const stream::Catalog& settled) {
+  ShardTable shards;
+  shards.adopt(settled, settled, 0);
+  expire([&](std::uint64_t id) {
+    const Shard* shard = shards.find(id);
+    return shard == nullptr ? std::nullopt : std::optional(log::Kept(shard->retention_ms));
+  });
 }
 
 log::JournalOptions EmbeddedEngine::journal_options() const {
@@ -121,7 +135,8 @@ log::JournalOptions EmbeddedEngine::journal_options() const {
 }
 
 // What was replayed goes into a segment as every filled file does: in the background, unless many
-// starts that were cut short, one after the other, have each left a file.
+// starts that were cut short, one after the other, have each left a file. Without space for that it
+// is left to the sealer, which goes on looking for some.
 Status EmbeddedEngine::start_journal(const log::JournalContent& content) {
   std::array<unsigned char, 8> salt{};
   seams_.entropy.fill(salt);
@@ -132,8 +147,10 @@ Status EmbeddedEngine::start_journal(const log::JournalContent& content) {
   SealJob job;
   job.epoch = content.last_epoch;
   job.snapshot = {content.frames.back().number, generation_, catalog_, table_.tips()};
-  if (content.used.size() > options_.journal_files + options_.journal_starts)
-    return seal_file(std::move(job));
+  if (content.used.size() > options_.journal_files + options_.journal_starts) {
+    auto sealed = seal_file(job);
+    if (sealed.ok() || sealed.error().code != ErrorCode::kNoSpace) return sealed;
+  }
   seal_jobs_.push_back(std::move(job));
   return {};
 }

@@ -43,15 +43,15 @@ io::Step EmbeddedEngine::seal() {
     make_spare();
     return io::Step::kAgain;
   }
-  if (job.epoch == 0) return tidy();
+  // At full load, as on a full disk, there is always a file to seal.
+  if (take_expiry_turn()) {
+    expire([this](std::uint64_t shard) { return kept(shard); });
+    look_for_files();
+  }
+  if (job.epoch == 0) return merge();
   if (auto sealed = seal_file(std::move(job)); !sealed.ok()) {
-    if (sealed.error().code == ErrorCode::kNoSpace) {
-      seams_.log.warning("no space for a segment", {{"reason", sealed.error().message}});
-      const std::lock_guard lock(mutex_);
-      no_space_ = std::move(sealed).error();
-    } else {
-      fail_pending({}, std::move(sealed).error(), true);
-    }
+    if (sealed.error().code == ErrorCode::kNoSpace) return make_space(std::move(sealed).error());
+    fail_pending({}, std::move(sealed).error(), true);
     wake_flusher();
     return io::Step::kWait;
   }
@@ -62,6 +62,22 @@ io::Step EmbeddedEngine::seal() {
   }
   wake_flusher();
   return io::Step::kAgain;
+}
+
+// What is not needed gives its space to what is: the file of a merge under way, and what has
+// expired since it was last looked for. Where that is nothing, space has to come from elsewhere.
+io::Step EmbeddedEngine::make_space(Error no_space) {
+  seams_.log.warning("no space for a segment", {{"reason", no_space.message}});
+  {
+    const std::lock_guard lock(mutex_);
+    no_space_ = std::move(no_space);
+  }
+  wake_flusher();
+  bool made = segments_->drop_merge();
+  const std::uint64_t before = stored_bytes_;
+  expire([this](std::uint64_t shard) { return kept(shard); });
+  made = made || stored_bytes_ < before;
+  return made ? io::Step::kAgain : io::Step::kWait;
 }
 
 Status EmbeddedEngine::seal_file(SealJob job) {
@@ -136,19 +152,19 @@ std::optional<std::int64_t> EmbeddedEngine::retention_ms(stream::ShardId id) {
   return shard == nullptr ? std::nullopt : std::optional(shard->retention_ms);
 }
 
-// Removes segments of which the last record has expired, was released, or has lost its stream; then
-// merges a bit of the others. Neither is needed for what is asked of the engine now: errors are
-// told, and what is there stays as it is.
-io::Step EmbeddedEngine::tidy() {
-  const auto retention_of = [this](std::uint64_t shard) { return kept(shard); };
+// Removes segments of which the last record has expired, was released, or has lost its stream. That
+// is not needed for what is asked of the engine now, and neither is merging: errors are told, and
+// what is there stays as it is.
+void EmbeddedEngine::expire(const log::RetentionOf& retention_of) {
   const std::int64_t now_ms = to_millis(seams_.clock.wall_now());
-  if (take_expiry_turn()) {
-    if (auto removed = segments_->remove_expired(retention_of, now_ms); !removed.ok())
-      seams_.log.warning("expired segments stay", {{"reason", removed.error().message}});
-    count_segments();
-    look_for_files();
-  }
-  const auto more = segments_->merge_step(retention_of, now_ms);
+  if (auto removed = segments_->remove_expired(retention_of, now_ms); !removed.ok())
+    seams_.log.warning("expired segments stay", {{"reason", removed.error().message}});
+  count_segments();
+}
+
+io::Step EmbeddedEngine::merge() {
+  const auto more = segments_->merge_step([this](std::uint64_t shard) { return kept(shard); },
+                                          to_millis(seams_.clock.wall_now()));
   if (more.ok()) {
     count_segments();
     if (*more) merges_.add();
