@@ -1,5 +1,6 @@
-// The AWS SDK for Go v2, unmodified: `clients ENDPOINT RECORDS [CA]` puts the telemetry of that file, reads
-// it back, subscribes across a split and provokes errors. CA: the authority to trust where ENDPOINT is https.
+// The AWS SDK for Go v2, unmodified but for plain http: `clients ENDPOINT RECORDS [CA]` puts the telemetry of that
+// file, reads it back, subscribes across a split and provokes errors. CA: the authority to trust where ENDPOINT is
+// https.
 package main
 
 import (
@@ -29,6 +30,7 @@ type record struct{ key, data string }
 // transport remembers what was spoken: the SDK chooses, and the test says what it chose.
 type transport struct {
 	http.RoundTripper
+	plain  bool // over http
 	mutex  sync.Mutex
 	spoken map[string]bool
 }
@@ -37,7 +39,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	// smithy-go closes a request's body once there is an answer, and WriteTo of a closed one is an error, for
 	// which net/http, if it has not seen the body's end yet, closes the connection (aws-sdk-go-v2#2737). An
 	// event stream's answer is that quick. Without WriteTo, a closed body is at its end.
-	if request.Body != nil {
+	if t.plain && request.Body != nil {
 		request.Body = struct{ io.ReadCloser }{request.Body}
 	}
 	response, err := t.RoundTripper.RoundTrip(request)
@@ -51,8 +53,8 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func main() {
 	endpoint, records := os.Args[1], read(os.Args[2])
-	over := &transport{RoundTripper: http.DefaultTransport, spoken: map[string]bool{}}
-	if len(os.Args) > 3 {
+	over := &transport{RoundTripper: http.DefaultTransport, plain: len(os.Args) == 3, spoken: map[string]bool{}}
+	if !over.plain {
 		authorities := x509.NewCertPool()
 		must(authorities.AppendCertsFromPEM(get(os.ReadFile(os.Args[3]))), "no certificate in %s", os.Args[3])
 		over.RoundTripper = &http.Transport{
