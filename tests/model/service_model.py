@@ -16,7 +16,8 @@ SHOWN_MAX = 1024  # bytes of a value that a message repeats
 DRY_RUN = ("PutRecordInput", "PutRecordsInput", "GetRecordsInput", "GetShardIteratorInput",
            "SubscribeToShardInput")
 ADDED_MEMBERS = [(name, "DryRun", "BooleanObject") for name in DRY_RUN] + [
-    ("CreateStreamInput", "RecordDistributionStrategy", "RecordDistributionStrategy")]
+    (name, "RecordDistributionStrategy", "RecordDistributionStrategy")
+    for name in ("CreateStreamInput", "StreamDescriptionSummary")]
 # What is Spillway's own, and no part of Kinesis: docs/formats/origin.md.
 OWN_MEMBERS = [("PutRecordInput", "Origin", "Origin"), ("PutRecordsRequestEntry", "Origin", "Origin")]
 OWN_SHAPES = {
