@@ -15,8 +15,11 @@ namespace spillway::io {
 
 namespace {
 
-constexpr std::size_t kReadBytes = 16 << 10;  // a record of TLS
-constexpr int kUnsentMax = 64 << 10;          // encrypted behind a write; beyond, nothing is read
+// What is read at once: enough for a request as most are, so that a connection on which little
+// comes holds little; and a record of TLS, once a read has filled that.
+constexpr std::size_t kFirstReadBytes = 4 << 10;
+constexpr std::size_t kReadBytes = 16 << 10;
+constexpr int kUnsentMax = 64 << 10;  // encrypted behind a write; beyond, nothing is read
 // Read on end without a byte for the reader. A record has 16 KiB, a handshake a few of them; what
 // goes on with key updates alone costs a derivation of keys each, and has no use.
 constexpr std::size_t kSilentMax = std::size_t{256} << 10;
@@ -319,6 +322,7 @@ class Session : public std::enable_shared_from_this<Session> {
       } else {
         silent_ += *got;
         feed({received_.data(), *got});
+        if (*got == received_.size()) received_.resize(kReadBytes);
       }
       advance();
     });
@@ -338,7 +342,7 @@ class Session : public std::enable_shared_from_this<Session> {
   UniqueFunction<void(Result<std::size_t>)> read_done_;
   std::vector<std::string_view> parts_;  // not encrypted yet
   UniqueFunction<void(Status)> write_done_;
-  std::array<char, kReadBytes> received_;
+  std::vector<char> received_ = std::vector<char>(kFirstReadBytes);
   std::size_t silent_ = 0;  // bytes read since the last one for the reader
   std::string sending_;
   std::string_view sending_view_;
