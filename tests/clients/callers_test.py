@@ -2,6 +2,7 @@
 kept over a restart.
 """
 
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -34,27 +35,37 @@ def use(region):
     iterator = reader.get_shard_iterator(StreamName="orders", ShardId="shardId-000000000000",
                                          ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
     reader.get_records(ShardIterator=iterator, Limit=2)
+    subscriber = region.client(access_key="AKIDSUBSCRIBER")
+    arn = subscriber.describe_stream_summary(StreamName="orders")["StreamDescriptionSummary"]["StreamARN"]
+    consumer = subscriber.register_stream_consumer(StreamARN=arn, ConsumerName="c")["Consumer"]["ConsumerARN"]
+    with contextlib.closing(subscriber.subscribe_to_shard(
+            ConsumerARN=consumer, ShardId="shardId-000000000000",
+            StartingPosition={"Type": "TRIM_HORIZON"})["EventStream"]) as events:
+        assert len(next(iter(events))["SubscribeToShardEvent"]["Records"]) == 3
     expect("ResourceNotFoundException",
            lambda: reader.put_record(StreamName="none", Data=b"", PartitionKey="k"))
 
 
 def check(region):
     found = {(caller["stream"], caller["access_key"]): caller for caller in callers(region)}
-    assert len(found) == 3, found
+    assert len(found) == 4, found
     put = found["orders", "AKIDPRODUCER"]
     assert put["agent"] == "Boto3 shop" and put["peer"] == "127.0.0.1", put
     assert put["put"]["records"] == 3 and put["put"]["bytes"] == 39 and put["put"]["requests"] == 1, put
     read = found["orders", "AKIDREADER"]
     assert read["get"]["records"] == 2 and read["describe"]["requests"] == 1, read
     assert read["lag_ms"] >= 0 and read["first_seen_ms"] <= read["last_seen_ms"], read
+    subscribed = found["orders", "AKIDSUBSCRIBER"]
+    assert subscribed["subscribe"]["records"] == 3 and subscribed["subscribe"]["requests"] == 1, subscribed
+    assert subscribed["subscribe"]["bytes"] == 39 and "get" not in subscribed, subscribed
     assert [caller["stream"] for caller in callers(region, "?stream=clicks")] == ["clicks"]
 
 
 def check_audit(region):
     table = audit(region)
     lines = table.splitlines()
-    assert lines[0].split()[:3] == ["STREAM", "ACCESS", "KEY"] and len(lines) == 5, table
-    assert lines[-1] == "If orders stopped, 1 caller would have no source left.", table
+    assert lines[0].split()[:3] == ["STREAM", "ACCESS", "KEY"] and len(lines) == 6, table
+    assert lines[-1] == "If orders stopped, 2 callers would have no source left.", table
     assert "clicks" not in audit(region, "--stream", "orders")
     rows = [json.loads(line) for line in audit(region, "--json").splitlines()]
     assert rows == callers(region), rows
@@ -120,7 +131,7 @@ def main():
         assert region.stop() == 0
         region.start()
         wait_until(lambda: callers(region) == before)
-        region.client().delete_stream(StreamName="orders")
+        region.client().delete_stream(StreamName="orders", EnforceConsumerDeletion=True)
         wait_until(lambda: [caller["stream"] for caller in callers(region)] == ["clicks"])
     print("callers: recorded, shown, and kept over a restart")
 
