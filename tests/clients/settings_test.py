@@ -136,6 +136,62 @@ def check_settings_outlive_the_process(region):
     assert len(region.client().list_tags_for_stream(StreamName="s")["Tags"]) == 2
 
 
+def redistributing(region):
+    """The pinned boto3 doesn't know the operation yet: another one's request is made into its."""
+    client = region.client()
+
+    def change(params, **_):
+        params["headers"]["X-Amz-Target"] = "Kinesis_20131202.UpdateStreamRecordDistributionStrategy"
+        arn = json.loads(params["body"])["StreamARN"]
+        params["body"] = json.dumps({"StreamARN": arn, "RecordDistributionStrategy": "AUTO"}).encode()
+    client.meta.events.register("before-call.kinesis.UpdateStreamMode", change)
+    return client.update_stream_mode
+
+
+def check_updating():
+    """After every operation of which AWS says that the stream is UPDATING meanwhile; a stream each, whose changes
+    don't end before the test does, and begin to take their time once the streams are there."""
+    region = Region()
+    settings = region.directory / "spillway.toml"
+    settings.write_text("[serve]\ntransition_ms = 600000\n", encoding="utf-8")
+    with region:
+        client = region.client()
+        on_demand = {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}
+        encryption = {"EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"}
+        first, second = "shardId-000000000000", "shardId-000000000001"
+        metrics = {"ShardLevelMetrics": ["IncomingBytes"]}
+        changes = [  # of a stream by its name, if there is no ARN; how it is made
+            (client.merge_shards, {"ShardToMerge": first, "AdjacentShardToMerge": second}, {"ShardCount": 2}),
+            (client.split_shard, {"ShardToSplit": first, "NewStartingHashKey": "9"}, {"ShardCount": 1}),
+            (client.update_shard_count, {"TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING"}, {"ShardCount": 1}),
+            (client.increase_stream_retention_period, {"RetentionPeriodHours": 72}, {"ShardCount": 1}),
+            (client.decrease_stream_retention_period, {"RetentionPeriodHours": 24}, {"ShardCount": 1}),
+            (client.enable_enhanced_monitoring, metrics, {"ShardCount": 1}),
+            (client.disable_enhanced_monitoring, metrics, {"ShardCount": 1}),
+            (client.start_stream_encryption, encryption, {"ShardCount": 1}),
+            (client.stop_stream_encryption, encryption, {"ShardCount": 1}),
+            (client.update_max_record_size, {"StreamARN": "", "MaxRecordSizeInKiB": 2048}, {"ShardCount": 1}),
+            (client.update_stream_mode, {"StreamARN": ""} | on_demand, {"ShardCount": 1}),
+            (client.update_stream_warm_throughput, {"WarmThroughputMiBps": 10}, on_demand),
+            (redistributing(region), {"StreamARN": ""} | on_demand, on_demand)]
+        names = [f"u{index}" for index in range(len(changes))]
+        for name, (_, _, made) in zip(names, changes):
+            client.create_stream(StreamName=name, **made)
+            client.increase_stream_retention_period(StreamName=name, RetentionPeriodHours=48)
+            client.start_stream_encryption(StreamName=name, **encryption)
+            client.enable_enhanced_monitoring(StreamName=name, ShardLevelMetrics=["OutgoingBytes", "IncomingBytes"])
+        assert region.stop() == 0
+        region.arguments = ("--config", str(settings))
+        region.start()
+        for name, (change, members, _) in zip(names, changes):
+            by_arn = "StreamARN" in members
+            members = members | ({"StreamARN": ARN[:-1] + name} if by_arn else {"StreamName": name})
+            assert summary(client, name)["StreamStatus"] == "ACTIVE", name
+            change(**members)
+            assert summary(client, name)["StreamStatus"] == "UPDATING", members
+            expect("ResourceInUseException", lambda change=change, members=members: change(**members), "UPDATING")
+
+
 def check_statuses(region):
     client = region.client()
 
@@ -198,6 +254,7 @@ def main():
             check_caller(region)
     finally:
         settings.unlink()
+    check_updating()
     print("settings: retention, tags, modes, sizes and statuses: right")
 
 
