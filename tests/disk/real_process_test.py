@@ -155,9 +155,9 @@ def check_damage_and_newer_versions():
         with flipped(snapshot, 20):
             start_fails(region, str(snapshot), "damaged", "backup")
         content = snapshot.read_bytes()
-        newer = content[:8] + struct.pack("<I", 2) + content[12:-4]
+        newer = content[:8] + struct.pack("<I", 3) + content[12:-4]
         with Changed(snapshot, 0, newer + struct.pack("<I", crc32c(newer))):
-            start_fails(region, str(snapshot), "version 2", "newer spillway")
+            start_fails(region, str(snapshot), "version 3", "newer spillway")
 
         segment = min((data / "segments").iterdir())
         with flipped(segment, segment.stat().st_size - 60):
