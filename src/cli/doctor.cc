@@ -143,7 +143,9 @@ Result<Findings> examine(const DoctorOptions& options) {
   if (options.accept_loss) {
     for (const auto& missing : inspection->missing())
       given_up += fmt::format("given up: {}\n", missing);
-    SPILLWAY_TRY(inspection->accept_loss(io::SystemClock().wall_now()));
+    SPILLWAY_ASSIGN(const auto aside, inspection->accept_loss(io::SystemClock().wall_now()));
+    for (const auto& file : aside)
+      given_up += fmt::format("set aside, what was there instead: {}\n", file);
   }
   inspection->check_catalog();
   const auto& report = inspection->report();

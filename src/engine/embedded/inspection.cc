@@ -151,10 +151,27 @@ std::vector<std::string> Inspection::missing() const {
   return descriptions;
 }
 
-Status Inspection::accept_loss(WallTime now) {
-  if (missing_.empty()) return {};
+// Renames what is there in place of `name`; its new path.
+Result<std::string> Inspection::set_aside(const log::SegmentName& name, WallTime now) {
+  const std::string file = log::segment_path(path("segments"), name.range);
+  std::string aside = fmt::format("{}.foreign-{}", file, to_millis(now));
+  SPILLWAY_TRY(disk_.rename(file, aside));
+  std::erase_if(segments_, [&](const auto& segment) { return segment->path() == file; });
+  --report_.segments;
+  return aside;
+}
+
+Result<std::vector<std::string>> Inspection::accept_loss(WallTime now) {
+  std::vector<std::string> aside;
+  if (missing_.empty()) return aside;
   Snapshot without = *snapshot_;
   without.losses = report_.losses;
+  for (const auto& missing : missing_) {
+    if (!missing.found_size) continue;
+    SPILLWAY_ASSIGN(aside.emplace_back(), set_aside(missing.name, now));
+  }
+  // Before the snapshot that no longer says which file it should be.
+  if (!aside.empty()) SPILLWAY_TRY(disk_.sync_directory(path("segments")));
   for (const auto& missing : missing_) {
     std::erase(*without.segments, missing.name);
     without.losses.push_back({missing.name.range, to_millis(now)});
@@ -163,7 +180,7 @@ Status Inspection::accept_loss(WallTime now) {
   report_.losses = without.losses;
   snapshot_ = std::move(without);
   missing_.clear();
-  return {};
+  return aside;
 }
 
 Status Inspection::walk(const std::function<void(const FoundBatch&)>& visit) {

@@ -79,8 +79,9 @@ class Inspection {
   // For people: each segment that has to be there and isn't.
   std::vector<std::string> missing() const;
   // Makes it durable that the region does without the missing segments: it starts again, they are
-  // no damage any more, and losses of the report.
-  Status accept_loss(WallTime now);
+  // no damage any more, and losses of the report. A file that is there in place of one would count
+  // then, so it is renamed, to what no region reads; the new paths of those files.
+  Result<std::vector<std::string>> accept_loss(WallTime now);
   // Whether ids are there once, and the open shards of each stream share out all hash keys: what
   // the service keeps to, and the engine doesn't ask for.
   void check_catalog();
@@ -95,6 +96,7 @@ class Inspection {
   void damaged(std::string what);
   Status read_catalog();
   Status find_segments();
+  Result<std::string> set_aside(const log::SegmentName& name, WallTime now);
   void check_names(const log::Segment& segment);
   Status walk_journal(const std::function<void(const FoundBatch&)>& visit);
   void walk_segments(const std::function<void(const FoundBatch&)>& visit);

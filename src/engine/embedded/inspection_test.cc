@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <set>
+#include <thread>
 
 #include "engine/embedded/embedded_engine.h"
 #include "engine/embedded/encryption_check.h"
@@ -221,6 +223,45 @@ TEST_F(InspectionTest, AMissingSegmentIsDamageUntilItsLossIsAccepted) {
   open();
   for (int i = 0; i < 600; ++i) put(a, std::string(700, 'x'));  // more than the journal may hold
   EXPECT_THAT(inspect()->report().losses, testing::IsEmpty());
+}
+
+TEST_F(InspectionTest, AFileInPlaceOfASegmentIsSetAsideWithItsLoss) {
+  const auto a = create("a");
+  // Puts `data` into a segment of its own; that one's path.
+  const auto seal = [&](const std::string& directory, const std::string& data) {
+    options_.directory = directory;
+    open();
+    put(a, data);
+    const auto before = engine_->stored_bytes();
+    open();
+    while (engine_->stored_bytes() <= before) std::this_thread::yield();
+    engine_.reset();
+    return file_in("segments", ".segment");
+  };
+  const std::string directory = options_.directory;
+  const std::string other = directory + "-other";
+  seal(directory, "kept");
+  std::filesystem::copy(directory, other, std::filesystem::copy_options::recursive);
+  const std::string foreign = seal(other, "of another history");
+  const std::string segment = seal(directory, "ours");
+  ASSERT_EQ(segment.substr(directory.size()), foreign.substr(other.size()));
+  std::filesystem::copy_file(foreign, segment, std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::remove_all(other);
+
+  auto inspection = inspect();
+  EXPECT_THAT(inspection->missing(), ElementsAre(HasSubstr("is another file")));
+  const auto aside = inspection->accept_loss(clock_.wall_now());
+  ASSERT_TRUE(aside.ok()) << aside.error().message;
+  ASSERT_EQ(aside->size(), 1u);
+  EXPECT_TRUE(std::filesystem::exists(aside->front()));
+  EXPECT_FALSE(std::filesystem::exists(segment));
+  EXPECT_TRUE(inspection->walk([](const FoundBatch&) {}).ok());
+  EXPECT_EQ(inspection->report().damage_count, 0u);
+  inspection.reset();
+  open();
+  EXPECT_EQ(metrics_.gauge("spillway_segments_lost", "").value(), 1);
+  EXPECT_TRUE(std::filesystem::exists(aside->front()));
+  EXPECT_EQ(inspect()->report().losses.size(), 1u);
 }
 
 TEST_F(InspectionTest, IsForOneProcessAndADataDirectory) {
