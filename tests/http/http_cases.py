@@ -211,3 +211,26 @@ API_CASES = [
     ("an operation of channels", body("{}", "ListChannels"), 400, "UnknownOperationException",
      "Kinesis has no operation ListChannels"),
 ]
+
+
+AWS_CBOR, RPC_CBOR = "application/x-amz-cbor-1.1", "application/cbor"
+MANY = 8_000_000
+X = b"\xa1\x61x"  # a map with one member, "x"
+# What a few bytes of CBOR say that there is, or many bytes that there is within each other. (name, body, a pattern that
+# the message matches, or None where it may be passed over)
+CBOR_BOMBS = [
+    ("lists within lists", X + b"\x81" * MANY, "deep"),
+    ("lists without an end within each other", X + b"\x9f" * MANY, "deep"),
+    ("maps without an end within each other", X + b"\xbf\x61x" * (MANY // 3), "deep"),
+    ("tags of tags", X + b"\xc1" * MANY, "."),
+    ("text in empty pieces without an end", X + b"\x7f" + b"\x60" * MANY, "."),
+    ("text in empty pieces", X + b"\x7f" + b"\x60" * MANY + b"\xff", None),
+    ("text of 2^64 - 1 bytes", X + b"\x7b" + b"\xff" * 8, "."),
+    ("bytes of 2^63 bytes", X + b"\x5b\x80" + b"\0" * 7, "."),
+    ("a list of 2^64 - 1 items", X + b"\x9b" + b"\xff" * 8, "."),
+    ("a map of 2^64 - 1 members", b"\xbb" + b"\xff" * 8 + b"\x61x", "."),
+    ("a member's name of 2^64 - 1 bytes", b"\xa1\x7b" + b"\xff" * 8 + b"x", "."),
+    ("a head of no known length", X + b"\x1c", "."),
+    ("a break where nothing began", X + b"\xff", "."),
+    ("more behind the end", b"\xa0\xa0", "."),
+]

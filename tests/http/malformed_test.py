@@ -5,6 +5,7 @@ After each of them the region answers a good request.
 """
 
 import json
+import os
 import pathlib
 import re
 import socket
@@ -13,9 +14,13 @@ import threading
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from http_cases import API_CASES, HTTP_CASES  # noqa: E402
+from http_cases import API_CASES, AWS_CBOR, CBOR_BOMBS, HTTP_CASES, RPC_CBOR  # noqa: E402
 from raw import (ACCESS_KEY, LONGEST, SECRET_KEY, call, exchange, parse, receive, send)  # noqa: E402
 from region import Region, wait_until  # noqa: E402
+
+
+CBOR_MB = 40  # that a body of 8 MB may make the region hold at once; by what it says it would be far more
+SANITIZED = os.environ.get("SPILLWAY_SANITIZE")  # whose own memory says nothing of the server's
 
 
 def one_answer(port, data):
@@ -49,6 +54,37 @@ def check_api(port):
             yield f"{name}: not a {status} {error} with '{text}': {answer}"
         assert re.fullmatch("[0-9a-f-]{36}", answer.headers["x-amzn-requestid"]), f"{name}: {answer}"
         check_alive(port, name)
+
+
+def memory_mb(region, name):
+    """VmRSS, what is resident now; VmHWM, the most that was since forget_peak()."""
+    with open(f"/proc/{region.process.pid}/status", encoding="ascii") as lines:
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name + ":"))
+
+
+def forget_peak(region):
+    with open(f"/proc/{region.process.pid}/clear_refs", "w", encoding="ascii") as refs:
+        refs.write("5")
+
+
+def check_cbor(region):
+    """Both formats in CBOR: an error, and no more memory than a good body of the same length takes."""
+    for name, body, text in CBOR_BOMBS:
+        for content_type in (AWS_CBOR, RPC_CBOR):
+            rpc = content_type == RPC_CBOR
+            data = call("ListStreams", body, region.port, content_type=content_type, target="" if rpc else None,
+                        path="/service/Kinesis_20131202/operation/ListStreams" if rpc else "/")
+            forget_peak(region)
+            before = memory_mb(region, "VmRSS")
+            answer = one_answer(region.port, data)
+            expected = (200, None) if text is None else (400, "SerializationException")
+            if (answer.status, answer.headers.get("x-amzn-errortype")) != expected or (
+                    text and not re.search(text, answer.body.decode(errors="replace"))):
+                yield f"{name} in {content_type}: not a {expected[0]} with '{text}': {answer}"
+            grown = memory_mb(region, "VmHWM") - before
+            if grown > CBOR_MB and not SANITIZED:
+                yield f"{name} in {content_type}: {grown:.0f} MB"
+            check_alive(region.port, name)
 
 
 def check_alive(port, after):
@@ -236,7 +272,7 @@ def main():
         answer = one_answer(port, call("CreateStream", '{"StreamName":"s","ShardCount":1}', port=port))
         assert answer.status == 200, answer
         slow = check_slow(port)
-        wrong = [*check_http(port), *check_api(port)]
+        wrong = [*check_http(port), *check_api(port), *check_cbor(region)]
         if wrong:
             raise AssertionError("\n".join(wrong))
         check_pipelines(port)
@@ -246,7 +282,7 @@ def main():
         check_slow_results(*slow)
         check_alive(port, "everything")
         assert region.stop() == 0
-    print(f"malformed: {len(HTTP_CASES)} of HTTP, {len(API_CASES)} of the API, pipelines, half-closed, "
+    print(f"malformed: {len(HTTP_CASES)} of HTTP, {len(API_CASES)} of the API, {len(CBOR_BOMBS)} of CBOR, pipelines, half-closed, "
           "other protocols, slow and idle ones: all answered")
 
 
