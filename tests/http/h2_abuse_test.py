@@ -26,6 +26,7 @@ DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATI
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 PROTOCOL, INTERNAL, FLOW_CONTROL, REFUSED, CANCEL, CALM = 1, 2, 3, 7, 8, 11
 INITIAL_WINDOW = 4
+STATUS_200 = 0x88  # how a header block begins that says so: HPACK's static table
 SLOWEST = 5.0  # seconds that the well-behaved client may wait for an answer: a stall, on any machine
 SANITIZED = os.environ.get("SPILLWAY_SANITIZE")  # whose own memory says nothing of the server's
 STALLED = 75  # seconds: twice the time that an answer may wait, and a tick
@@ -85,6 +86,7 @@ class Client:
         self.resets = []
         self.seen = {}  # frames by type
         self.taken = 0  # bytes of DATA
+        self.answered = {}  # stream → how its first header block begins
         self.reader = threading.Thread(target=self.read, daemon=True)
         if reads:
             self.reader.start()
@@ -117,6 +119,8 @@ class Client:
             self.seen[kind] = self.seen.get(kind, 0) + 1
             if kind == DATA:
                 self.taken += size
+            elif kind == HEADERS and size:
+                self.answered.setdefault(stream, received[at + 9])
             elif kind == GOAWAY:
                 self.goaway = int.from_bytes(received[at + 13:at + 17], "big")
             elif kind == RESET:
@@ -292,6 +296,48 @@ def check_streams(watched):
     client.close()
 
 
+def smuggled():
+    """Name, fields before a request's own, fields behind them, its trailer: what another server, to which it were
+    handed on over HTTP/1.1, might take for another request or another length. RFC 9113, section 8.2 and 8.3."""
+    def behind(name, *fields):
+        return name, b"", block(fields), b""
+    for length in ("1", "9", "-1", "2, 2", "0x2", ""):
+        yield behind(f"a length of '{length}' for two bytes", ("content-length", length))
+    yield behind("two lengths", ("content-length", "2"), ("content-length", "3"))
+    yield behind("the same length twice", ("content-length", "2"), ("content-length", "2"))
+    yield behind("a transfer encoding", ("transfer-encoding", "chunked"))
+    for name, value in (("connection", "keep-alive"), ("keep-alive", "1"), ("proxy-connection", "close"),
+                        ("upgrade", "h2c"), ("te", "gzip")):
+        yield behind(f"a connection's own '{name}'", (name, value))
+    for control in ("\r\nhost: other", "\n", "\r", "\0"):
+        yield behind(f"{control!r} in a value", ("x-a", f"b{control}"))
+        yield behind(f"{control!r} in a name", (f"x-a{control}", "b"))
+    for name in ("X-Upper", "x a", "x:a", ""):
+        yield behind(f"the name '{name}'", (name, "b"))
+    for name, value in HEAD:
+        yield f"two {name}", block([(name, value)]), b"", b""
+        yield behind(f"{name} behind the others", (name, value))
+    yield "a pseudo-header that nobody knows", block([(":x", "y")]), b"", b""
+    yield "a header before the pseudo-headers", block([("x-a", "b")]), b"", b""
+    yield "a pseudo-header in a trailer", b"", b"", block([(":path", "/")])
+
+
+def check_smuggling(port):
+    """Each is reset, unanswered; and the connection goes on with a good request."""
+    request, body = signed(port, "ListStreams", "{}")
+
+    def whole(stream, headers, trailer=b""):
+        data = frame(HEADERS, END_HEADERS, stream, headers) + frame(DATA, 0 if trailer else END_STREAM, stream, body)
+        return data + (frame(HEADERS, END_HEADERS | END_STREAM, stream, trailer) if trailer else b"")
+    for name, before, behind, trailer in smuggled():
+        client = Client(port)
+        client.send(whole(1, before + request + behind, trailer) + whole(3, request))
+        wait_until(lambda c=client: c.ended.is_set() or 3 in c.answered, LONGEST)
+        assert client.resets == [(1, PROTOCOL)] and client.answered == {3: STATUS_200}, (
+            f"{name}: resets {client.resets}, answers {client.answered}, GOAWAY {client.goaway}")
+        client.close()
+
+
 def begin_stalls(watched, large):
     """Answers of megabytes that nobody takes: no window at all, one that opens by a byte, and a socket that
     isn't read. Checked by check_stalls(), when they have been waiting for long enough."""
@@ -435,12 +481,20 @@ def check_renegotiation(port, authority):
 
 
 def check_h2_in_tls(watched, authority):
-    """The same limits behind TLS."""
-    context = ssl.create_default_context(cafile=authority)
-    context.set_alpn_protocols(["h2"])
-    client = Client(watched.region.port, wrap=lambda plain: context.wrap_socket(plain, server_hostname="localhost"))
-    flood(client, frame(PING, 0, 0, b"12345678"), 1_000_000)
-    client.close()
+    """The same behind TLS, limits and all; and by prior knowledge, for a client whose TLS has no ALPN."""
+    port = watched.region.port
+    request, body = signed(port, "ListStreams", "{}")
+    for offered in ("h2", None):
+        context = ssl.create_default_context(cafile=authority)
+        if offered:
+            context.set_alpn_protocols([offered])
+        client = Client(port, wrap=lambda plain, tls=context: tls.wrap_socket(plain, server_hostname="localhost"))
+        assert client.socket.selected_alpn_protocol() == offered
+        client.send(frame(HEADERS, END_HEADERS, 1, request) + frame(DATA, END_STREAM, 1, body))
+        wait_until(lambda c=client: c.ended.is_set() or 1 in c.answered, LONGEST)
+        assert client.answered == {1: STATUS_200}, (offered, client.answered, client.goaway)
+        flood(client, frame(PING, 0, 0, b"12345678"), 1_000_000)
+        client.close()
 
 
 def fill(region):
@@ -476,6 +530,7 @@ def main():
             check_rapid_reset(watched)
             check_header_bombs(watched)
             check_streams(watched)
+            check_smuggling(region.port)
             check_tls(watched, authority)
             check_h2_in_tls(watched, authority)
             watched.check("everything", 150, before)
