@@ -1,5 +1,5 @@
-// A subscription whose client takes nothing, or whose reads are throttled, on a loop whose time
-// goes on when it is told to: what it says meanwhile, and that it ends.
+// A subscription whose client takes nothing, whose reads are throttled, or to which nothing comes,
+// on a loop whose time goes on when it is told to: what it says meanwhile, and that it ends.
 #include "kinesis/subscription.h"
 
 #include "io/manual_loop.h"
@@ -12,8 +12,8 @@
 namespace spillway::server {
 namespace {
 
-// Answers reads at once: with batches of a megabyte without an end, or that there is too much to
-// do.
+// Answers reads at once: with batches of a megabyte without an end, that there is too much to do,
+// or that there is nothing yet.
 class ScriptedReads final : public EngineWrapper {
  public:
   using EngineWrapper::EngineWrapper;
@@ -22,6 +22,7 @@ class ScriptedReads final : public EngineWrapper {
             UniqueFunction<void(Result<stream::ReadResult>)> done) override {
     ++reads;
     if (throttled) return done(Error{ErrorCode::kThrottled, "the disk has too much to do"});
+    if (silent) return done(nothing_from(request.from));
     stream::RecordBatchBuilder builder((std::size_t{1} << 20) + 1000);
     builder.add({.partition_key = "k", .data = std::string(std::size_t{1} << 20, 'x')});
     stream::ReadResult result;
@@ -33,7 +34,15 @@ class ScriptedReads final : public EngineWrapper {
     done(std::move(result));
   }
 
+  static stream::ReadResult nothing_from(stream::Position position) {
+    stream::ReadResult result;
+    result.next = position;
+    result.tip = position;
+    return result;
+  }
+
   bool throttled = false;
+  bool silent = false;
   WallTime arrival{};  // of what is read
   int reads = 0;
 };
@@ -113,6 +122,20 @@ class SubscriptionTest : public KinesisApiTest {
   ScriptedReads* reads_ = nullptr;
   Sent sent_;
 };
+
+TEST_F(SubscriptionTest, InSilenceAnEmptyEventComesWithinFiveSeconds) {
+  reads_->silent = true;
+  subscribe();
+  time_.run(seconds(1));
+  for (int event = 0; event < 10; ++event) {
+    const auto before = sent_.events.size();
+    time_.run(seconds(5));
+    ASSERT_GT(sent_.events.size(), before);
+    ASSERT_LE(sent_.events.size(), before + 2) << "it is silence";
+    EXPECT_TRUE(sent_.events.back().payload.starts_with(R"({"Records":[],)"));
+    EXPECT_EQ(behind_ms(), 0);
+  }
+}
 
 // Whoever goes on counting from an empty event that it is at the tip would never catch up.
 TEST_F(SubscriptionTest, ThatItsReadsAreThrottledIsAnAge) {
