@@ -170,6 +170,64 @@ TEST_F(DeliveryTest, AStreamThatIsGoneIsMadeAgain) {
   EXPECT_EQ(stored()["a"], up_to(2));
 }
 
+TEST_F(DeliveryTest, ARecordThatIsRefusedAloneIsGivenUp) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  for (const bool entries : {false, true}) {
+    target_.refuses_entries = entries;
+    target_.stored.clear();
+    target_.poisonous = entries ? "a-300" : "a-100";
+    put("a", entries ? 202 : 2, 200);
+    loop_.run(seconds(1));
+    EXPECT_EQ(target_.stored.size(), 199u);
+    EXPECT_EQ(delivery_->held(), 0u);
+    EXPECT_TRUE(delivery_->link().status().ok()) << "a target that takes others is up";
+    // Nobody waits for the record that never came.
+    std::uint64_t last = target_.stored.front().origin->previous;
+    for (const auto& entry : target_.stored) {
+      EXPECT_EQ(entry.origin->previous, last) << entry.data;
+      last = entry.origin->sequence;
+    }
+  }
+  const std::string given_up = "the target refuses a record for what it is, it is given up";
+  EXPECT_THAT(log_.events, ElementsAre(given_up, given_up));
+  EXPECT_THAT(metrics_.prometheus_text(),
+              HasSubstr(R"(spillway_broker_given_up_records_total{target="a"} 2)"));
+  target_.poisonous = "a-500";
+  put("a", 402, 99);
+  loop_.run(seconds(1));
+  kill_and_restart();
+  put("a", 501, 1);
+  loop_.run(seconds(1));
+  EXPECT_EQ(target_.stored.back().origin->previous, 0u) << "of another producer";
+  EXPECT_EQ(std::prev(target_.stored.end(), 2)->data, "a-499");
+}
+
+TEST_F(DeliveryTest, TheLogIsToldOfSomeOfWhatIsGivenUp) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  target_.poisonous = "b";
+  put("b", 1, 100);
+  loop_.run(seconds(1));
+  EXPECT_EQ(log_.events.size(), TargetLink::kToldMax);
+  loop_.run(TargetLink::kToldWithin);
+  put("b", 101, 1);
+  loop_.run(seconds(1));
+  EXPECT_EQ(log_.events.size(), TargetLink::kToldMax + 1);
+  EXPECT_EQ(delivery_->held(), 0u);
+}
+
+TEST_F(DeliveryTest, ATargetThatHasTakenNothingIsRatherTheWrongOne) {
+  target_.poisonous = "a";
+  put("a", 1, 3);
+  loop_.run(seconds(60));
+  EXPECT_EQ(delivery_->held(), 3u);
+  EXPECT_THAT(delivery_->link().status().error().message, HasSubstr("ValidationException"));
+  target_.poisonous.clear();
+  loop_.run(seconds(3));
+  EXPECT_EQ(stored()["a"], up_to(3));
+}
+
 TEST_F(DeliveryTest, ARestartGoesOnWhereTheTargetIs) {
   put("a", 1, 10);
   loop_.run(seconds(1));

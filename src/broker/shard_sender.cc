@@ -1,10 +1,13 @@
 #include "broker/shard_sender.h"
 
 #include <algorithm>
+#include <bitset>
+#include <numeric>
 #include <utility>
 
 #include "base/assert.h"
 #include "io/on_loop.h"
+#include "stream/hash_key.h"
 #include "stream/record_batch.h"
 
 namespace spillway::broker {
@@ -73,7 +76,12 @@ Task<ShardSender::Batch> ShardSender::read() {
   auto reading = io::on_loop<Result<stream::ReadResult>>(
       &parts_.loop, [this, request](auto done) { parts_.engine.read(request, std::move(done)); });
   auto read = co_await reading;
-  if (read.ok()) co_return take(*read);
+  if (read.ok()) {
+    auto batch = take(*read);
+    batch.given_up.resize(batch.entries.size());
+    link(batch);
+    co_return batch;
+  }
   parts_.log.error("the spool can't be read, trying again",
                    {{"stream", stream_}, {"error", read.error().message}});
   co_await wait(kRetryMax);
@@ -85,7 +93,6 @@ Task<ShardSender::Batch> ShardSender::read() {
 ShardSender::Batch ShardSender::take(const stream::ReadResult& read) {
   Batch batch;
   batch.next = cursor_.next;
-  batch.lanes = cursor_.lanes;
   std::size_t bytes = 0;
   for (const auto& stored : read.batches) {
     stream::RecordBatchReader records(stored.payload);
@@ -97,11 +104,6 @@ ShardSender::Batch ShardSender::take(const stream::ReadResult& read) {
       const bool fits = batch.entries.size() < client::kPutRecordsMax &&
                         (batch.empty() || bytes <= kRequestBytesMax);
       if (!fits) return batch;
-      if (record->origin) {
-        LaneMark& last = batch.lanes[record->origin->lane];
-        if (last.producer == record->origin->producer) record->origin->previous = last.sequence;
-        last = {record->origin->producer, record->origin->sequence};
-      }
       batch.entries.push_back(entry_of(*record));
       batch.next = position.plus(1);
     }
@@ -109,28 +111,83 @@ ShardSender::Batch ShardSender::take(const stream::ReadResult& read) {
   return batch;
 }
 
+void ShardSender::link(Batch& batch) const {
+  batch.lanes = cursor_.lanes;
+  for (std::size_t i = 0; i < batch.entries.size(); ++i) {
+    auto& origin = batch.entries[i].origin;
+    if (!origin || batch.given_up[i]) continue;
+    LaneMark& last = batch.lanes[origin->lane];
+    origin->previous = last.producer == origin->producer ? last.sequence : 0;
+    last = {origin->producer, origin->sequence};
+  }
+}
+
 Task<void> ShardSender::send(Batch batch) {
-  auto entries = std::move(batch.entries);
-  while (!closed_) {
+  Pending pending(batch.entries.size());
+  std::iota(pending.begin(), pending.end(), std::size_t{0});
+  std::size_t most = pending.size();  // of a request
+  while (!closed_ && !pending.empty()) {
     if (!parts_.link.prepared(stream_)) {
       const bool prepared = co_await parts_.link.prepare(stream_);
       if (!prepared) co_await wait(next_delay());
       continue;
     }
-    auto result = co_await parts_.link.put(stream_, entries);
+    const std::size_t count = std::min(most, pending.size());
+    std::vector<client::PutEntry> entries;
+    entries.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) entries.push_back(batch.entries[pending[i]]);
+    auto result = co_await parts_.link.put(stream_, std::move(entries));
     if (closed_) co_return;
-    if (result.ok() && result->failed == 0) break;
-    if (result.ok()) {
-      std::vector<client::PutEntry> failed;
-      failed.reserve(result->failed);
-      for (std::size_t i = 0; i < entries.size(); ++i)
-        if (!result->outcomes[i].ok()) failed.push_back(std::move(entries[i]));
-      if (failed.size() < entries.size()) retry_ = kRetryFirst;
-      entries = std::move(failed);
+    if (!result.ok()) {
+      const bool refused = result.error().code == ErrorCode::kInvalid;
+      if (refused && count > 1) {
+        most = count / 2;
+      } else if (refused && parts_.link.gives_up()) {
+        give_up(batch, pending.front(), result.error().message);
+        pending.erase(pending.begin());
+      } else {
+        co_await wait(next_delay());
+      }
+      continue;
     }
-    co_await wait(next_delay());
+    most = 2 * most;
+    auto left = judge(batch, pending, result->outcomes);
+    const bool all = left.size() + count == pending.size();
+    if (left.size() < pending.size()) retry_ = kRetryFirst;
+    pending = std::move(left);
+    if (!all) co_await wait(next_delay());
   }
-  if (closed_) co_return;
+  if (!closed_) finish(std::move(batch));
+}
+
+// Behind an entry that fails, others of its lane may have failed for its reason only: they are sent
+// again.
+ShardSender::Pending ShardSender::judge(Batch& batch, const Pending& pending,
+                                        const std::vector<client::PutOutcome>& outcomes) {
+  Pending left;
+  left.reserve(pending.size());
+  std::bitset<stream::kLanes> failed;
+  for (std::size_t i = 0; i < pending.size(); ++i) {
+    if (i < outcomes.size() && outcomes[i].ok()) continue;
+    const auto& origin = batch.entries[pending[i]].origin;
+    const bool first = !origin || !failed[origin->lane];
+    if (origin) failed.set(origin->lane);
+    if (i < outcomes.size() && first && refused_for_good(outcomes[i])) {
+      give_up(batch, pending[i], outcomes[i].error_code + ": " + outcomes[i].error_message);
+    } else {
+      left.push_back(pending[i]);
+    }
+  }
+  return left;
+}
+
+void ShardSender::give_up(Batch& batch, std::size_t number, std::string_view why) {
+  parts_.link.give_up(stream_, batch.entries[number], why);
+  batch.given_up[number] = true;
+  link(batch);
+}
+
+void ShardSender::finish(Batch batch) {
   retry_ = kRetryFirst;
   LaneMarks moved;
   for (const auto& [lane, mark] : batch.lanes) {

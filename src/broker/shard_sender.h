@@ -2,6 +2,9 @@
 // request in flight, so that each lane arrives in its order. Entries that failed are sent again
 // alone, after a delay that grows and is spread at random, before the shard goes on.
 //
+// A request that the target refuses for what is in it is halved until a record is alone; that one
+// is given up, and no later record names it as its lane's previous one.
+//
 // After a restart what was acknowledged and not yet in the cursor is sent again, with the same
 // origins.
 #pragma once
@@ -59,15 +62,24 @@ class ShardSender {
  private:
   struct Batch {
     std::vector<client::PutEntry> entries;
+    std::vector<bool> given_up;  // of each entry
     stream::Position next;
-    LaneMarks lanes;
+    LaneMarks lanes;  // of the entries before `next`, but for those that are given up
     bool empty() const { return entries.empty(); }
   };
+  using Pending = std::vector<std::size_t>;  // entries of a batch, by their numbers
 
   Task<void> run();
   Task<Batch> read();
   Batch take(const stream::ReadResult& read);
+  // Gives the entries the sequences before theirs.
+  void link(Batch& batch) const;
   Task<void> send(Batch batch);
+  // The entries that are pending after a request with the first ones was answered so.
+  Pending judge(Batch& batch, const Pending& pending,
+                const std::vector<client::PutOutcome>& outcomes);
+  void give_up(Batch& batch, std::size_t number, std::string_view why);
+  void finish(Batch batch);
   // Until `delay` is over (zero: without end), or the end.
   Task<void> wait(nanoseconds delay);
   nanoseconds next_delay();

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,11 +54,21 @@ class FakeTarget final : public Target {
     if (closed) co_return Error{ErrorCode::kClosed, "closed"};
     if (gone) co_return Error{ErrorCode::kNotFound, "no stream"};
     if (down) co_return Error{ErrorCode::kIo, "connection refused"};
+    const auto poison = [this](const client::PutEntry& entry) {
+      return !poisonous.empty() && entry.data.find(poisonous) != std::string::npos;
+    };
+    if (!refuses_entries && std::ranges::any_of(entries, poison))
+      co_return Error{ErrorCode::kInvalid, "PutRecords: ValidationException: no"};
     client::PutRecordsResult result;
+    std::set<std::uint8_t> failed_lanes;
     for (auto& entry : entries) {
       client::PutOutcome outcome;
       if (refuse_every > 0 && ++entries_seen % refuse_every == 0) {
         outcome.error_code = "ProvisionedThroughputExceededException";
+        ++result.failed;
+      } else if (poison(entry) || failed_lanes.contains(entry.origin->lane)) {
+        failed_lanes.insert(entry.origin->lane);  // as a region of Spillway does
+        outcome.error_code = "InvalidArgumentException";
         ++result.failed;
       } else {
         stored.push_back(std::move(entry));
@@ -89,6 +101,8 @@ class FakeTarget final : public Target {
   bool silent = false;        // answers when answer() is called
   bool lose_answers = false;  // after it has stored what it was given
   bool closed = false;
+  std::string poisonous;         // in the data of what it refuses; empty: nothing
+  bool refuses_entries = false;  // of such data each by itself, not the whole request
   int refuse_every = 0;
   int entries_seen = 0;
   int puts = 0;

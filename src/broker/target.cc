@@ -11,8 +11,15 @@ constexpr nanoseconds kActiveWithin = seconds(60);
 
 }  // namespace
 
+bool refused_for_good(const client::PutOutcome& outcome) {
+  return outcome.error_code == "ValidationException" ||
+         outcome.error_code == "InvalidArgumentException" ||
+         outcome.error_code == "SerializationException";
+}
+
 client::PutEntry entry_of(const stream::RecordView& record) {
-  client::PutEntry entry{std::string(record.partition_key), std::string(record.data), {}};
+  client::PutEntry entry{
+      std::string(record.partition_key), std::string(record.data), {}, record.origin};
   if (record.explicit_hash_key) entry.explicit_hash_key = to_string(*record.explicit_hash_key);
   return entry;
 }
@@ -36,19 +43,26 @@ Task<Status> KinesisTarget::prepare(std::string stream) {
 
 Task<Result<client::PutRecordsResult>> KinesisTarget::put(std::string stream,
                                                           std::vector<client::PutEntry> entries) {
-  auto result = co_await client_.put_records(std::move(stream), std::move(entries));
+  if (!options_.origins)
+    for (auto& entry : entries) entry.origin.reset();
+  auto result = co_await client_.put_records(stream, std::move(entries));
+  if (!result.ok()) co_return explained(std::move(result).error(), stream);
   co_return result;
 }
 
 // Whoever reads it is told what to do where nothing but the configuration helps.
 Error KinesisTarget::explained(Error error, const std::string& stream) const {
   if (error.code != ErrorCode::kDenied) return error;
-  error.message += client_.ever_connected()
-                       ? fmt::format(
-                             "; broker.access_key and broker.secret_key must be those of a "
-                             "key that may put into stream {}",
-                             stream)
-                       : "; broker.ca names a file of the certificates to trust";
+  if (!client_.ever_connected()) {
+    error.message += "; broker.ca names a file of the certificates to trust";
+  } else if (error.message.find("spillway:PutOrigin") != std::string::npos) {
+    error.message += "; or set broker.origins to false";
+  } else {
+    error.message += fmt::format(
+        "; broker.access_key and broker.secret_key must be those of a "
+        "key that may put into stream {}",
+        stream);
+  }
   return error;
 }
 

@@ -26,6 +26,9 @@ class Target {
   virtual std::string address() const = 0;      // for people: "http://…"
 };
 
+// Whether an entry was refused for what it is, whenever it is sent again.
+bool refused_for_good(const client::PutOutcome& outcome);
+
 // A spooled record as it is sent.
 client::PutEntry entry_of(const stream::RecordView& record);
 
@@ -33,6 +36,8 @@ struct KinesisTargetOptions {
   std::string name = "default";
   // Of streams that have to be made; 0: on demand.
   std::uint32_t shards = 0;
+  // Whether records are sent with their origins.
+  bool origins = true;
   client::ClientOptions client;
 };
 

@@ -29,6 +29,9 @@ TargetLink::TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log,
       failures_(metrics.counter("spillway_broker_put_failures_total",
                                 "Puts that failed, in whole or in part, and were repeated",
                                 labels_of(target))),
+      given_up_(metrics.counter("spillway_broker_given_up_records_total",
+                                "Records that the target refuses for what they are",
+                                labels_of(target))),
       put_seconds_(metrics.histogram("spillway_broker_put_seconds",
                                      "From sending a PutRecords to its acknowledgement",
                                      labels_of(target))),
@@ -73,7 +76,9 @@ void TargetLink::note(const Result<client::PutRecordsResult>& result, std::size_
                       nanoseconds took) {
   if (!result.ok()) {
     failures_.add();
-    return note_failure(result.error());
+    // A target that refuses one request and takes others is up.
+    if (result.error().code != ErrorCode::kInvalid || !gives_up()) note_failure(result.error());
+    return;
   }
   const auto& outcomes = result->outcomes;
   records_.add(outcomes.size() - result->failed);
@@ -92,8 +97,31 @@ void TargetLink::note(const Result<client::PutRecordsResult>& result, std::size_
     if (flows_) std::exchange(flows_, nullptr)();
     return;
   }
+  if (std::ranges::all_of(outcomes, refused_for_good)) return;
   note_failure(
       {ErrorCode::kThrottled, outcomes.front().error_code + ": " + outcomes.front().error_message});
+}
+
+void TargetLink::give_up(const std::string& stream, const client::PutEntry& entry,
+                         std::string_view why) {
+  given_up_.add();
+  const MonoTime now = loop_.mono_now();
+  if (told_ == 0 || now - told_since_ >= kToldWithin) {
+    told_ = 0;
+    told_since_ = now;
+  }
+  if (told_ == kToldMax) {
+    ++untold_;
+    return;
+  }
+  ++told_;
+  log_.error("the target refuses a record for what it is, it is given up",
+             {{"target", target_.name()},
+              {"stream", stream},
+              {"origin", entry.origin ? stream::to_string(*entry.origin) : ""},
+              {"bytes", static_cast<std::uint64_t>(entry.data.size())},
+              {"error", why},
+              {"others_untold", std::exchange(untold_, 0)}});
 }
 
 Status TargetLink::status() const {

@@ -28,6 +28,9 @@ struct PutLatency {
 class TargetLink {
  public:
   static constexpr std::size_t kPutsRemembered = 256;
+  // Records given up that the log is told of, one by one, in each kToldWithin.
+  static constexpr std::uint64_t kToldMax = 20;
+  static constexpr nanoseconds kToldWithin = seconds(60);
 
   TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log, metrics::Registry& metrics);
 
@@ -39,6 +42,11 @@ class TargetLink {
   // Entries that failed are an outcome, not an error. kNotFound: it must be prepared again.
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries);
+  // Whether what the target refuses alone is given up. Not before it has taken anything since the
+  // start: it is then likelier to be the wrong target than the record to be a wrong one.
+  bool gives_up() const { return records_.value() > 0; }
+  // The target won't ever take this record. Counted, and told in the log, where there is room.
+  void give_up(const std::string& stream, const client::PutEntry& entry, std::string_view why);
   // Called once, when the first records are acknowledged.
   void on_flow(UniqueFunction<void()> flows) { flows_ = std::move(flows); }
   // Ends the calls under way with kClosed, from within, and each later one at once.
@@ -64,12 +72,16 @@ class TargetLink {
   metrics::Counter& records_;
   metrics::Counter& bytes_;
   metrics::Counter& failures_;
+  metrics::Counter& given_up_;
   metrics::Histogram& put_seconds_;
   metrics::Gauge& up_;
   std::map<std::string, Stream, std::less<>> streams_;
   UniqueFunction<void()> flows_;
   bool closed_ = false;
   std::optional<MonoTime> failing_since_;
+  MonoTime told_since_{};
+  std::uint64_t told_ = 0;  // records given up, since then
+  std::uint64_t untold_ = 0;
 
   mutable std::mutex mutex_;
   Status status_;

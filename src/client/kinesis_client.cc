@@ -29,8 +29,12 @@ struct ErrorKind {
   ErrorCode code;
 };
 
-// What the API's errors mean to callers; others go by the answer's status.
+// What the API's errors mean to callers; others go by the answer's status. Whoever is told kInvalid
+// may give up what it asked for: no other error of the request may pass for that.
 constexpr ErrorKind kErrorKinds[] = {
+    {"ValidationException", ErrorCode::kInvalid},
+    {"InvalidArgumentException", ErrorCode::kInvalid},
+    {"SerializationException", ErrorCode::kInvalid},
     {"ResourceNotFoundException", ErrorCode::kNotFound},
     {"ResourceInUseException", ErrorCode::kExists},
     {"LimitExceededException", ErrorCode::kThrottled},
@@ -45,6 +49,11 @@ constexpr ErrorKind kErrorKinds[] = {
     {"InvalidSignatureException", ErrorCode::kDenied},
     {"MissingAuthenticationTokenException", ErrorCode::kDenied},
     {"UnrecognizedClientException", ErrorCode::kDenied},
+    {"KMSAccessDeniedException", ErrorCode::kDenied},
+    {"KMSDisabledException", ErrorCode::kDenied},
+    {"KMSInvalidStateException", ErrorCode::kDenied},
+    {"KMSNotFoundException", ErrorCode::kDenied},
+    {"KMSOptInRequired", ErrorCode::kDenied},
     {"UnknownOperationException", ErrorCode::kUnsupported},
 };
 
@@ -54,7 +63,7 @@ ErrorCode code_of(int status, std::string_view type) {
   if (status >= 500) return ErrorCode::kIo;
   if (status == 429) return ErrorCode::kThrottled;
   if (status == 401 || status == 403) return ErrorCode::kDenied;
-  return ErrorCode::kInvalid;
+  return ErrorCode::kCorrupt;
 }
 
 bool may_succeed_later(ErrorCode code) {

@@ -7,10 +7,11 @@
 // longer than request_timeout. In the last case the server may have done what it was asked: put
 // records may then be there twice, as with every Kinesis client.
 //
-// Errors: kInvalid (ValidationException, InvalidArgumentException, …), kNotFound, kExists
-// (ResourceInUseException), kThrottled, kExpired (ExpiredIteratorException), kDenied (signature,
-// keys, the server's certificate), kUnsupported (operations that the server doesn't have), kIo (no
-// connection, 5xx), kCorrupt (an answer that is not the API's), kClosed (close() was called).
+// Errors: kInvalid (ValidationException, InvalidArgumentException, SerializationException),
+// kNotFound, kExists (ResourceInUseException), kThrottled, kExpired (ExpiredIteratorException),
+// kDenied (signature, keys, those of KMS too, the server's certificate), kUnsupported (operations
+// that the server doesn't have), kIo (no connection, 5xx), kCorrupt (an answer that is not the
+// API's, or an error that isn't), kClosed (close() was called).
 // Messages begin with the API's name of the error and end with its request id, if the server gave
 // them.
 #pragma once

@@ -182,6 +182,8 @@ TEST_P(ClientTest, WhatCannotSucceedLaterIsToldAtOnce) {
       {403, "SomethingNew", ErrorCode::kDenied},
       {400, "UnknownOperationException", ErrorCode::kUnsupported},
       {400, "ValidationException", ErrorCode::kInvalid},
+      {400, "KMSDisabledException", ErrorCode::kDenied},
+      {400, "SomethingNew", ErrorCode::kCorrupt},
   };
   make_client();
   for (const auto& row : kCases) {
