@@ -37,6 +37,7 @@ Random seeded(io::Entropy& entropy) {
 Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const BrokerConfig& config) {
   broker::KinesisTargetOptions options;
   options.shards = static_cast<std::uint32_t>(config.shards);
+  options.origins = config.origins;
   SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(config.endpoint));
   SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, config.ca));
   options.client.region = config.region;

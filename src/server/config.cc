@@ -92,6 +92,8 @@ const ConfigKey kKeys[] = {
    .meaning = "The stream that telemetry goes to. Made if missing."},
   {.name = "broker.streams", .field = +[](Config& c) -> Texts& { return c.broker.streams; },
    .meaning = "Streams that producers may put to through the broker, besides `broker.stream`. Made at the target if missing."},
+  {.name = "broker.origins", .field = +[](Config& c) -> bool& { return c.broker.origins; },
+   .meaning = "Whether records are sent with their origins, by which copies are known; false for a target that refuses them."},
   {.name = "broker.shards", .field = +[](Config& c) -> std::int64_t& { return c.broker.shards; },
    .meaning = "Shards of a stream that has to be made; 0 makes it on demand.", .min = 0, .max = 10'000},
   {.name = "broker.host_metrics", .field = +[](Config& c) -> bool& { return c.broker.host_metrics; },

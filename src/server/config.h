@@ -65,6 +65,7 @@ struct BrokerConfig {
   std::string secret_key = "spillway";
   std::string stream = "telemetry";
   std::vector<std::string> streams;
+  bool origins = true;
   std::int64_t shards = 0;
   bool host_metrics = true;
   std::int64_t interval_ms = 1000;

@@ -1,5 +1,6 @@
 """boto3 puts through `spillway broker`: while the region is away, over SIGKILL of the broker, in order."""
 
+import base64
 import hashlib
 import os
 import pathlib
@@ -12,7 +13,9 @@ import time
 import urllib.error
 import urllib.request
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS), str(TESTS / "model")]
+import api  # noqa: E402
 from region import BINARY, Region, client_of, free_port, read_all, wait_until  # noqa: E402
 
 
@@ -133,6 +136,69 @@ def test_a_restart_sends_nothing_again(directory):
             wait_until(lambda: broker.held() == 0)
             broker.stop()
         expect(arrived(region) == {key: list(range(60)) for key in KEYS}, arrived(region))
+
+
+def read_with_origins(region):
+    """Each record in the region as its data and its origin, in the order of its shard."""
+    way = api.Api(region.port, headers=[("X-Spillway-Origin", "true")])
+    records = []
+    for shard in region.client().list_shards(StreamName="orders")["Shards"]:
+        iterator = way.ask("GetShardIterator", {"StreamName": "orders", "ShardId": shard["ShardId"],
+                                                "ShardIteratorType": "TRIM_HORIZON"}).document["ShardIterator"]
+        for record in way.ask("GetRecords", {"ShardIterator": iterator}).document["Records"]:
+            data = record["Data"]
+            if not isinstance(data, bytes):
+                data = base64.b64decode(data)
+            records.append((data.decode(), record.get("Origin")))
+    way.close()
+    return records
+
+
+def unread(port):
+    """Whether something that was sent to the port waits to be read."""
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(fields[1].endswith(f":{port:04X}") and fields[3] == "01" and not fields[4].endswith(":00000000")
+               for fields in map(str.split, lines))
+
+
+def test_what_is_sent_again_after_a_sigkill_has_the_same_origin(directory):
+    with Region() as region:
+        broker = Broker(directory, region)
+        broker.start()
+        put(broker.client(), KEYS, 0, 5)
+        wait_until(lambda: broker.held() == 0)
+        # A request that gets there, and whose answer nobody hears.
+        client = broker.client()
+        region.process.send_signal(signal.SIGSTOP)
+        put(client, KEYS[:1], 5, 1)
+        wait_until(lambda: unread(region.port))
+        broker.kill()
+        region.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: f"{KEYS[0]} 5" in dict(read_with_origins(region)))
+        broker.start()
+        put(broker.client(), KEYS, 6, 5)
+        wait_until(lambda: broker.held() == 0)
+        broker.stop()
+        records = read_with_origins(region)
+        origins, last = {}, {}
+        for data, origin in records:
+            expect(origin is not None and origins.setdefault(data, origin) == origin, data, origin, origins)
+            lane = (origin["Producer"], origin["Lane"])
+            if origins[data] is origin:
+                expect(int(origin["Previous"]) == last.get(lane, 0), data, origin, last)
+                last[lane] = int(origin["Sequence"])
+        expect(len(records) == len(origins) + 1, "one of them twice", len(records), len(origins))
+        identities = {(origin["Producer"], origin["Lane"], origin["Sequence"]) for origin in origins.values()}
+        expect(len(identities) == len(origins) == 10 * len(KEYS) + 1, len(identities))
+
+
+def test_origins_can_be_left_out(directory):
+    with Region() as region:
+        broker = Broker(directory, region, origins="false")
+        broker.start()
+        put(broker.client(), KEYS, 0, 1)
+        broker.stop()
+        expect([origin for _, origin in read_with_origins(region)] == [None] * len(KEYS), "none has one")
 
 
 def varint(number):
