@@ -122,12 +122,18 @@ Task<Status> Cursors::load(stream::ShardId shard) {
     }
     from = read->next;
   }
+  for (const auto& [key, cursor] : table_) kept_[key] = cursor.next;
   co_return Status();
 }
 
 Cursor Cursors::at(stream::ShardId shard, const std::string& target) const {
   const auto found = table_.find({shard, target});
   return found != table_.end() ? found->second : Cursor();
+}
+
+stream::Position Cursors::kept(stream::ShardId shard, const std::string& target) const {
+  const auto found = kept_.find({shard, target});
+  return found != kept_.end() ? found->second : stream::Position();
 }
 
 void Cursors::advance(stream::ShardId shard, const std::string& target, stream::Position next,
@@ -181,6 +187,7 @@ void Cursors::written(const Result<stream::Appended>& outcome, CursorTable sent)
     retry_->start(kRetryDelay, [this] { write(); });
     return told(outcome.error());
   }
+  for (const auto& [key, cursor] : sent) kept_[key] = cursor.next;
   if (std::exchange(failing_, false)) log_.info("the spool's cursors are kept again");
   if (whole_is_due()) {
     has_whole_ = true;

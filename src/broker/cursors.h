@@ -74,6 +74,8 @@ class Cursors {
 
   // At the shard's beginning where nothing is known.
   Cursor at(stream::ShardId shard, const std::string& target) const;
+  // What of it is durable: where a restart goes on, at the latest.
+  stream::Position kept(stream::ShardId shard, const std::string& target) const;
   // What is before `next` was delivered; `lanes`: of what this added.
   void advance(stream::ShardId shard, const std::string& target, stream::Position next,
                const LaneMarks& lanes);
@@ -98,6 +100,7 @@ class Cursors {
   stream::Position whole_at_;  // of the last record with every cursor
   bool has_whole_ = false;
   CursorTable table_;
+  std::map<CursorKey, stream::Position> kept_;
   CursorTable moved_;  // since what is being written
   bool writing_ = false;
   bool failing_ = false;

@@ -56,6 +56,26 @@ TEST_F(CursorsTest, AreThereAgainAfterARestart) {
   EXPECT_EQ(cursors_->at(7, "a"), (Cursor{{12}, {{3, mark(1, 4)}, {5, mark(2, 1)}}}));
 }
 
+TEST_F(CursorsTest, OnlyWhatIsDurableIsKept) {
+  EXPECT_EQ(cursors_->kept(7, "a").value, 0u);
+  engine_.holding = true;
+  cursors_->advance(7, "a", {10}, {});
+  cursors_->advance(7, "a", {20}, {});
+  loop_.run();
+  EXPECT_EQ(cursors_->kept(7, "a").value, 0u);
+  engine_.release();
+  loop_.run();
+  EXPECT_EQ(cursors_->kept(7, "a").value, 10u) << "20 is under way";
+  engine_.holding = false;
+  engine_.release(Error{ErrorCode::kNoSpace, "the disk is full"});
+  loop_.run();
+  EXPECT_EQ(cursors_->kept(7, "a").value, 10u);
+  loop_.run(seconds(1));
+  EXPECT_EQ(cursors_->kept(7, "a").value, 20u);
+  load();
+  EXPECT_EQ(cursors_->kept(7, "a").value, 20u);
+}
+
 TEST_F(CursorsTest, ManyMovesAreFoundFromTheLastWholeRecordOn) {
   cursors_->advance(1, "a", {5}, {{1, mark(1, 9)}});
   loop_.run();

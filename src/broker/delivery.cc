@@ -49,7 +49,8 @@ void Delivery::ended() {
 
 Delivered Delivery::delivered() const {
   Delivered delivered;
-  for (const auto& [shard, sender] : senders_) delivered[shard] = sender->delivered();
+  for (const auto& [shard, sender] : senders_)
+    delivered[shard] = parts_.cursors.kept(shard, parts_.target.name());
   return delivered;
 }
 

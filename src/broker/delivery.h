@@ -44,6 +44,7 @@ class Delivery {
   void drain(nanoseconds at_most, UniqueFunction<void()> done);
 
   const TargetLink& link() const { return link_; }
+  // As a restart would find it: nobody goes back before that.
   Delivered delivered() const;
   std::uint64_t held() const;  // records of the spool that the target has not; any thread
 
