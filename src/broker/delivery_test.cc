@@ -258,13 +258,30 @@ TEST_F(DeliveryTest, WhatHadNoAnswerIsSentAgain) {
   EXPECT_EQ(numbers, up_to(10)) << "and none lost";
 }
 
+TEST_F(DeliveryTest, WhatNoCursorHasDurablyIsNotDelivered) {
+  const auto delivered = [this] {
+    std::uint64_t records = 0;
+    for (const auto& [shard, before] : delivery_->delivered()) records += before.value;
+    return records;
+  };
+  put("a", 1, 5);
+  engine_.append_error = Error{ErrorCode::kNoSpace, "the disk is full"};
+  loop_.run(seconds(1));
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_EQ(delivered(), 0u) << "after a crash they are read again";
+  engine_.append_error.reset();
+  loop_.run(seconds(1));
+  EXPECT_EQ(delivered(), 5u);
+}
+
 TEST_F(DeliveryTest, WhatCantBeReadIsTriedAgain) {
   engine_.read_error = Error{ErrorCode::kIo, "a disk error"};
   put("a", 1, 5);
   loop_.run(seconds(10));
-  EXPECT_THAT(log_.events, testing::Contains("the spool can't be read, trying again"));
+  EXPECT_THAT(log_.events, ElementsAre("the spool can't be read, trying again")) << "once";
   engine_.read_error.reset();
   loop_.run(seconds(3));
+  EXPECT_THAT(log_.events, testing::Contains("the spool can be read again"));
   EXPECT_EQ(stored()["a"], up_to(5));
 }
 

@@ -77,13 +77,17 @@ Task<ShardSender::Batch> ShardSender::read() {
       &parts_.loop, [this, request](auto done) { parts_.engine.read(request, std::move(done)); });
   auto read = co_await reading;
   if (read.ok()) {
+    if (std::exchange(unreadable_, false))
+      parts_.log.info("the spool can be read again", {{"stream", stream_}, {"shard", shard_}});
     auto batch = take(*read);
     batch.given_up.resize(batch.entries.size());
     link(batch);
     co_return batch;
   }
-  parts_.log.error("the spool can't be read, trying again",
-                   {{"stream", stream_}, {"error", read.error().message}});
+  if (!std::exchange(unreadable_, true)) {
+    parts_.log.error("the spool can't be read, trying again",
+                     {{"stream", stream_}, {"shard", shard_}, {"error", read.error().message}});
+  }
   co_await wait(kRetryMax);
   woken_ = true;
   co_return Batch();

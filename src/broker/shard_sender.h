@@ -54,8 +54,6 @@ class ShardSender {
   // Ends now; the link is closed before.
   void close();
 
-  // What is before has been acknowledged.
-  stream::Position delivered() const { return cursor_.next; }
   // Records that the target has not acknowledged. Any thread.
   std::uint64_t held() const;
 
@@ -94,8 +92,9 @@ class ShardSender {
   nanoseconds retry_ = kRetryFirst;
   const std::unique_ptr<io::Timer> timer_;  // of wait()
   UniqueFunction<void(bool)> waiting_;
-  bool idle_ = false;   // waiting for records
-  bool woken_ = false;  // since the last look
+  bool unreadable_ = false;  // told
+  bool idle_ = false;        // waiting for records
+  bool woken_ = false;       // since the last look
   bool draining_ = false;
   bool closed_ = false;
   bool running_ = false;

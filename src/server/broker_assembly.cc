@@ -101,14 +101,19 @@ struct Running {
 };
 
 // Takes no more, spools what is held, delivers for as long as there is time, then ends the loop.
+// `at_most` is for all of that, but that telemetry has a second whatever became of it.
 void stop(Running& running, seconds at_most, Status& saved) {
-  const auto deliver = [&running, at_most] {
-    running.delivery.drain(at_most, [&running] {
+  const MonoTime deadline = running.loop.mono_now() + at_most;
+  const auto left = [&running, deadline](nanoseconds at_least) {
+    return std::max(deadline - running.loop.mono_now(), at_least);
+  };
+  const auto deliver = [&running, left] {
+    running.delivery.drain(left(nanoseconds(0)), [&running] {
       running.admin.drain(seconds(1), [&running] { running.loop.stop(); });
     });
   };
-  const auto spool = [&running, &saved, at_most, deliver] {
-    running.telemetry.stop(at_most, [&saved, deliver](Status places) {
+  const auto spool = [&running, &saved, left, deliver] {
+    running.telemetry.stop(left(seconds(1)), [&saved, deliver](Status places) {
       saved = std::move(places);
       deliver();
     });

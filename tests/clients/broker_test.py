@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -199,6 +200,18 @@ def test_origins_can_be_left_out(directory):
         put(broker.client(), KEYS, 0, 1)
         broker.stop()
         expect([origin for _, origin in read_with_origins(region)] == [None] * len(KEYS), "none has one")
+
+
+def test_all_of_the_end_has_one_deadline(directory):
+    broker = Broker(directory, Region(), drain_seconds="3")
+    broker.start()
+    put(broker.client(), KEYS, 0, 1)
+    with socket.create_connection(("127.0.0.1", broker.listen)) as half:
+        half.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        began = time.monotonic()
+        broker.stop()
+        took = time.monotonic() - began
+    expect(3 <= took < 5.5, took)
 
 
 def varint(number):
