@@ -1,9 +1,11 @@
-// For tests: an event loop whose time goes on when it is told to. No sockets.
+// For tests: an event loop whose time goes on when it is told to. No sockets. post() may be called
+// from any thread, as that of every loop; the rest belongs to the thread that calls run().
 #pragma once
 
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "base/assert.h"
@@ -28,7 +30,10 @@ class ManualLoop final : public EventLoop {
     now_ = end;
   }
 
-  void post(UniqueFunction<void()> task) override { posted_.push_back(std::move(task)); }
+  void post(UniqueFunction<void()> task) override {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(task));
+  }
   std::unique_ptr<Timer> make_timer() override { return std::make_unique<ManualTimer>(*this); }
   MonoTime mono_now() override { return now_; }
   WallTime wall_now() override {
@@ -70,15 +75,21 @@ class ManualLoop final : public EventLoop {
   };
 
   void run_posted() {
-    while (!posted_.empty()) {
-      auto task = std::move(posted_.front());
-      posted_.pop_front();
-      task();
-    }
+    while (auto task = take_posted()) task();
+  }
+
+  // Empty when there is none.
+  UniqueFunction<void()> take_posted() {
+    const std::lock_guard lock(mutex_);
+    if (posted_.empty()) return nullptr;
+    auto task = std::move(posted_.front());
+    posted_.pop_front();
+    return task;
   }
 
   MonoTime now_{};
-  std::deque<UniqueFunction<void()>> posted_;
+  std::mutex mutex_;
+  std::deque<UniqueFunction<void()>> posted_;  // under mutex_
   std::multimap<MonoTime, Due> timers_;
 };
 
