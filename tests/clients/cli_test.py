@@ -330,7 +330,8 @@ def server_gone(cli, region):
     region.kill()
     putting = Running(cli, region.directory, "put", "t")
     with taking_no_notice(region.port, putting, b"lost\n"):
-        assert putting.end(signal.SIGINT, signal.SIGTERM) == 143
+        # Both may be there before either is taken, and then the later one is taken first.
+        assert putting.end(signal.SIGINT, signal.SIGTERM) in (130, 143)
     assert "put 0 records to t" in putting.err() and "line 1 may or may not be stored" in putting.err(), putting.err()
     region.start()
 
