@@ -46,8 +46,9 @@ class EngineModel {
 
   // --- What is there, with `horizon` functions of the time at which it was looked at.
 
-  // What was read from one shard: every batch from the trim horizon to the tip, and the tip. `now`
-  // from before and after the reading: what expired in between may be there or not.
+  // What was read from one shard: every batch from the trim horizon to the tip, and the tip.
+  // `before` is the time then. `after` is the latest time that there has been by the end: what
+  // expired before the time went back may be gone, as may what expired meanwhile.
   struct Seen {
     std::vector<stream::StoredBatch> batches;
     stream::ShardTip tip;

@@ -37,7 +37,7 @@ Result<EngineModel::Seen> read_shard(stream::Engine& engine, stream::ShardId id,
     if (position == result.tip) break;
   }
   SPILLWAY_ASSIGN(seen.tip, engine.tip(id));
-  seen.after = clock.wall_now();
+  seen.after = clock.latest_wall();
   return seen;
 }
 

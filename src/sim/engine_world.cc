@@ -227,7 +227,7 @@ void EngineWorld::read() {
     history_.add(result->next.value);
     if (beyond && result->tip < request.from)
       return note(Error{ErrorCode::kCorrupt, "a read beyond the tip was answered"});
-    note(model_.check_read(request.shard, request.from, *result, clock_.wall_now()));
+    note(model_.check_read(request.shard, request.from, *result, clock_.latest_wall()));
   });
 }
 
@@ -243,7 +243,7 @@ void EngineWorld::find() {
     answered = true;
     if (disk_.crashed() || !found.ok()) return;
     history_.add(found->value);
-    note(model_.check_found(*shard, time, before, clock_.wall_now(), *found));
+    note(model_.check_found(*shard, time, before, clock_.latest_wall(), *found));
   });
   while (!answered && scheduler_.run_one()) {
   }

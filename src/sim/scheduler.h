@@ -1,6 +1,7 @@
 // Time and workers of a simulation: one thread, and every choice of order is the seed's.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,15 +22,22 @@ class SimClock final : public io::Clock {
   WallTime wall_now() override { return std::chrono::floor<milliseconds>(wall_); }
   MonoTime mono_now() override { return mono_; }
 
+  // The latest that it has ever been: what expired then may be gone, though the time went back.
+  WallTime latest_wall() const { return std::chrono::floor<milliseconds>(latest_wall_); }
+
   void advance(nanoseconds by) {
     mono_ += by;
-    wall_ += by;
+    step_wall(by);
   }
   // As an operator, or NTP, sets the time; by may be negative.
-  void step_wall(nanoseconds by) { wall_ += by; }
+  void step_wall(nanoseconds by) {
+    wall_ += by;
+    latest_wall_ = std::max(latest_wall_, wall_);
+  }
 
  private:
   std::chrono::sys_time<nanoseconds> wall_{seconds(1'600'000'000)};
+  std::chrono::sys_time<nanoseconds> latest_wall_ = wall_;
   MonoTime mono_{seconds(1000)};
 };
 
