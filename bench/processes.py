@@ -9,19 +9,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from region import free_port  # noqa: E402
+
 BINARY = ROOT / "build" / "release" / "spillway"
 DATA = ROOT / "build" / "bench-data"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until_it_accepts(port, process, seconds=30):
