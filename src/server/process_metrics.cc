@@ -1,5 +1,7 @@
 #include "server/process_metrics.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -50,6 +52,11 @@ std::optional<std::uint64_t> least(std::initializer_list<std::optional<std::uint
   return smallest;
 }
 
+double allocated_bytes() {
+  const auto info = mallinfo2();
+  return static_cast<double>(info.uordblks + info.hblkhd);
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> status_number(std::string_view status, std::string_view name) {
@@ -73,6 +80,9 @@ ProcessMetrics::ProcessMetrics(metrics::Registry& metrics, io::Disk& disk, io::C
       [this] { return static_cast<double>(uptime().count()) / 1e9; });
   add(metrics, "process_resident_memory_bytes", "Memory in use (VmRSS).",
       [this] { return or_nan(status("VmRSS")) * 1024; });
+  // The allocator keeps what is freed: after a burst it may hold 64 MiB and more of each arena.
+  add(metrics, "process_allocated_memory_bytes", "Memory allocated and not freed.",
+      [] { return allocated_bytes(); });
   add(metrics, "process_max_memory_bytes", "Memory that the process may use: cgroup or machine.",
       [this] { return memory_max(); });
   add(metrics, "process_threads", "Threads.", [this] { return or_nan(status("Threads")); });
