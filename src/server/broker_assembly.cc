@@ -13,7 +13,7 @@
 #include "io/posix_disk.h"
 #include "io/process.h"
 #include "server/admin.h"
-#include "server/broker_input.h"
+#include "server/broker_inputs.h"
 #include "server/http_server.h"
 #include "server/process_metrics.h"
 
@@ -94,7 +94,7 @@ std::vector<std::string> streams_of(const BrokerConfig& config) {
 // What a broker that runs consists of, made in this order.
 struct Running {
   io::AsioLoop& loop;
-  std::unique_ptr<BrokerInput> input;  // nullptr: there is none
+  BrokerInputs& inputs;
   broker::Telemetry& telemetry;
   broker::Delivery& delivery;
   HttpServer& admin;
@@ -118,8 +118,7 @@ void stop(Running& running, seconds at_most, Status& saved) {
       deliver();
     });
   };
-  if (running.input == nullptr) return spool();
-  running.input->drain(at_most, [&running, spool] { running.loop.post(spool); });
+  running.inputs.drain(at_most, [&running, spool] { running.loop.post(spool); });
 }
 
 // Looks after the spool's room, once a second.
@@ -200,12 +199,10 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   HttpServer admin(loops, admin_options, routes, metrics, *log);
   if (auto listening = admin.listen(); !listening.ok())
     return context("broker.admin", std::move(listening).error());
-  Running running{loop, nullptr, *telemetry, delivery, admin};
-  if (!options.listen.empty()) {
-    SPILLWAY_ASSIGN(
-        running.input,
-        BrokerInput::make(options, streams, {disk, clock, entropy, workers, *log, metrics, spool}));
-  }
+  SPILLWAY_ASSIGN(
+      const auto inputs,
+      BrokerInputs::make(options, streams, {disk, clock, entropy, workers, *log, metrics, spool}));
+  Running running{loop, *inputs, *telemetry, delivery, admin};
 
   Status saved;
   bool stopping = false;
@@ -224,14 +221,12 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   telemetry->start();
   const auto timer = loop.make_timer();
   keep_room(*timer, loop, room, delivery, cursors);
-  if (running.input != nullptr) {
-    std::printf("spillway broker takes records for %s on http://%s\n",
-                fmt::format("{}", fmt::join(streams, ", ")).c_str(), options.listen.c_str());
-    std::fflush(stdout);
-  }
+  for (const auto& taken : inputs->described())
+    std::printf("spillway broker takes %s\n", taken.c_str());
+  std::fflush(stdout);
   loop.run();
   engine->stop();
-  if (running.input != nullptr) running.input->stop();
+  inputs->stop();
   return outcome(*telemetry, delivery, std::move(saved));
 }
 

@@ -63,7 +63,6 @@ Result<std::unique_ptr<BrokerInput>> BrokerInput::make(const BrokerConfig& confi
   std::unique_ptr<BrokerInput> input(new BrokerInput(config, streams, parts));
   if (auto listening = input->api_.listen(); !listening.ok())
     return context("broker.listen", std::move(listening).error());
-  input->loops_.start();
   return input;
 }
 
@@ -76,16 +75,13 @@ BrokerInput::BrokerInput(const BrokerConfig& config, const std::vector<std::stri
                  parts.log),
       service_(service_options(config), engine_, parts.clock, parts.entropy,
                make_token_key(parts.entropy), master_keys_),
-      loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()),
-      dispatch_(dispatch_options(config), loops_.loops(), service_,
+      dispatch_(dispatch_options(config), parts.loops, service_,
                 std::make_shared<const auth::KeyTable>(), audit_log_, parts.entropy, parts.metrics,
                 parts.log),
-      api_(loops_.loops(), api_options(config), dispatch_, parts.metrics, parts.log) {}
+      api_(parts.loops, api_options(config), dispatch_, parts.metrics, parts.log) {}
 
 void BrokerInput::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
   api_.drain(deadline, std::move(drained));
 }
-
-void BrokerInput::stop() { loops_.stop_and_join(); }
 
 }  // namespace spillway::server

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@
 #include "io/disk.h"
 #include "io/entropy.h"
 #include "io/event_log.h"
-#include "io/loop_threads.h"
+#include "io/event_loop.h"
 #include "io/worker.h"
 #include "kinesis/service.h"
 #include "metrics/registry.h"
@@ -26,6 +27,7 @@ class BrokerInput {
  public:
   // They outlive the input.
   struct Parts {
+    std::span<io::EventLoop* const> loops;  // that serve it; they don't run yet
     io::Disk& disk;
     io::Clock& clock;
     io::Entropy& entropy;
@@ -40,11 +42,9 @@ class BrokerInput {
                                                    const std::vector<std::string>& streams,
                                                    const Parts& parts);
 
-  // From any thread, once: takes no more requests, and calls `drained` on one of its own loops when
+  // From any thread, once: takes no more requests, and calls `drained` on one of its loops when
   // those under way are answered, or `deadline` is over.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained);
-  // Once the engine has stopped, whose answers go to its loops.
-  void stop();
 
  private:
   BrokerInput(const BrokerConfig& config, const std::vector<std::string>& streams,
@@ -54,7 +54,6 @@ class BrokerInput {
   auth::MasterKeys master_keys_;  // none: streams of the spool are not encrypted
   auth::AuditLog audit_log_;
   kinesis::Service service_;
-  io::LoopThreads loops_;
   Dispatch dispatch_;
   HttpServer api_;
 };

@@ -74,6 +74,8 @@ const ConfigKey kKeys[] = {
    .meaning = "The directory of the broker's spool and file places. Made if missing; one process at a time."},
   {.name = "broker.listen", .field = +[](Config& c) -> std::string& { return c.broker.listen; },
    .meaning = "Address and port of the broker's Kinesis API, on loopback; empty: there is none."},
+  {.name = "broker.http", .field = +[](Config& c) -> std::string& { return c.broker.http; },
+   .meaning = "Address and port of the broker's HTTP input, on loopback; empty: there is none."},
   {.name = "broker.admin", .field = +[](Config& c) -> std::string& { return c.broker.admin; },
    .meaning = "Address and port of the broker's `/metrics`, `/health/…` and `/v1/status`."},
   {.name = "broker.host", .field = +[](Config& c) -> std::string& { return c.broker.host; },
@@ -398,6 +400,7 @@ Status check_whole(const Config& config) {
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
   if (!config.broker.listen.empty())
     SPILLWAY_TRY(check_address("broker.listen", config.broker.listen));
+  if (!config.broker.http.empty()) SPILLWAY_TRY(check_address("broker.http", config.broker.http));
   if (config.serve.tls_certificate.empty() != config.serve.tls_key.empty()) {
     return Error{ErrorCode::kInvalid,
                  "serve.tls_certificate and serve.tls_key go together: one of them is empty"};

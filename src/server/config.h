@@ -56,6 +56,7 @@ struct ServeConfig {
 struct BrokerConfig {
   std::string data = "spillway-data/broker";
   std::string listen = "127.0.0.1:4567";
+  std::string http;  // empty: there is none
   std::string admin = "127.0.0.1:4601";
   std::string host;  // empty: this machine's name
   std::string endpoint = "http://127.0.0.1:4566";

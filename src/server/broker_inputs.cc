@@ -1,0 +1,80 @@
+#include "server/broker_inputs.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <functional>
+#include <utility>
+
+#include "server/access_keys.h"
+
+namespace spillway::server {
+namespace {
+
+// Calls `done` at its `count`th call.
+std::function<void()> at_the_last(std::size_t count, UniqueFunction<void()> done) {
+  struct State {
+    std::atomic<std::size_t> left;
+    UniqueFunction<void()> done;
+  };
+  const auto state = std::make_shared<State>(count, std::move(done));
+  return [state] {
+    if (state->left.fetch_sub(1) == 1) state->done();
+  };
+}
+
+Status check_loopback(std::string_view key, const std::string& address, std::string_view why) {
+  if (is_loopback(address)) return {};
+  return Error{ErrorCode::kDenied,
+               fmt::format("{} is {}: {}, and listens on loopback only", key, address, why)};
+}
+
+}  // namespace
+
+BrokerInputs::BrokerInputs(const BrokerConfig& config)
+    : loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()) {}
+
+Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& config,
+                                                         const std::vector<std::string>& streams,
+                                                         const Parts& parts) {
+  std::unique_ptr<BrokerInputs> inputs(new BrokerInputs(config));
+  if (!config.listen.empty()) {
+    SPILLWAY_ASSIGN(inputs->kinesis_, BrokerInput::make(config, streams,
+                                                        {inputs->loops_.loops(), parts.disk,
+                                                         parts.clock, parts.entropy, parts.workers,
+                                                         parts.log, parts.metrics, parts.spool}));
+    inputs->described_.push_back(
+        fmt::format("records for {} on http://{}", fmt::join(streams, ", "), config.listen));
+  }
+  if (!config.http.empty()) SPILLWAY_TRY(inputs->add_http(config, streams, parts));
+  inputs->loops_.start();
+  return inputs;
+}
+
+Status BrokerInputs::add_http(const BrokerConfig& config, const std::vector<std::string>& streams,
+                              const Parts& parts) {
+  SPILLWAY_TRY(check_loopback("broker.http", config.http, "it is not authenticated"));
+  http_ = std::make_unique<HttpInput>(parts.spool, streams, parts.entropy, parts.metrics);
+  HttpServerOptions options;
+  options.name = "http";
+  options.address = config.http;
+  options.connections = static_cast<std::size_t>(config.connections_max);
+  http_server_ =
+      std::make_unique<HttpServer>(loops_.loops(), options, *http_, parts.metrics, parts.log);
+  if (auto listening = http_server_->listen(); !listening.ok())
+    return context("broker.http", std::move(listening).error());
+  described_.push_back(fmt::format("JSON on http://{}/v1/records/STREAM", config.http));
+  return {};
+}
+
+void BrokerInputs::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
+  const std::size_t servers = (kinesis_ != nullptr ? 1 : 0) + (http_server_ != nullptr ? 1 : 0);
+  const auto done = at_the_last(servers + 1, std::move(drained));
+  if (kinesis_ != nullptr) kinesis_->drain(deadline, done);
+  if (http_server_ != nullptr) http_server_->drain(deadline, done);
+  done();
+}
+
+void BrokerInputs::stop() { loops_.stop_and_join(); }
+
+}  // namespace spillway::server

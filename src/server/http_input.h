@@ -1,0 +1,47 @@
+// The broker's HTTP input: POST /v1/records/STREAM, with a JSON value a line or an array of them
+// (broker/http_records.h). The answer comes when all of it is durable in the spool.
+//
+// It has a port of its own, beside the Kinesis API's: that one answers whatever it doesn't know as
+// AWS does, and asks for a signature, which nobody who has only curl can make. Here nothing is
+// signed, so that it is for loopback alone, and takes its two content types only, which a web page
+// of another origin can't send without being asked for leave first.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/input_metrics.h"
+#include "broker/spool.h"
+#include "io/entropy.h"
+#include "metrics/registry.h"
+#include "server/http_server.h"
+
+namespace spillway::server {
+
+// Each request on its connection's loop. What it is handed outlives it.
+class HttpInput final : public RequestHandler {
+ public:
+  // `streams`: of the spool, as opened.
+  HttpInput(broker::Spool& spool, const std::vector<std::string>& streams, io::Entropy& entropy,
+            metrics::Registry& metrics);
+  ~HttpInput() override;
+
+  std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
+                                         Responder responder) override;
+  wire::Response refuse(Refusal why) override;
+
+ private:
+  class Call;
+
+  broker::Spool& spool_;
+  const std::set<std::string, std::less<>> streams_;
+  io::Entropy& entropy_;
+  broker::InputMetrics counts_;
+  std::atomic<std::size_t> inflated_{0};  // bytes of bodies that were packed, over all loops
+};
+
+}  // namespace spillway::server

@@ -1,0 +1,215 @@
+"""What the broker takes beside the Kinesis API, over real sockets: accepted is durable, over SIGKILL, and
+reaches the region as it came. The examples of docs/broker.md are run as they stand there.
+"""
+
+import gzip
+import http.client
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS), str(TESTS / "clients")]
+from broker_test import Broker, expect  # noqa: E402
+from region import BINARY, ROOT, Region, free_port, read_all, wait_until  # noqa: E402
+
+NDJSON, JSON = "application/x-ndjson", "application/json"
+
+
+class Inputs(Broker):
+    """A broker with an input over HTTP."""
+
+    def __init__(self, directory, region, **settings):
+        self.http = free_port()
+        super().__init__(directory, region, **({"http": f"127.0.0.1:{self.http}"} | settings))
+
+    def post(self, body, path="/v1/records/orders", method="POST", **headers):
+        """Status, headers and document of the answer. Header names have `_` for `-`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=30)
+        try:
+            connection.request(method, path, body,
+                               {name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def metric(self, series):
+        for line in self.metrics().splitlines():
+            if line.startswith(series + " "):
+                return float(line.split()[-1])
+        raise AssertionError(f"no {series}")
+
+    def count(self, kind, of):
+        return self.metric(f'spillway_input_{kind}_total{{input="{of}"}}')
+
+
+def records_in(region, stream="orders"):
+    """(partition key, data) of each record, in the order of their shards."""
+    return [(record["PartitionKey"], record["Data"].decode())
+            for records in read_all(region.client(), stream).values() for record in records]
+
+
+def example(name):
+    """The shell lines that docs/broker.md has below a mark, and what it says that they print."""
+    mark = re.escape(f"<!-- run by tests/clients/inputs_test.py: {name} -->")
+    found = re.search(mark + r"\n```sh\n(.*?)```\n+```(?:json|text)\n(.*?)```\n",
+                      (ROOT / "docs/broker.md").read_text("utf-8"), re.DOTALL)
+    expect(found is not None, f"docs/broker.md has no example {name}")
+    return found.groups()
+
+
+def run_example(name, port, default_port):
+    script, printed = example(name)
+    expect(f"127.0.0.1:{default_port}" in script or f" {default_port}" in script, script)
+    ran = subprocess.run(["bash", "-euc", script.replace(str(default_port), str(port))],
+                         capture_output=True, text=True, timeout=60)
+    expect(ran.returncode == 0 and ran.stdout == printed, ran, printed)
+
+
+def test_http_accepted_is_durable(directory):
+    region = Region()
+    broker = Inputs(directory, region)
+    lines = {}
+    for start in range(3):
+        broker.start()
+        numbers = range(start * 400, start * 400 + 400)
+        body = "".join(f'{{"customer": "c-{n % 40}", "n": {n}}}\n' for n in numbers)
+        status, _, answer = broker.post(body, "/v1/records/orders?key=customer", Content_Type=NDJSON)
+        expect((status, answer) == (200, {"accepted": 400, "failed": []}), status, answer)
+        for line in body.splitlines():
+            lines.setdefault(json.loads(line)["customer"], []).append(line)
+        broker.kill()
+    broker.start()
+    with region:
+        wait_until(lambda: broker.held() == 0, 60)
+        found = {}
+        for key, data in records_in(region):
+            found.setdefault(key, []).append(data)
+        expect(found == lines, "all, once, as they came, in the order of their keys")
+        broker.stop()
+
+
+def test_http_partition_keys_and_packing(directory):
+    with Region() as region:
+        broker = Inputs(directory, region)
+        broker.start()
+        array = '[{"a": [1, 2]}, "x,]", 3]'
+        packed = gzip.compress(array.encode())
+        for body, headers in ((array, {}), (packed, {"Content_Encoding": "gzip"})):
+            status, _, answer = broker.post(body, Content_Type=JSON + "; charset=utf-8",
+                                            X_Partition_Key="all", **headers)
+            expect((status, answer["accepted"]) == (200, 3), answer)
+        status, _, answer = broker.post("1\n2\n3\n", Content_Type=NDJSON)
+        expect((status, answer["accepted"]) == (200, 3), answer)
+        expect(broker.post("", Content_Type=NDJSON)[2] == {"accepted": 0, "failed": []}, "nothing")
+        # More than the spool is given at once, in order.
+        large = ["\"" + f"{number:08}" * 100_000 + "\"" for number in range(12)]
+        status, _, answer = broker.post("\n".join(large), Content_Type=NDJSON, X_Partition_Key="large")
+        expect((status, answer["accepted"]) == (200, 12), answer)
+        expect(broker.count("records", "http") == 21, broker.count("records", "http"))
+        wait_until(lambda: broker.held() == 0)
+        broker.stop()
+        records = records_in(region)
+        expect([data for key, data in records if key == "all"] == ['{"a": [1, 2]}', '"x,]"', "3"] * 2, records)
+        expect([data for key, data in records if key == "large"] == large, "the large ones")
+        spread = {key: data for key, data in records if key not in ("all", "large")}
+        expect(sorted(spread.values()) == ["1", "2", "3"], spread)
+
+
+def test_http_refuses_by_the_line_and_by_the_request(directory):
+    broker = Inputs(directory, Region(), drain_seconds="0")
+    broker.start()
+    status, _, answer = broker.post('{"k": 1}\n\n{"k":\n{}\n{"k": 4}\n', "/v1/records/orders?key=/k",
+                                    Content_Type=NDJSON)
+    expect((status, answer["accepted"]) == (200, 2), status, answer)
+    expect([(failed["line"], failed["error"].split(":")[0]) for failed in answer["failed"]]
+           == [(3, "it is not JSON"), (4, "it has no member /k")], answer)
+    expect(broker.post("{", Content_Type=NDJSON)[0] == 400, "nothing of it is a record")
+    expect(broker.count("malformed_records", "http") == 3, broker.count("malformed_records", "http"))
+    path = "/v1/records/orders"
+    for wanted, body, at, headers in (
+            (404, "1", "/v1/records/other", {"Content_Type": NDJSON}),
+            (404, "1", "/", {"Content_Type": NDJSON}),
+            (415, "1", path, {"Content_Type": "text/plain"}),
+            (415, "1", path, {}),
+            (415, "1", path, {"Content_Type": NDJSON, "Content_Encoding": "zstd"}),
+            (400, "1", path, {"Content_Type": NDJSON, "Content_Encoding": "gzip"}),
+            (413, gzip.compress(bytes(17 << 20)), path, {"Content_Type": NDJSON, "Content_Encoding": "gzip"}),
+            (400, "1", path, {"Content_Type": NDJSON, "X_Partition_Key": "k" * 257}),
+            (400, "1", path + "?key=a", {"Content_Type": NDJSON, "X_Partition_Key": "k"}),
+            (400, "[1", path, {"Content_Type": JSON}),
+            (400, "1\n" * 10_001, path, {"Content_Type": NDJSON})):
+        status, _, answer = broker.post(body, at, **headers)
+        expect(status == wanted and answer["error"], wanted, status, answer)
+    expect(broker.post(None, path, "GET")[0] == 405, "GET")
+    expect(broker.count("records", "http") == 2, broker.count("records", "http"))
+    broker.stop()
+
+
+def test_http_tells_of_a_full_spool(directory):
+    region = Region()
+    broker = Inputs(directory, region, spool_mib="256")
+    broker.start()
+    body = "\n".join("\"" + "x" * 1_000_000 + "\"" for _ in range(15))
+    accepted = 0
+    while True:
+        status, headers, answer = broker.post(body, Content_Type=NDJSON)
+        accepted += answer["accepted"]
+        expect(answer["accepted"] + len(answer["failed"]) == 15, answer)
+        if status != 200:
+            break
+        expect(accepted < 400, "it is never full")
+    expect(status == 429 and headers["Retry-After"] == "1" and answer["failed"], status, headers, answer)
+    expect("full" in answer["failed"][0]["error"], answer)
+    expect(broker.count("records", "http") == accepted, accepted)
+    expect(broker.count("refused_records", "http") == len(answer["failed"]), broker.count("refused_records", "http"))
+    with region:
+        wait_until(lambda: broker.held() == 0, 60)
+        wait_until(lambda: broker.post("1", Content_Type=NDJSON)[0] == 200, 60)
+        broker.stop()
+
+
+def test_http_example(directory):
+    with Region() as region:
+        broker = Inputs(directory, region)
+        broker.start()
+        run_example("http", broker.http, 4602)
+        wait_until(lambda: broker.held() == 0)
+        broker.stop()
+        expect(sorted(records_in(region)) == [("7", '{"customer": 7, "item": "bread"}'),
+                                              ("8", '{"customer": 8, "item": "salt"}')], records_in(region))
+
+
+def test_inputs_without_authentication_listen_on_loopback_only(directory):
+    for name, settings in {"http": {"http": "0.0.0.0:0"}}.items():
+        broker = Inputs(directory, Region(), **settings)
+        broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
+                                env={f"SPILLWAY_BROKER_{key.upper()}": value
+                                     for key, value in broker.settings.items()})
+        expect(broken.returncode == 1 and f"broker.{name} is 0.0.0.0" in broken.stderr, broken)
+
+
+def main():
+    wanted = sys.argv[1:]
+    for name, test in list(globals().items()):
+        if not name.startswith("test_") or (wanted and not any(word in name for word in wanted)):
+            continue
+        directory = tempfile.mkdtemp(prefix="spillway-inputs-")
+        began = time.monotonic()
+        try:
+            test(directory)
+        except BaseException:
+            print(f"{name} failed; kept for a look: {directory}", file=sys.stderr)
+            raise
+        shutil.rmtree(directory)
+        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
