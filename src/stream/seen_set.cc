@@ -122,6 +122,13 @@ bool SeenSet::is_next(const Origin& origin) const {
   return origin.previous == 0 || was_handled(origin, origin.previous);
 }
 
+std::uint64_t SeenSet::newest(const Origin& origin) const {
+  const auto producer = producers_.find(origin.producer);
+  if (producer == producers_.end()) return 0;
+  const Lane* lane = find_lane(producer->second, origin.lane);
+  return lane == nullptr || lane->handled.all().empty() ? 0 : lane->handled.all().back().last;
+}
+
 void SeenSet::bound(Lane& lane, std::size_t before) {
   gaps_ = gaps_ - before + lane.handled.gaps();
   while (lane.handled.gaps() > options_.lane_gaps_max ||

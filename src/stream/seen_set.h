@@ -75,6 +75,8 @@ class SeenSet {
   // Whether what its producer sent before it in its lane was handled: then a reader that hands over
   // in order may hand it over. What was handled and is forgotten counts as not handled.
   bool is_next(const Origin& origin) const;
+  // The newest sequence of its producer and lane that was handled; 0: none that is known.
+  std::uint64_t newest(const Origin& origin) const;
 
   // Forgets the producers without a record that arrived at `time` or later, or one that is being
   // handled. Copies of theirs are new then: `time` should lie back, from where all of the reader's

@@ -68,6 +68,18 @@ TEST(SeenSet, PreviousTellsWhatWillNeverCome) {
   EXPECT_FALSE(set.is_next(origin(9, 8)));
 }
 
+TEST(SeenSet, TheNewestOfALane) {
+  SeenSet set;
+  EXPECT_EQ(set.newest(origin(1)), 0u);
+  EXPECT_EQ(set.offer(origin(1), kNow), Sighting::kNew);
+  EXPECT_EQ(set.newest(origin(1)), 0u) << "it is being handled";
+  set.handled(origin(1));
+  handle(set, origin(9, 8));
+  handle(set, origin(5));
+  EXPECT_EQ(set.newest(origin(2)), 9u);
+  EXPECT_EQ(set.newest(origin(2, 1, 1, 8)), 0u) << "another lane's";
+}
+
 TEST(SeenSet, AGapThatWasGivenUpIsFilledBeforeAnythingIsForgotten) {
   SeenSet set({.lane_gaps_max = 2});
   handle(set, origin(1));
