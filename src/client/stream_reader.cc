@@ -128,6 +128,8 @@ void StreamReader::skip(const std::vector<Shard>& listed) {
 
 IteratorStart StreamReader::start_of(const Shard& shard) const {
   const auto& from = options_.from;
+  if (const auto place = options_.places.find(shard.id); place != options_.places.end())
+    return {IteratorType::kAfterSequenceNumber, place->second, {}};
   if (from_horizon_) return {};
   switch (from.type) {
     case IteratorType::kTrimHorizon:

@@ -40,6 +40,9 @@ struct ReaderOptions {
   //                  or merged into, from their horizon.
   IteratorStart from;
   std::string from_shard;
+  // Shards, by id, that are read behind these sequence numbers instead. Not with kLatest, which
+  // leaves out closed shards, or with a sequence number.
+  std::map<std::string, std::string> places;
   // Between two looks at a shard that had nothing new. Kinesis allows five a second.
   nanoseconds poll_interval = milliseconds(250);
   nanoseconds retry_delay = seconds(1);  // after an error that the client gave up on

@@ -166,6 +166,16 @@ TEST_F(StreamReaderTest, WaitsForTheStreamThenReadsAllOfIt) {
   EXPECT_EQ(read_.back(), "b x");
 }
 
+TEST_F(StreamReaderTest, GoesOnFromItsPlaces) {
+  make_reader({.from = {IteratorType::kAtTimestamp, "", from_millis(7)},
+               .places = {{"a", "1"}, {"c", "0"}}});
+  add_family();
+  reader_->start();
+  loop_.run(seconds(1));
+  EXPECT_THAT(read_, testing::UnorderedElementsAre("b 2", "c 2", "d 2", "e 2"));
+  EXPECT_THAT(stream_->times, testing::UnorderedElementsAre("b 7", "d 7", "e 7"));
+}
+
 TEST_F(StreamReaderTest, LooksAtAQuietShardOncePerInterval) {
   stream_->add("a");
   reader_->start();
