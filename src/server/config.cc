@@ -116,10 +116,25 @@ const ConfigKey kKeys[] = {
    .meaning = "Connections of producers at once; more are refused.", .min = 1, .max = 1'000'000},
   {.name = "broker.drain_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.drain_seconds; },
    .meaning = "How long SIGTERM waits for the target to take what the spool holds; the rest is sent after the next start.", .min = 0, .max = 3600},
+  {.name = "broker.canary_stream", .field = +[](Config& c) -> std::string& { return c.broker.canary_stream; },
+   .meaning = "With several targets: the stream of each, made if missing, that the broker writes small records to and reads them back from, to know how the target is."},
+  {.name = "broker.returns", .field = +[](Config& c) -> bool& { return c.broker.returns; },
+   .meaning = "Whether a target that comes before the one in use is returned to by itself when it is well again."},
+  {.name = "broker.return_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.return_seconds; },
+   .meaning = "How long it must have been well before.", .min = 1, .max = 86400},
 };
 // clang-format on
 
-constexpr std::string_view kTableNames[] = {"serve.keys",
+constexpr std::string_view kTableNames[] = {"broker.targets",
+                                            "broker.targets.name",
+                                            "broker.targets.endpoint",
+                                            "broker.targets.ca",
+                                            "broker.targets.region",
+                                            "broker.targets.access_key",
+                                            "broker.targets.secret_key",
+                                            "broker.targets.origins",
+                                            "broker.targets.shards",
+                                            "serve.keys",
                                             "serve.keys.access_key",
                                             "serve.keys.secret_key",
                                             "serve.master_keys",
@@ -226,6 +241,7 @@ class FileReader {
   Status read_node(const std::string& name, const toml::node& node) {
     if (name == "serve.keys") return read_access_keys(node);
     if (name == "serve.master_keys") return read_master_keys(node);
+    if (name == "broker.targets") return read_targets(node);
     if (const auto* table = node.as_table()) {
       const auto prefix = name + ".";
       const bool known = std::any_of(std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& key) {
@@ -354,6 +370,80 @@ class FileReader {
     return {};
   }
 
+  // [[broker.targets]] with what a TargetConfig has.
+  Status read_targets(const toml::node& node) {
+    const auto* array = node.as_array();
+    if (array == nullptr || !array->is_homogeneous(toml::node_type::table))
+      return invalid(where(node), "broker.targets must be written as [[broker.targets]] tables");
+    auto& targets = config_.broker.targets;
+    for (const auto& item : *array) {
+      TargetConfig target;
+      for (const auto& [name, value] : *item.as_table())
+        SPILLWAY_TRY(read_target_member(name.str(), value, target));
+      targets.push_back(std::move(target));
+      if (auto checked = check_newest(targets); !checked.ok())
+        return invalid(where(item), checked.error().message);
+    }
+    return {};
+  }
+
+  Status read_target_member(std::string_view name, const toml::node& value, TargetConfig& target) {
+    const auto full = fmt::format("broker.targets.{}", name);
+    if (name == "origins") {
+      target.origins = value.value_exact<bool>();
+      if (!target.origins) return invalid(where(value), full + " must be true or false");
+      return {};
+    }
+    if (name == "shards") {
+      target.shards = value.value_exact<std::int64_t>();
+      const auto& bounds = *find_key("broker.shards");
+      if (target.shards && *target.shards >= bounds.min && *target.shards <= bounds.max) return {};
+      return invalid(where(value), fmt::format("{} must be a whole number, {} to {}", full,
+                                               bounds.min, bounds.max));
+    }
+    auto text = value.value_exact<std::string>();
+    std::optional<std::string>* const field = name == "ca"           ? &target.ca
+                                              : name == "region"     ? &target.region
+                                              : name == "access_key" ? &target.access_key
+                                              : name == "secret_key" ? &target.secret_key
+                                                                     : nullptr;
+    if (field == nullptr && name != "name" && name != "endpoint")
+      return unknown_key(where(value), full);
+    if (!text) return invalid(where(value), full + " must be a text");
+    if (field != nullptr) {
+      *field = std::move(text);
+    } else {
+      (name == "name" ? target.name : target.endpoint) = *std::move(text);
+    }
+    return {};
+  }
+
+  // Of the targets so far, the last one.
+  static Status check_newest(std::span<const TargetConfig> targets) {
+    const auto& target = targets.back();
+    const bool word = std::ranges::all_of(target.name, [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-';
+    });
+    if (target.name.empty() || target.name.size() > 64 || !word) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("broker.targets.name is \"{}\"; write 1 to 64 of the characters "
+                               "a-z, 0-9 and -",
+                               target.name)};
+    }
+    if (target.endpoint.empty()) {
+      return Error{
+          ErrorCode::kInvalid,
+          fmt::format("target {} needs an endpoint, as in http://127.0.0.1:4566", target.name)};
+    }
+    if (std::ranges::count(targets, target.name, &TargetConfig::name) > 1)
+      return Error{ErrorCode::kInvalid, fmt::format("target {} is there twice", target.name)};
+    if (targets.size() > kBrokerTargetsMax) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("a broker has at most {} targets", kBrokerTargetsMax)};
+    }
+    return {};
+  }
+
   Config& config_;
   std::string_view file_;
 };
@@ -382,6 +472,24 @@ Status check_address(std::string_view key, const std::string& address) {
                fmt::format("{} is \"{}\"; write HOST:PORT, as in 127.0.0.1:4566", key, address)};
 }
 
+Status check_targets(const BrokerConfig& config) {
+  if (!config.targets.empty() && config.endpoint != BrokerConfig().endpoint) {
+    return Error{ErrorCode::kInvalid,
+                 "broker.endpoint (--target) and [[broker.targets]] exclude each other: write the "
+                 "endpoint as one of the targets"};
+  }
+  for (const auto& target : targets_of(config))
+    SPILLWAY_TRY(check_region("broker.region", *target.region));
+  const auto& canaries = config.canary_stream;
+  if (canaries.empty() || canaries == config.stream ||
+      std::ranges::find(config.streams, canaries) != config.streams.end()) {
+    return Error{
+        ErrorCode::kInvalid,
+        fmt::format("broker.canary_stream is \"{}\"; it must be a stream of its own", canaries)};
+  }
+  return {};
+}
+
 Status check_whole(const Config& config) {
   const auto& account = config.serve.account;
   if (account.size() != 12 ||
@@ -394,7 +502,7 @@ Status check_whole(const Config& config) {
     if (value->empty())
       return Error{ErrorCode::kInvalid, fmt::format("{} must not be empty", name)};
   SPILLWAY_TRY(check_region("serve.region", config.serve.region));
-  SPILLWAY_TRY(check_region("broker.region", config.broker.region));
+  SPILLWAY_TRY(check_targets(config.broker));
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
   SPILLWAY_TRY(check_address("serve.admin", config.serve.admin));
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
@@ -413,6 +521,20 @@ Status check_whole(const Config& config) {
 }
 
 }  // namespace
+
+std::vector<TargetConfig> targets_of(const BrokerConfig& config) {
+  std::vector<TargetConfig> targets = config.targets;
+  if (targets.empty()) targets.push_back({.name = "default", .endpoint = config.endpoint});
+  for (auto& target : targets) {
+    target.ca = target.ca.value_or(config.ca);
+    target.region = target.region.value_or(config.region);
+    target.access_key = target.access_key.value_or(config.access_key);
+    target.secret_key = target.secret_key.value_or(config.secret_key);
+    target.origins = target.origins.value_or(config.origins);
+    target.shards = target.shards.value_or(config.shards);
+  }
+  return targets;
+}
 
 std::span<const ConfigKey> config_keys() { return kKeys; }
 

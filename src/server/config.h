@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,6 +54,21 @@ struct ServeConfig {
   std::vector<auth::MasterKeyConfig> master_keys;
 };
 
+// What a [[broker.targets]] table says; what it leaves out is as in [broker].
+struct TargetConfig {
+  std::string name;
+  std::string endpoint;
+  std::optional<std::string> ca;
+  std::optional<std::string> region;
+  std::optional<std::string> access_key;
+  std::optional<std::string> secret_key;
+  std::optional<bool> origins;
+  std::optional<std::int64_t> shards;
+
+  friend bool operator==(const TargetConfig&, const TargetConfig&) = default;
+};
+inline constexpr std::size_t kBrokerTargetsMax = 8;
+
 struct BrokerConfig {
   std::string data = "spillway-data/broker";
   std::string listen = "127.0.0.1:4567";
@@ -78,7 +94,14 @@ struct BrokerConfig {
   std::int64_t threads = 0;  // 0: one per core
   std::int64_t connections_max = 10'000;
   std::int64_t drain_seconds = 10;
+  std::string canary_stream = "spillway-canary";
+  bool returns = true;
+  std::int64_t return_seconds = 60;
+  std::vector<TargetConfig> targets;  // in order of preference; none: `endpoint` alone
 };
+// Where the broker delivers to: its targets with everything filled in, or the one that
+// `broker.endpoint` is, named "default".
+std::vector<TargetConfig> targets_of(const BrokerConfig& config);
 
 struct Config {
   LogConfig log;

@@ -128,6 +128,22 @@ constexpr BadFile kBadFiles[] = {
     {"[broker]\nfiles = \"/var/log\"", "s.toml:2: broker.files must be a list of texts"},
     {"[broker]\nfiles = [1]", "s.toml:2: broker.files must be a list of texts"},
     {"[broker]\nhost_metrics = 1", "s.toml:2: broker.host_metrics must be true or false"},
+    {"[broker]\ntargets = [1]", "must be written as [[broker.targets]] tables"},
+    {"[[broker.targets]]\nname = \"a\"", "s.toml:1: target a needs an endpoint"},
+    {"[[broker.targets]]\nendpoint = \"http://a\"", "broker.targets.name is \"\"; write 1 to 64"},
+    {"[[broker.targets]]\nname = \"A\"", "broker.targets.name is \"A\"; write 1 to 64"},
+    {"[[broker.targets]]\nname = 1", "s.toml:2: broker.targets.name must be a text"},
+    {"[[broker.targets]]\norigins = 1", "s.toml:2: broker.targets.origins must be true or false"},
+    {"[[broker.targets]]\nshards = -1", "broker.targets.shards must be a whole number, 0 to 10000"},
+    {"[[broker.targets]]\nendpiont = \"\"", "did you mean \"broker.targets.endpoint\"?"},
+    {"[[broker.targets]]\nname = \"a\"\nendpoint = \"e\"\n[[broker.targets]]\nname = \"a\"\n"
+     "endpoint = \"e\"",
+     "s.toml:4: target a is there twice"},
+    {"[[broker.targets]]\nname = \"a\"\nendpoint = \"e\"\nregion = \"A\"",
+     "is \"A\"; write 1 to 64"},
+    {"[broker]\nendpoint = \"f\"\n[[broker.targets]]\nname = \"a\"\nendpoint = \"e\"",
+     "exclude each other"},
+    {"[broker]\ncanary_stream = \"telemetry\"", "it must be a stream of its own"},
     {"[serve", "s.toml:1: "},
     {"a = 1\na = 2", "s.toml:2: "},
 };
@@ -139,6 +155,30 @@ TEST(Config, SaysWhatIsWrongAndWhere) {
     EXPECT_EQ(config.error().code, ErrorCode::kInvalid);
     EXPECT_THAT(config.error().message, HasSubstr(bad.message)) << bad.text;
   }
+}
+
+TEST(Config, ABrokerHasOneTargetOrSeveral) {
+  const auto one = from_file("[broker]\nendpoint = \"http://e\"\nshards = 2");
+  ASSERT_TRUE(one.ok());
+  const auto single = targets_of(one->broker);
+  ASSERT_EQ(single.size(), 1u);
+  EXPECT_EQ(single[0].name, "default");
+  EXPECT_EQ(single[0].endpoint, "http://e");
+  EXPECT_EQ(single[0].shards, 2);
+
+  const auto several = from_file(
+      "[[broker.targets]]\nname = \"a\"\nendpoint = \"http://a\"\n"
+      "[[broker.targets]]\nname = \"b\"\nendpoint = \"http://b\"\nregion = \"r\"\norigins = false\n"
+      "[broker]\norigins = true\naccess_key = \"KEY\"");
+  ASSERT_TRUE(several.ok()) << several.error().message;
+  const auto targets = targets_of(several->broker);
+  ASSERT_EQ(targets.size(), 2u);
+  EXPECT_EQ(targets[0].name, "a");
+  EXPECT_EQ(targets[0].region, "us-east-1");
+  EXPECT_EQ(targets[0].access_key, "KEY") << "what it leaves out is as in [broker]";
+  EXPECT_EQ(targets[0].origins, true);
+  EXPECT_EQ(targets[1].region, "r");
+  EXPECT_EQ(targets[1].origins, false);
 }
 
 TEST(Config, NamesTheOverrideThatIsWrong) {

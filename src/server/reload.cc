@@ -26,6 +26,8 @@ std::optional<Config> reload(const Config& running, const ConfigSource& source,
                   {{"key", key.name}, {"running", before}, {"configured", after}});
     }
   }
+  if (table == "broker" && running.broker.targets != fresh->broker.targets)
+    log.warning("a change waits for a restart", {{"key", "broker.targets"}});
   log.set_lowest(log_level(fresh->log));
   return *std::move(fresh);
 }
