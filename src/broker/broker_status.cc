@@ -3,21 +3,55 @@
 #include "broker/json_object.h"
 
 namespace spillway::broker {
+namespace {
 
-std::string status_json(const Telemetry& telemetry, const Delivery& delivery) {
-  const auto& link = delivery.link();
-  const auto now = link.status();
+std::int64_t ms_since(MonoTime then, MonoTime now) {
+  return std::chrono::duration_cast<milliseconds>(now - then).count();
+}
+
+std::string target_json(const Route& route, std::size_t place, MonoTime now) {
+  const auto& link = route.link(place);
+  const auto status = link.status();
+  JsonObject object;
+  object.add("name", link.target().name()).add("address", link.target().address());
+  object.add("used", route.choice().target == place);
+  object.add("acknowledged_records", link.acknowledged());
+  if (!route.has_choice()) {
+    object.add("state", status.ok() ? "closed" : "open");
+    if (!status.ok()) object.add("reason", status.error().message);
+    return object.text();
+  }
+  const auto health = route.breaker(place).health();
+  object.add("state", to_string(health.state)).add("reason", health.reason);
+  object.add("state_ms", ms_since(health.since, now));
+  return object.text();
+}
+
+}  // namespace
+
+std::string status_json(const Telemetry& telemetry, const Delivery& delivery, MonoTime now) {
+  const auto& route = delivery.route();
+  const auto& link = route.current();
+  const auto up = link.status();
   JsonObject object;
   object.add("role", "broker").add("source", telemetry.source());
-  object.add("target", link.target().address()).add("target_up", now.ok());
-  if (!now.ok()) object.add("problem", now.error().message);
+  object.add("target", link.target().address()).add("target_up", up.ok());
+  if (!up.ok()) object.add("problem", up.error().message);
   const auto latency = link.latency();
   const auto micros = [](nanoseconds duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
   };
   object.add("put_p50_us", micros(latency.p50)).add("put_p99_us", micros(latency.p99));
-  object.add("acknowledged_records", link.acknowledged());
+  object.add("acknowledged_records", route.acknowledged());
   object.add("held_records", delivery.held() + telemetry.held());
+  const auto& choice = route.choice();
+  if (choice.target) object.add("used", route.link(*choice.target).target().name());
+  object.add("footing", to_string(choice.footing)).add("because", choice.because);
+  object.add("used_ms", ms_since(route.chosen_at(), now));
+  JsonArray targets;
+  for (std::size_t place = 0; place < route.size(); ++place)
+    targets.add_raw(target_json(route, place, now));
+  object.add_raw("targets", targets.text());
   return object.text();
 }
 

@@ -3,12 +3,13 @@
 
 #include <string>
 
+#include "base/time.h"
 #include "broker/delivery.h"
 #include "broker/telemetry.h"
 
 namespace spillway::broker {
 
-// One JSON object. Any thread.
-std::string status_json(const Telemetry& telemetry, const Delivery& delivery);
+// One JSON object. On the loop's thread.
+std::string status_json(const Telemetry& telemetry, const Delivery& delivery, MonoTime now);
 
 }  // namespace spillway::broker

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/bytes.h"
@@ -11,7 +12,7 @@
 namespace spillway::broker {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr nanoseconds kRetryDelay = milliseconds(200);
 
 void append_cursor(std::string& to, const CursorKey& key, const Cursor& cursor) {
@@ -24,9 +25,14 @@ void append_cursor(std::string& to, const CursorKey& key, const Cursor& cursor) 
     to.append(reinterpret_cast<const char*>(mark.producer.data()), mark.producer.size());
     append_le(to, mark.sequence);
   }
+  append_le(to, static_cast<std::uint32_t>(cursor.unsent.size()));
+  for (const auto& [first, behind] : cursor.unsent) {
+    append_le(to, first.value);
+    append_le(to, behind.value);
+  }
 }
 
-void read_cursor(ByteReader& from, CursorTable& table) {
+void read_cursor(ByteReader& from, std::uint8_t version, CursorTable& table) {
   const auto shard = from.integer<std::uint64_t>();
   const stream::Position next{from.integer<std::uint64_t>()};
   Cursor& cursor = table[{shard, std::string(from.prefixed())}];
@@ -38,11 +44,30 @@ void read_cursor(ByteReader& from, CursorTable& table) {
     if (!producer.empty()) std::memcpy(mark.producer.data(), producer.data(), producer.size());
     mark.sequence = from.integer<std::uint64_t>();
   }
+  cursor.unsent.clear();
+  if (version < 2) return;
+  for (auto left = from.integer<std::uint32_t>(); left > 0 && from.ok(); --left) {
+    const stream::Position first{from.integer<std::uint64_t>()};
+    cursor.unsent.emplace_back(first, stream::Position{from.integer<std::uint64_t>()});
+  }
 }
 
-void move(Cursor& cursor, stream::Position next, const LaneMarks& lanes) {
-  cursor.next = next;
-  for (const auto& [lane, mark] : lanes) cursor.lanes[lane] = mark;
+void move(Cursor& cursor, const Cursor& to) {
+  cursor.next = to.next;
+  for (const auto& [lane, mark] : to.lanes) cursor.lanes[lane] = mark;
+  cursor.unsent = to.unsent;
+}
+
+// The two that are nearest to each other become one.
+void merge_nearest(std::vector<PositionRange>& ranges) {
+  const auto gap = [&](std::size_t i) {
+    return ranges[i + 1].first.value - ranges[i].second.value;
+  };
+  std::size_t nearest = 0;
+  for (std::size_t i = 1; i + 1 < ranges.size(); ++i)
+    if (gap(i) < gap(nearest)) nearest = i;
+  ranges[nearest].second = ranges[nearest + 1].second;
+  ranges.erase(ranges.begin() + static_cast<std::ptrdiff_t>(nearest) + 1);
 }
 
 stream::AppendItem item_of(stream::ShardId shard, const std::string& data) {
@@ -78,7 +103,7 @@ Result<CursorRecord> decode_cursors(std::string_view data) {
   CursorRecord record;
   auto left = reader.integer<std::uint32_t>();
   record.whole_at.value = reader.integer<std::uint64_t>();
-  for (; left > 0 && reader.ok(); --left) read_cursor(reader, record.cursors);
+  for (; left > 0 && reader.ok(); --left) read_cursor(reader, version, record.cursors);
   if (version == 0 || !reader.at_end())
     return Error{ErrorCode::kCorrupt, "a record of the spool's cursors is not what was written"};
   return record;
@@ -117,8 +142,7 @@ Task<Status> Cursors::load(stream::ShardId shard) {
           break;
         }
       }
-      for (const auto& [key, cursor] : record->cursors)
-        move(table_[key], cursor.next, cursor.lanes);
+      for (const auto& [key, cursor] : record->cursors) move(table_[key], cursor);
     }
     from = read->next;
   }
@@ -131,15 +155,44 @@ Cursor Cursors::at(stream::ShardId shard, const std::string& target) const {
   return found != table_.end() ? found->second : Cursor();
 }
 
-stream::Position Cursors::kept(stream::ShardId shard, const std::string& target) const {
-  const auto found = kept_.find({shard, target});
-  return found != kept_.end() ? found->second : stream::Position();
+Cursor Cursors::furthest(stream::ShardId shard) const {
+  const Cursor* furthest = nullptr;
+  for (auto at = table_.lower_bound({shard, ""}); at != table_.end() && at->first.first == shard;
+       ++at)
+    if (furthest == nullptr || at->second.next > furthest->next) furthest = &at->second;
+  return furthest != nullptr ? *furthest : Cursor();
+}
+
+stream::Position Cursors::kept(stream::ShardId shard) const {
+  stream::Position furthest;
+  for (auto at = kept_.lower_bound({shard, ""}); at != kept_.end() && at->first.first == shard;
+       ++at)
+    furthest = std::max(furthest, at->second);
+  return furthest;
+}
+
+void Cursors::take_over(stream::ShardId shard, const std::string& target, const Cursor& from) {
+  const CursorKey key{shard, target};
+  if (table_[key].next == from.next && table_[key].lanes == from.lanes) return;
+  auto& [next, lanes, unsent] = table_[key];
+  if (!unsent.empty() && unsent.back().second == next) {
+    unsent.back().second = from.next;
+  } else if (next < from.next) {
+    unsent.emplace_back(next, from.next);
+  }
+  if (unsent.size() > kUnsentMax) merge_nearest(unsent);
+  moved(key, from.next, from.lanes);
 }
 
 void Cursors::advance(stream::ShardId shard, const std::string& target, stream::Position next,
                       const LaneMarks& lanes) {
-  move(table_[{shard, target}], next, lanes);
-  move(moved_[{shard, target}], next, lanes);
+  moved({shard, target}, next, lanes);
+}
+
+void Cursors::moved(const CursorKey& key, stream::Position next, const LaneMarks& lanes) {
+  const Cursor to{next, lanes, table_[key].unsent};
+  move(table_[key], to);
+  move(moved_[key], to);
   if (!writing_ && !failing_) write();
 }
 
@@ -179,7 +232,7 @@ void Cursors::write() {
 void Cursors::written(const Result<stream::Appended>& outcome, CursorTable sent) {
   writing_ = false;
   if (!outcome.ok()) {
-    for (const auto& [key, cursor] : moved_) move(sent[key], cursor.next, cursor.lanes);
+    for (const auto& [key, cursor] : moved_) move(sent[key], cursor);
     moved_ = std::move(sent);
     if (!std::exchange(failing_, true))
       log_.warning("the spool's cursors can't be kept: a restart would send records again",

@@ -1,12 +1,16 @@
 // How far each shard of the spool has been delivered to each target: what a restart goes on from.
 //
+// A shard goes to one target at a time, in order. Another one takes over where the last one is;
+// what it was so never sent is kept as its ranges. So everything before the furthest cursor of a
+// shard was acknowledged by some target.
+//
 // Kept as records of a shard of the spool's own engine, so that their syncs are the journal's. One
 // append is under way at a time; what moves meanwhile goes into the next. A record holds the
 // cursors that have moved since the one before it; now and then one holds all of them.
 //
-// Format of a record's data, version 1 (integers little-endian; also
+// Format of a record's data, version 2 (integers little-endian; also
 // docs/formats/spool-cursors.md):
-//   0   u8  version = 1
+//   0   u8  version = 2; 1 is read too, whose cursors have no ranges
 //   1   [3] zero
 //   4   u32 cursors
 //   8   u64 position, in this shard, of the last record that holds every cursor: this one or an
@@ -17,6 +21,8 @@
 //         u32  size of the target's name, name
 //         u32  lanes, each: u8 lane, [16] producer, u64 sequence of the lane's last record that was
 //              delivered. In a record that doesn't hold every cursor: lanes that have moved.
+//         u32  ranges, each: u64 position of the first record that wasn't sent to the target, u64
+//              position behind the last one. All there are, in their order.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +32,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -44,9 +51,13 @@ struct LaneMark {
 };
 using LaneMarks = std::map<std::uint8_t, LaneMark>;
 
+// Of records: first, and behind the last.
+using PositionRange = std::pair<stream::Position, stream::Position>;
+
 struct Cursor {
   stream::Position next;
   LaneMarks lanes;
+  std::vector<PositionRange> unsent;  // before `next`, to the target; disjoint, rising
   friend bool operator==(const Cursor&, const Cursor&) = default;
 };
 using CursorKey = std::pair<stream::ShardId, std::string>;  // and the target's name
@@ -66,6 +77,9 @@ class Cursors {
  public:
   // A record that holds every cursor is written for each so many others.
   static constexpr std::uint64_t kWholeEvery = 256;
+  // Beyond that many ranges, those that are nearest to each other become one, with what was sent
+  // between them.
+  static constexpr std::size_t kUnsentMax = 64;
 
   Cursors(io::EventLoop& loop, stream::Engine& engine, io::EventLog& log);
 
@@ -74,8 +88,12 @@ class Cursors {
 
   // At the shard's beginning where nothing is known.
   Cursor at(stream::ShardId shard, const std::string& target) const;
-  // What of it is durable: where a restart goes on, at the latest.
-  stream::Position kept(stream::ShardId shard, const std::string& target) const;
+  // Of all targets, be they configured or not, the one that is furthest in the shard.
+  Cursor furthest(stream::ShardId shard) const;
+  // What of the furthest one is durable: where a restart goes on, at the latest.
+  stream::Position kept(stream::ShardId shard) const;
+  // From now on the target goes on from `from`; what it has not been sent before that is noted.
+  void take_over(stream::ShardId shard, const std::string& target, const Cursor& from);
   // What is before `next` was delivered; `lanes`: of what this added.
   void advance(stream::ShardId shard, const std::string& target, stream::Position next,
                const LaneMarks& lanes);
@@ -87,6 +105,7 @@ class Cursors {
 
  private:
   bool whole_is_due() const { return !has_whole_ || next_.value - whole_at_.value >= kWholeEvery; }
+  void moved(const CursorKey& key, stream::Position next, const LaneMarks& lanes);
   void write();
   void written(const Result<stream::Appended>& outcome, CursorTable sent);
   void told(Status status);

@@ -48,32 +48,32 @@ TEST_F(CursorsTest, AreThereAgainAfterARestart) {
   cursors_->advance(7, "b", {2}, {});
   loop_.run();
   load();
-  EXPECT_EQ(cursors_->at(7, "a"), (Cursor{{10}, {{3, mark(1, 4)}, {5, mark(1, 6)}}}));
-  EXPECT_EQ(cursors_->at(7, "b"), (Cursor{{2}, {}}));
+  EXPECT_EQ(cursors_->at(7, "a"), (Cursor{{10}, {{3, mark(1, 4)}, {5, mark(1, 6)}}, {}}));
+  EXPECT_EQ(cursors_->at(7, "b"), (Cursor{{2}, {}, {}}));
   cursors_->advance(7, "a", {12}, {{5, mark(2, 1)}});
   loop_.run();
   load();
-  EXPECT_EQ(cursors_->at(7, "a"), (Cursor{{12}, {{3, mark(1, 4)}, {5, mark(2, 1)}}}));
+  EXPECT_EQ(cursors_->at(7, "a"), (Cursor{{12}, {{3, mark(1, 4)}, {5, mark(2, 1)}}, {}}));
 }
 
 TEST_F(CursorsTest, OnlyWhatIsDurableIsKept) {
-  EXPECT_EQ(cursors_->kept(7, "a").value, 0u);
+  EXPECT_EQ(cursors_->kept(7).value, 0u);
   engine_.holding = true;
   cursors_->advance(7, "a", {10}, {});
   cursors_->advance(7, "a", {20}, {});
   loop_.run();
-  EXPECT_EQ(cursors_->kept(7, "a").value, 0u);
+  EXPECT_EQ(cursors_->kept(7).value, 0u);
   engine_.release();
   loop_.run();
-  EXPECT_EQ(cursors_->kept(7, "a").value, 10u) << "20 is under way";
+  EXPECT_EQ(cursors_->kept(7).value, 10u) << "20 is under way";
   engine_.holding = false;
   engine_.release(Error{ErrorCode::kNoSpace, "the disk is full"});
   loop_.run();
-  EXPECT_EQ(cursors_->kept(7, "a").value, 10u);
+  EXPECT_EQ(cursors_->kept(7).value, 10u);
   loop_.run(seconds(1));
-  EXPECT_EQ(cursors_->kept(7, "a").value, 20u);
+  EXPECT_EQ(cursors_->kept(7).value, 20u);
   load();
-  EXPECT_EQ(cursors_->kept(7, "a").value, 20u);
+  EXPECT_EQ(cursors_->kept(7).value, 20u);
 }
 
 TEST_F(CursorsTest, ManyMovesAreFoundFromTheLastWholeRecordOn) {
@@ -85,7 +85,7 @@ TEST_F(CursorsTest, ManyMovesAreFoundFromTheLastWholeRecordOn) {
   }
   engine_.reads = 0;
   load();
-  EXPECT_EQ(cursors_->at(1, "a"), (Cursor{{5}, {{1, mark(1, 9)}}}));
+  EXPECT_EQ(cursors_->at(1, "a"), (Cursor{{5}, {{1, mark(1, 9)}}, {}}));
   const std::uint64_t last = 3 * Cursors::kWholeEvery + 7;
   EXPECT_EQ(cursors_->at(2, "a").next.value, last);
   for (std::uint64_t i = last - 3; i <= last; ++i)
@@ -118,7 +118,7 @@ TEST_F(CursorsTest, WhatCouldNotBeWrittenIsWrittenLater) {
   engine_.append_error.reset();
   loop_.run(seconds(1));
   load();
-  EXPECT_EQ(cursors_->at(1, "a"), (Cursor{{4}, {{1, mark(1, 3)}, {2, mark(1, 1)}}}));
+  EXPECT_EQ(cursors_->at(1, "a"), (Cursor{{4}, {{1, mark(1, 3)}, {2, mark(1, 1)}}, {}}));
 }
 
 TEST_F(CursorsTest, SettleWaitsForWhatIsBeingWritten) {
@@ -137,11 +137,57 @@ TEST_F(CursorsTest, SettleWaitsForWhatIsBeingWritten) {
   EXPECT_TRUE(settled);
 }
 
+TEST_F(CursorsTest, ATargetThatTakesOverNotesWhatItWasNotSent) {
+  cursors_->advance(7, "a", {10}, {{3, mark(1, 4)}});
+  cursors_->take_over(7, "b", cursors_->furthest(7));
+  EXPECT_EQ(cursors_->at(7, "b"), (Cursor{{10}, {{3, mark(1, 4)}}, {{{0}, {10}}}}));
+  cursors_->advance(7, "b", {15}, {{3, mark(1, 5)}});
+  cursors_->take_over(7, "a", cursors_->furthest(7));
+  cursors_->take_over(7, "a", cursors_->furthest(7));
+  EXPECT_EQ(cursors_->at(7, "a"), (Cursor{{15}, {{3, mark(1, 5)}}, {{{10}, {15}}}}));
+  cursors_->take_over(7, "c", cursors_->furthest(7));
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->at(7, "b"), (Cursor{{15}, {{3, mark(1, 5)}}, {{{0}, {10}}}}));
+  EXPECT_EQ(cursors_->at(7, "a").unsent, (std::vector<PositionRange>{{{10}, {15}}}));
+  EXPECT_EQ(cursors_->furthest(7).next.value, 15u);
+  EXPECT_EQ(cursors_->kept(7).value, 15u);
+  cursors_->advance(7, "a", {20}, {});
+  cursors_->take_over(7, "c", cursors_->furthest(7));
+  EXPECT_EQ(cursors_->at(7, "c").unsent, (std::vector<PositionRange>{{{0}, {20}}}))
+      << "nothing was sent to it between the two";
+}
+
+TEST_F(CursorsTest, RangesAreBounded) {
+  for (std::uint64_t i = 1; i <= 2 * Cursors::kUnsentMax; ++i) {
+    cursors_->take_over(7, "a", cursors_->furthest(7));
+    cursors_->advance(7, "a", {100 * i}, {});
+    cursors_->take_over(7, "b", cursors_->furthest(7));
+    cursors_->advance(7, "b", {100 * i + 1}, {});
+  }
+  const auto ranges = cursors_->at(7, "a").unsent;
+  EXPECT_LE(ranges.size(), Cursors::kUnsentMax);
+  for (std::uint64_t i = 1; i < 2 * Cursors::kUnsentMax; ++i) {
+    EXPECT_TRUE(std::ranges::any_of(ranges, [i](const PositionRange& range) {
+      return range.first.value <= 100 * i && 100 * i + 1 <= range.second.value;
+    })) << i;
+  }
+}
+
+TEST_F(CursorsTest, RecordsOfVersion1AreRead) {
+  auto data = encode({{4}, {{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {}}}}});
+  data[0] = 1;
+  data.resize(data.size() - 4);
+  const auto read = decode_cursors(data);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->cursors, (CursorTable{{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {}}}}));
+}
+
 TEST_F(CursorsTest, NewerAndDamagedRecordsAreRefused) {
-  const auto data = encode({{4}, {{{1, "a"}, {{5}, {{3, mark(1, 2)}}}}}});
+  const auto data = encode({{4}, {{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {{{1}, {2}}}}}}});
   EXPECT_EQ(decode_cursors(data)->whole_at.value, 4u);
   auto newer = data;
-  newer[0] = 2;
+  newer[0] = 3;
   EXPECT_EQ(decode_cursors(newer).error().code, ErrorCode::kUnsupported);
   EXPECT_THAT(decode_cursors(newer).error().message, HasSubstr("newer spillway"));
   for (std::size_t size = 0; size < data.size(); ++size)

@@ -5,22 +5,23 @@
 namespace spillway::broker {
 
 Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random)
-    : parts_(parts),
-      link_(parts.loop, parts.target, parts.log, parts.metrics),
-      deadline_(parts.loop.make_timer()) {
-  const ShardSender::Parts sender{parts.loop, parts.spool.engine(), parts.cursors, link_,
+    : parts_(parts), deadline_(parts.loop.make_timer()) {
+  const ShardSender::Parts sender{parts.loop, parts.spool.engine(), parts.cursors, parts.route,
                                   parts.log};
   for (const auto& stream : streams) {
     for (const auto& shard : parts.spool.shards_of(stream))
       senders_[shard.id] = std::make_unique<ShardSender>(sender, stream, shard.id, random.fork());
   }
-  held_gauge_ = parts.metrics.computed_gauge(
-      "spillway_broker_held_records", "Records in the spool that the target has not acknowledged",
-      {{"target", parts.target.name()}}, [this] { return static_cast<double>(held()); });
+  held_gauge_ = parts.metrics.computed_gauge("spillway_broker_held_records",
+                                             "Records in the spool that no target has acknowledged",
+                                             {}, [this] { return static_cast<double>(held()); });
 }
 
 void Delivery::start(UniqueFunction<void()> flows) {
-  link_.on_flow(std::move(flows));
+  parts_.route.on_flow(std::move(flows));
+  parts_.route.start([this] {
+    for (const auto& [shard, sender] : senders_) sender->rerouted();
+  });
   running_ = senders_.size();
   for (const auto& [shard, sender] : senders_) sender->start([this] { ended(); });
 }
@@ -35,7 +36,7 @@ void Delivery::wake(std::span<const stream::ShardId> shards) {
 void Delivery::drain(nanoseconds at_most, UniqueFunction<void()> done) {
   done_ = std::move(done);
   deadline_->start(at_most, [this] {
-    link_.close();
+    parts_.route.close();
     for (const auto& [shard, sender] : senders_) sender->close();
   });
   for (const auto& [shard, sender] : senders_) sender->drain();
@@ -44,13 +45,13 @@ void Delivery::drain(nanoseconds at_most, UniqueFunction<void()> done) {
 void Delivery::ended() {
   if (--running_ > 0) return;
   deadline_->cancel();
+  parts_.route.close();
   parts_.cursors.settle([this](const Status&) { std::exchange(done_, nullptr)(); });
 }
 
 Delivered Delivery::delivered() const {
   Delivered delivered;
-  for (const auto& [shard, sender] : senders_)
-    delivered[shard] = parts_.cursors.kept(shard, parts_.target.name());
+  for (const auto& [shard, sender] : senders_) delivered[shard] = parts_.cursors.kept(shard);
   return delivered;
 }
 

@@ -1,4 +1,4 @@
-// Takes streams of the spool to one target, each of their shards by a ShardSender.
+// Takes streams of the spool to the target in use, each of their shards by a ShardSender.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 #include "base/random.h"
 #include "broker/cursors.h"
+#include "broker/route.h"
 #include "broker/shard_sender.h"
 #include "broker/spool.h"
 #include "broker/spool_room.h"
-#include "broker/target_link.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
 #include "metrics/registry.h"
@@ -27,7 +27,7 @@ class Delivery {
     io::EventLoop& loop;
     Spool& spool;
     Cursors& cursors;
-    Target& target;
+    Route& route;
     io::EventLog& log;
     metrics::Registry& metrics;
   };
@@ -35,24 +35,23 @@ class Delivery {
   // `streams`: of the spool, as opened. `random` spreads retries.
   Delivery(Parts parts, std::span<const std::string> streams, Random random);
 
-  // `flows` is called once, when the first records are acknowledged.
+  // Starts the route too. `flows` is called once, when the first records are acknowledged.
   void start(UniqueFunction<void()> flows);
   // These shards of the spool have new records. Any thread.
   void wake(std::span<const stream::ShardId> shards);
-  // Sends what the spool holds, then ends; after `at_most` it gives up. `done` is called at the
-  // end, when the cursors are durable or can't be, never from within. Once.
+  // Sends what the spool holds, then ends; after `at_most` it gives up. The route is closed then.
+  // `done` is called at the end, when the cursors are durable or can't be, never from within. Once.
   void drain(nanoseconds at_most, UniqueFunction<void()> done);
 
-  const TargetLink& link() const { return link_; }
+  const Route& route() const { return parts_.route; }
   // As a restart would find it: nobody goes back before that.
   Delivered delivered() const;
-  std::uint64_t held() const;  // records of the spool that the target has not; any thread
+  std::uint64_t held() const;  // records of the spool that no target has; any thread
 
  private:
   void ended();
 
   const Parts parts_;
-  TargetLink link_;
   std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // made by the constructor
   std::shared_ptr<void> held_gauge_;
   const std::unique_ptr<io::Timer> deadline_;

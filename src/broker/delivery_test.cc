@@ -34,8 +34,10 @@ class DeliveryTest : public SpoolTest {
           UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
     loop_.run();
     const std::vector<std::string> streams = {"s"};
+    Target* const targets[] = {&target_};
+    route_ = std::make_unique<Route>(Route::Parts{loop_, log_, metrics_}, targets, RouteSettings());
     delivery_ = std::make_unique<Delivery>(
-        Delivery::Parts{loop_, *spool_, *cursors_, target_, log_, metrics_}, streams, Random(1));
+        Delivery::Parts{loop_, *spool_, *cursors_, *route_, log_, metrics_}, streams, Random(1));
     spool_->on_appended(
         [this](std::span<const stream::ShardId> shards) { delivery_->wake(shards); });
     delivery_->start([this] { ++flowed_; });
@@ -57,6 +59,7 @@ class DeliveryTest : public SpoolTest {
     drain(nanoseconds(1));
     target_.closed = target_.silent = false;
     delivery_.reset();
+    route_.reset();
     cursors_.reset();
     reopen();
     begin();
@@ -78,23 +81,24 @@ class DeliveryTest : public SpoolTest {
   RecordingLog log_;
   FakeTarget target_{loop_};
   std::unique_ptr<Cursors> cursors_;
+  std::unique_ptr<Route> route_;
   std::unique_ptr<Delivery> delivery_;
   int flowed_ = 0;
   bool running_ = false;
 };
 
 TEST_F(DeliveryTest, SendsWhatIsSpooledInOrder) {
-  EXPECT_FALSE(delivery_->link().status().ok());
+  EXPECT_FALSE(route_->link(0).status().ok());
   EXPECT_EQ(flowed_, 0);
   put("a", 1, 3);
   put("b", 1, 1200);
   loop_.run(seconds(1));
   EXPECT_EQ(flowed_, 1);
-  EXPECT_TRUE(delivery_->link().status().ok());
+  EXPECT_TRUE(route_->link(0).status().ok());
   EXPECT_EQ(stored()["a"], up_to(3));
   EXPECT_EQ(stored()["b"], up_to(1200));
   EXPECT_EQ(delivery_->held(), 0u);
-  EXPECT_EQ(delivery_->link().acknowledged(), 1203u);
+  EXPECT_EQ(route_->link(0).acknowledged(), 1203u);
   EXPECT_THAT(target_.prepared, ElementsAre("s")) << "once for all shards";
 }
 
@@ -149,7 +153,7 @@ TEST_F(DeliveryTest, SaysOnceThatTheTargetIsDownAndGoesOnWhenItIsBack) {
     loop_.run(seconds(10));
   }
   EXPECT_THAT(log_.events, ElementsAre("target is down, its records wait in the spool"));
-  EXPECT_THAT(delivery_->link().status().error().message, HasSubstr("connection refused"));
+  EXPECT_THAT(route_->link(0).status().error().message, HasSubstr("connection refused"));
   EXPECT_THAT(metrics_.prometheus_text(), HasSubstr(R"(spillway_broker_target_up{target="a"} 0)"));
   EXPECT_EQ(delivery_->held(), 38u);
   target_.down = false;
@@ -181,7 +185,7 @@ TEST_F(DeliveryTest, ARecordThatIsRefusedAloneIsGivenUp) {
     loop_.run(seconds(1));
     EXPECT_EQ(target_.stored.size(), 199u);
     EXPECT_EQ(delivery_->held(), 0u);
-    EXPECT_TRUE(delivery_->link().status().ok()) << "a target that takes others is up";
+    EXPECT_TRUE(route_->link(0).status().ok()) << "a target that takes others is up";
     // Nobody waits for the record that never came.
     std::uint64_t last = target_.stored.front().origin->previous;
     for (const auto& entry : target_.stored) {
@@ -222,7 +226,7 @@ TEST_F(DeliveryTest, ATargetThatHasTakenNothingIsRatherTheWrongOne) {
   put("a", 1, 3);
   loop_.run(seconds(60));
   EXPECT_EQ(delivery_->held(), 3u);
-  EXPECT_THAT(delivery_->link().status().error().message, HasSubstr("ValidationException"));
+  EXPECT_THAT(route_->link(0).status().error().message, HasSubstr("ValidationException"));
   target_.poisonous.clear();
   loop_.run(seconds(3));
   EXPECT_EQ(stored()["a"], up_to(3));
@@ -334,8 +338,8 @@ TEST_F(DeliveryTest, TellsHowLongPutsTook) {
     loop_.run();
   }
   target_.silent = false;
-  EXPECT_EQ(delivery_->link().latency().p50, milliseconds(2));
-  EXPECT_EQ(delivery_->link().latency().p99, milliseconds(50));
+  EXPECT_EQ(route_->link(0).latency().p50, milliseconds(2));
+  EXPECT_EQ(route_->link(0).latency().p99, milliseconds(50));
 }
 
 }  // namespace

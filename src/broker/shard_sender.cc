@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bitset>
-#include <numeric>
 #include <utility>
 
 #include "base/assert.h"
@@ -17,7 +16,7 @@ ShardSender::ShardSender(Parts parts, std::string stream, stream::ShardId shard,
       stream_(std::move(stream)),
       shard_(shard),
       random_(random),
-      cursor_(parts.cursors.at(shard, parts.link.target().name())),
+      cursor_(parts.cursors.furthest(shard)),
       next_(cursor_.next.value),
       timer_(parts.loop.make_timer()) {}
 
@@ -34,6 +33,11 @@ void ShardSender::start(UniqueFunction<void()> ended) {
 void ShardSender::wake() {
   woken_ = true;
   if (idle_) resume();
+}
+
+void ShardSender::rerouted() {
+  retry_ = kRetryFirst;
+  if (!idle_) resume();
 }
 
 void ShardSender::drain() {
@@ -127,12 +131,23 @@ void ShardSender::link(Batch& batch) const {
 }
 
 Task<void> ShardSender::send(Batch batch) {
-  Pending pending(batch.entries.size());
-  std::iota(pending.begin(), pending.end(), std::size_t{0});
-  std::size_t most = pending.size();  // of a request
-  while (!closed_ && !pending.empty()) {
-    if (!parts_.link.prepared(stream_)) {
-      const bool prepared = co_await parts_.link.prepare(stream_);
+  TargetLink* to = nullptr;
+  Pending pending;
+  std::size_t most = 0;  // of a request
+  while (!closed_) {
+    TargetLink* const link = parts_.route.sendable();
+    if (link != nullptr && link != to) {
+      to = link;
+      pending = all_of(batch);
+      most = pending.size();
+    }
+    if (to != nullptr && pending.empty()) break;
+    if (link == nullptr) {
+      co_await wait(next_delay());
+      continue;
+    }
+    if (!to->prepared(stream_)) {
+      const bool prepared = co_await to->prepare(stream_);
       if (!prepared) co_await wait(next_delay());
       continue;
     }
@@ -140,33 +155,41 @@ Task<void> ShardSender::send(Batch batch) {
     std::vector<client::PutEntry> entries;
     entries.reserve(count);
     for (std::size_t i = 0; i < count; ++i) entries.push_back(batch.entries[pending[i]]);
-    auto result = co_await parts_.link.put(stream_, std::move(entries));
+    auto result = co_await to->put(stream_, std::move(entries));
     if (closed_) co_return;
     if (!result.ok()) {
       const bool refused = result.error().code == ErrorCode::kInvalid;
       if (refused && count > 1) {
         most = count / 2;
-      } else if (refused && parts_.link.gives_up()) {
-        give_up(batch, pending.front(), result.error().message);
+      } else if (refused && to->gives_up()) {
+        give_up(*to, batch, pending.front(), result.error().message);
         pending.erase(pending.begin());
-      } else {
+      } else if (result.error().code != ErrorCode::kClosed) {
         co_await wait(next_delay());
       }
       continue;
     }
     most = 2 * most;
-    auto left = judge(batch, pending, result->outcomes);
+    auto left = judge(*to, batch, pending, result->outcomes);
     const bool all = left.size() + count == pending.size();
     if (left.size() < pending.size()) retry_ = kRetryFirst;
     pending = std::move(left);
     if (!all) co_await wait(next_delay());
   }
-  if (!closed_) finish(std::move(batch));
+  if (!closed_) finish(std::move(batch), to->target().name());
+}
+
+ShardSender::Pending ShardSender::all_of(const Batch& batch) {
+  Pending all;
+  all.reserve(batch.entries.size());
+  for (std::size_t i = 0; i < batch.entries.size(); ++i)
+    if (!batch.given_up[i]) all.push_back(i);
+  return all;
 }
 
 // Behind an entry that fails, others of its lane may have failed for its reason only: they are sent
 // again.
-ShardSender::Pending ShardSender::judge(Batch& batch, const Pending& pending,
+ShardSender::Pending ShardSender::judge(TargetLink& to, Batch& batch, const Pending& pending,
                                         const std::vector<client::PutOutcome>& outcomes) {
   Pending left;
   left.reserve(pending.size());
@@ -177,7 +200,7 @@ ShardSender::Pending ShardSender::judge(Batch& batch, const Pending& pending,
     const bool first = !origin || !failed[origin->lane];
     if (origin) failed.set(origin->lane);
     if (i < outcomes.size() && first && refused_for_good(outcomes[i])) {
-      give_up(batch, pending[i], outcomes[i].error_code + ": " + outcomes[i].error_message);
+      give_up(to, batch, pending[i], outcomes[i].error_code + ": " + outcomes[i].error_message);
     } else {
       left.push_back(pending[i]);
     }
@@ -185,14 +208,15 @@ ShardSender::Pending ShardSender::judge(Batch& batch, const Pending& pending,
   return left;
 }
 
-void ShardSender::give_up(Batch& batch, std::size_t number, std::string_view why) {
-  parts_.link.give_up(stream_, batch.entries[number], why);
+void ShardSender::give_up(TargetLink& to, Batch& batch, std::size_t number, std::string_view why) {
+  to.give_up(stream_, batch.entries[number], why);
   batch.given_up[number] = true;
   link(batch);
 }
 
-void ShardSender::finish(Batch batch) {
+void ShardSender::finish(Batch batch, const std::string& target) {
   retry_ = kRetryFirst;
+  parts_.cursors.take_over(shard_, target, cursor_);
   LaneMarks moved;
   for (const auto& [lane, mark] : batch.lanes) {
     const auto before = cursor_.lanes.find(lane);
@@ -200,7 +224,7 @@ void ShardSender::finish(Batch batch) {
   }
   cursor_ = {batch.next, std::move(batch.lanes)};
   next_ = cursor_.next.value;
-  parts_.cursors.advance(shard_, parts_.link.target().name(), cursor_.next, moved);
+  parts_.cursors.advance(shard_, target, cursor_.next, moved);
 }
 
 // Between half of the delay and all of it.

@@ -1,6 +1,8 @@
-// Takes one shard of the spool to one target: from its cursor on, one batch in memory and one
-// request in flight, so that each lane arrives in its order. Entries that failed are sent again
-// alone, after a delay that grows and is spread at random, before the shard goes on.
+// Takes one shard of the spool to the target in use: from where the shard was delivered to on, one
+// batch in memory and one request in flight, so that each lane arrives in its order. Entries that
+// failed are sent again alone, after a delay that grows and is spread at random, before the shard
+// goes on. When another target is used, it gets the batch that was under way whole, and then what
+// follows.
 //
 // A request that the target refuses for what is in it is halved until a record is alone; that one
 // is given up, and no later record names it as its lane's previous one.
@@ -18,7 +20,7 @@
 #include "base/random.h"
 #include "base/task.h"
 #include "broker/cursors.h"
-#include "broker/target_link.h"
+#include "broker/route.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
 #include "stream/engine.h"
@@ -37,7 +39,7 @@ class ShardSender {
     io::EventLoop& loop;
     stream::Engine& engine;
     Cursors& cursors;
-    TargetLink& link;
+    Route& route;
     io::EventLog& log;
   };
 
@@ -49,12 +51,14 @@ class ShardSender {
   void start(UniqueFunction<void()> ended);
   // The shard has new records.
   void wake();
+  // Another target is used.
+  void rerouted();
   // Ends when the shard is sent.
   void drain();
-  // Ends now; the link is closed before.
+  // Ends now; the route is closed before.
   void close();
 
-  // Records that the target has not acknowledged. Any thread.
+  // Records that no target has acknowledged. Any thread.
   std::uint64_t held() const;
 
  private:
@@ -73,11 +77,12 @@ class ShardSender {
   // Gives the entries the sequences before theirs.
   void link(Batch& batch) const;
   Task<void> send(Batch batch);
+  static Pending all_of(const Batch& batch);
   // The entries that are pending after a request with the first ones was answered so.
-  Pending judge(Batch& batch, const Pending& pending,
+  Pending judge(TargetLink& to, Batch& batch, const Pending& pending,
                 const std::vector<client::PutOutcome>& outcomes);
-  void give_up(Batch& batch, std::size_t number, std::string_view why);
-  void finish(Batch batch);
+  void give_up(TargetLink& to, Batch& batch, std::size_t number, std::string_view why);
+  void finish(Batch batch, const std::string& target);
   // Until `delay` is over (zero: without end), or the end.
   Task<void> wait(nanoseconds delay);
   nanoseconds next_delay();

@@ -32,7 +32,10 @@ class CountingEntropy final : public io::Entropy {
 
 class FakeTarget final : public Target {
  public:
-  explicit FakeTarget(io::ManualLoop& loop) : loop_(loop) {}
+  static constexpr std::string_view kCanaryStream = "canaries";
+
+  explicit FakeTarget(io::ManualLoop& loop, std::string name = "a")
+      : loop_(loop), name_(std::move(name)) {}
 
   Task<Status> prepare(std::string stream) override {
     prepared.push_back(std::move(stream));
@@ -44,8 +47,13 @@ class FakeTarget final : public Target {
     co_return Status();
   }
 
-  Task<Result<client::PutRecordsResult>> put(std::string,
+  Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override {
+    if (stream == kCanaryStream) {
+      auto result = put_canary();
+      auto put = co_await std::move(result);
+      co_return put;
+    }
     ++puts;
     most_in_flight = std::max(most_in_flight, ++in_flight);
     auto over = answered();
@@ -79,6 +87,15 @@ class FakeTarget final : public Target {
     co_return result;
   }
 
+  Task<Result<bool>> holds(std::string, client::PutOutcome) override {
+    ++reads;
+    auto over = answered();
+    co_await over;
+    if (closed) co_return Error{ErrorCode::kClosed, "closed"};
+    if (down || unreadable) co_return Error{ErrorCode::kIo, "GetRecords: InternalFailure"};
+    co_return !behind;
+  }
+
   void close() override {
     closed = true;
     answer();
@@ -99,19 +116,34 @@ class FakeTarget final : public Target {
   bool down = false;
   bool gone = false;
   bool silent = false;        // answers when answer() is called
+  bool unreadable = false;    // what is written can't be read
+  bool behind = false;        // and isn't there yet
   bool lose_answers = false;  // after it has stored what it was given
   bool closed = false;
   std::string poisonous;         // in the data of what it refuses; empty: nothing
   bool refuses_entries = false;  // of such data each by itself, not the whole request
   int refuse_every = 0;
   int entries_seen = 0;
-  int puts = 0;
+  int puts = 0;  // but for canaries
+  int canaries = 0;
+  int reads = 0;
   int in_flight = 0;
   int most_in_flight = 0;
   std::vector<std::string> prepared;
   std::vector<client::PutEntry> stored;
 
  private:
+  Task<Result<client::PutRecordsResult>> put_canary() {
+    ++canaries;
+    auto over = answered();
+    co_await over;
+    if (closed) co_return Error{ErrorCode::kClosed, "closed"};
+    if (down) co_return Error{ErrorCode::kIo, "connection refused"};
+    client::PutRecordsResult result;
+    result.outcomes.resize(1);
+    co_return result;
+  }
+
   CallbackAwaiter<bool, UniqueFunction<void(UniqueFunction<void(bool)>)>> answered() {
     return callback<bool>(
         UniqueFunction<void(UniqueFunction<void(bool)>)>([this](UniqueFunction<void(bool)> done) {
@@ -121,7 +153,7 @@ class FakeTarget final : public Target {
   }
 
   io::ManualLoop& loop_;
-  const std::string name_ = "a";
+  const std::string name_;
   std::vector<UniqueFunction<void(bool)>> pending_;
 };
 

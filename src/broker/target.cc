@@ -32,7 +32,8 @@ Task<Status> KinesisTarget::prepare(std::string stream) {
   if (!summary.ok() && summary.error().code != ErrorCode::kNotFound)
     co_return explained(std::move(summary).error(), stream);
   if (!summary.ok()) {
-    auto created = co_await client_.create_stream(stream, options_.shards);
+    const std::uint32_t shards = stream == options_.canary_stream ? 1 : options_.shards;
+    auto created = co_await client_.create_stream(stream, shards);
     // kExists: another broker was quicker.
     if (!created.ok() && created.error().code != ErrorCode::kExists)
       co_return explained(std::move(created).error(), stream);
@@ -48,6 +49,17 @@ Task<Result<client::PutRecordsResult>> KinesisTarget::put(std::string stream,
   auto result = co_await client_.put_records(stream, std::move(entries));
   if (!result.ok()) co_return explained(std::move(result).error(), stream);
   co_return result;
+}
+
+Task<Result<bool>> KinesisTarget::holds(std::string stream, client::PutOutcome place) {
+  const client::IteratorStart start{client::IteratorType::kAtSequenceNumber, place.sequence_number,
+                                    WallTime{}};
+  auto iterator = co_await client_.get_shard_iterator(stream, place.shard_id, start);
+  if (!iterator.ok()) co_return std::move(iterator).error();
+  auto read = co_await client_.get_records(*iterator, 1);
+  if (!read.ok()) co_return std::move(read).error();
+  co_return !read->records.empty() &&
+      read->records.front().sequence_number == place.sequence_number;
 }
 
 // Whoever reads it is told what to do where nothing but the configuration helps.

@@ -20,6 +20,8 @@ class Target {
   virtual Task<Status> prepare(std::string stream) = 0;
   virtual Task<Result<client::PutRecordsResult>> put(std::string stream,
                                                      std::vector<client::PutEntry> entries) = 0;
+  // Whether the record that was put there can be read now.
+  virtual Task<Result<bool>> holds(std::string stream, client::PutOutcome place) = 0;
   // Ends the calls under way with kClosed, from within, and each later one at once.
   virtual void close() = 0;
   virtual const std::string& name() const = 0;  // by which cursors are kept; never changes
@@ -36,6 +38,7 @@ struct KinesisTargetOptions {
   std::string name = "default";
   // Of streams that have to be made; 0: on demand.
   std::uint32_t shards = 0;
+  std::string canary_stream;  // it has one
   // Whether records are sent with their origins.
   bool origins = true;
   client::ClientOptions client;
@@ -48,6 +51,7 @@ class KinesisTarget final : public Target {
   Task<Status> prepare(std::string stream) override;
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override;
+  Task<Result<bool>> holds(std::string stream, client::PutOutcome place) override;
   void close() override;
   const std::string& name() const override { return options_.name; }
   std::string address() const override { return options_.client.endpoint.url; }

@@ -63,7 +63,8 @@ Task<Result<client::PutRecordsResult>> TargetLink::put(std::string stream,
   const MonoTime sent = loop_.mono_now();
   auto result = co_await target_.put(stream, std::move(entries));
   if (!result.ok() && result.error().code == ErrorCode::kNotFound) streams_.erase(stream);
-  if (!closed_) note(result, bytes, loop_.mono_now() - sent);
+  const bool abandoned = !result.ok() && result.error().code == ErrorCode::kClosed;
+  if (!closed_ && !abandoned) note(result, bytes, loop_.mono_now() - sent);
   co_return result;
 }
 

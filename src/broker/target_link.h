@@ -34,12 +34,13 @@ class TargetLink {
 
   TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log, metrics::Registry& metrics);
 
-  Target& target() const { return target_; }
+  const Target& target() const { return target_; }
   // Whether the stream is there, as far as is known.
   bool prepared(const std::string& stream) const;
   // Prepares the stream, one call of this at a time for each. False: it is not there yet.
   Task<bool> prepare(std::string stream);
   // Entries that failed are an outcome, not an error. kNotFound: it must be prepared again.
+  // kClosed: nobody waits for it any more.
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries);
   // Whether what the target refuses alone is given up. Not before it has taken anything since the

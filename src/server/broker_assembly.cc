@@ -34,20 +34,56 @@ Random seeded(io::Entropy& entropy) {
   return Random(seed);
 }
 
-Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const BrokerConfig& config) {
+// A target that isn't the only one is left early: records needn't wait for it.
+constexpr nanoseconds kOnlyTargetTimeout = seconds(10);
+// So that a request to a target that is judged by its time seldom waits for a connection.
+constexpr std::size_t kConnectionsMax = 64;
+
+Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const BrokerConfig& config,
+                                                    const TargetConfig& target, bool only) {
   broker::KinesisTargetOptions options;
-  options.shards = static_cast<std::uint32_t>(config.shards);
-  options.origins = config.origins;
-  SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(config.endpoint));
-  SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, config.ca));
-  options.client.region = config.region;
-  options.client.credentials = {config.access_key, config.secret_key, ""};
-  options.client.connections_max = broker::Spool::kShards;
+  options.name = target.name;
+  options.shards = static_cast<std::uint32_t>(*target.shards);
+  options.canary_stream = config.canary_stream;
+  options.origins = *target.origins;
+  SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(target.endpoint));
+  SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, *target.ca));
+  options.client.region = *target.region;
+  options.client.credentials = {*target.access_key, *target.secret_key, ""};
+  const std::size_t streams = only ? 1 : config.streams.size() + 1;
+  options.client.connections_max = static_cast<std::uint32_t>(
+      std::min(broker::Spool::kShards * streams, kConnectionsMax) + 1);  // one of canaries
   // A sender tries again for as long as it takes, and says so.
-  options.client.attempts_max = 2;
-  options.client.request_timeout = seconds(10);
+  options.client.attempts_max = 1;
+  options.client.request_timeout =
+      only ? kOnlyTargetTimeout : broker::HealthSettings().request_deadline;
+  if (!only) options.client.connect_timeout = options.client.request_timeout;
   options.client.user_agent = fmt::format("spillway-broker/{}", version());
   return options;
+}
+
+using Targets = std::vector<std::unique_ptr<broker::Target>>;
+
+Result<Targets> make_targets(io::EventLoop& loop, io::Disk& disk, io::Entropy& entropy,
+                             const BrokerConfig& config) {
+  const auto configured = targets_of(config);
+  Targets targets;
+  targets.reserve(configured.size());
+  for (const auto& target : configured) {
+    auto options = target_options(disk, config, target, configured.size() == 1);
+    if (!options.ok()) return context("target " + target.name, std::move(options).error());
+    targets.push_back(
+        std::make_unique<broker::KinesisTarget>(loop, *std::move(options), seeded(entropy)));
+  }
+  return targets;
+}
+
+broker::RouteSettings route_settings(const BrokerConfig& config) {
+  broker::RouteSettings settings;
+  settings.switching.returns = config.returns;
+  settings.switching.return_after = seconds(config.return_seconds);
+  settings.canary_stream = config.canary_stream;
+  return settings;
 }
 
 engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
@@ -132,7 +168,7 @@ void keep_room(io::Timer& timer, io::EventLoop& loop, broker::SpoolRoom& room,
 
 Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& delivery, Status saved) {
   std::printf("spillway broker stopped: %llu records acknowledged, %llu wait in the spool\n",
-              static_cast<unsigned long long>(delivery.link().acknowledged()),
+              static_cast<unsigned long long>(delivery.route().acknowledged()),
               static_cast<unsigned long long>(delivery.held()));
   std::fflush(stdout);
   SPILLWAY_TRY(std::move(saved));
@@ -155,9 +191,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   if (host.empty()) {
     SPILLWAY_ASSIGN(host, io::host_name(disk));
   }
-  SPILLWAY_ASSIGN(auto to, target_options(disk, options));
 
   io::AsioLoop loop;  // outlives the engine, whose workers post to it
+  SPILLWAY_ASSIGN(const auto targets, make_targets(loop, disk, entropy, options));
   SPILLWAY_ASSIGN(const auto engine,
                   engine::open_embedded_engine(spool_options(options),
                                                {disk, clock, workers, entropy, *log, metrics}));
@@ -174,9 +210,12 @@ Status run_broker(const Config& config, const ConfigSource& source) {
         }));
   loop.run();
   SPILLWAY_TRY(std::move(opened));
-  broker::KinesisTarget target(loop, std::move(to), seeded(entropy));
+  std::vector<broker::Target*> places;
+  places.reserve(targets.size());
+  for (const auto& target : targets) places.push_back(target.get());
+  broker::Route route({loop, *log, metrics}, places, route_settings(options));
   // What earlier starts spooled is delivered too.
-  broker::Delivery delivery({loop, spool, cursors, target, *log, metrics}, spool.streams(),
+  broker::Delivery delivery({loop, spool, cursors, route, *log, metrics}, spool.streams(),
                             seeded(entropy));
   spool.on_appended(
       [&delivery](std::span<const stream::ShardId> shards) { delivery.wake(shards); });
@@ -185,13 +224,14 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                                                                  workers, *log, metrics, spool}));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, options.data);
   Routes routes;
-  add_admin_routes(routes, {metrics,
-                            [&] {
-                              if (room.full())
-                                return Status(Error{ErrorCode::kThrottled, "the spool is full"});
-                              return engine->writable();
-                            },
-                            [&] { return broker::status_json(*telemetry, delivery); }});
+  add_admin_routes(routes,
+                   {metrics,
+                    [&] {
+                      if (room.full())
+                        return Status(Error{ErrorCode::kThrottled, "the spool is full"});
+                      return engine->writable();
+                    },
+                    [&] { return broker::status_json(*telemetry, delivery, loop.mono_now()); }});
   HttpServerOptions admin_options;
   admin_options.name = "admin";
   admin_options.address = options.admin;
@@ -215,7 +255,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   delivery.start([&] {
     std::printf(
         "spillway broker puts telemetry of %s into stream %s at %s (metrics: http://%s/metrics)\n",
-        host.c_str(), options.stream.c_str(), target.address().c_str(), options.admin.c_str());
+        host.c_str(), options.stream.c_str(), route.current().target().address().c_str(),
+        options.admin.c_str());
     std::fflush(stdout);
   });
   telemetry->start();

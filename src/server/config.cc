@@ -524,7 +524,7 @@ Status check_whole(const Config& config) {
 
 std::vector<TargetConfig> targets_of(const BrokerConfig& config) {
   std::vector<TargetConfig> targets = config.targets;
-  if (targets.empty()) targets.push_back({.name = "default", .endpoint = config.endpoint});
+  if (targets.empty()) targets.push_back({"default", config.endpoint});
   for (auto& target : targets) {
     target.ca = target.ca.value_or(config.ca);
     target.region = target.region.value_or(config.region);

@@ -1,0 +1,124 @@
+#include "broker/route.h"
+
+#include <utility>
+
+#include "base/assert.h"
+
+namespace spillway::broker {
+namespace {
+
+std::vector<std::string> names_of(std::span<Target* const> targets) {
+  std::vector<std::string> names;
+  names.reserve(targets.size());
+  for (const auto* target : targets) names.push_back(target->name());
+  return names;
+}
+
+}  // namespace
+
+Route::Route(Parts parts, std::span<Target* const> targets, const RouteSettings& settings,
+             Switching::Kept kept)
+    : parts_(parts),
+      switching_(names_of(targets), settings.switching, std::move(kept)),
+      switches_(parts.metrics.counter("spillway_broker_switches_total",
+                                      "Times that another target was used than before")),
+      timer_(parts.loop.make_timer()) {
+  links_.reserve(targets.size());
+  for (auto* target : targets) {
+    if (targets.size() > 1) {
+      auto watched = std::make_unique<WatchedTarget>(parts.loop, *target, settings.health,
+                                                     settings.canary_stream);
+      target = watched.get();
+      watched_.push_back(std::move(watched));
+      states_.push_back(&parts.metrics.gauge("spillway_broker_target_state",
+                                             "Of its breaker: 0 closed, 1 half-open, 2 open",
+                                             {{"target", target->name()}}));
+    }
+    links_.push_back(std::make_unique<TargetLink>(parts.loop, *target, parts.log, parts.metrics));
+  }
+}
+
+void Route::start(UniqueFunction<void()> changed) {
+  changed_ = std::move(changed);
+  for (const auto& link : links_) {
+    link->on_flow([this] {
+      if (flows_) std::exchange(flows_, nullptr)();
+    });
+  }
+  if (!has_choice()) {
+    choice_ = {0, Footing::kHealthy, "it is the only target"};
+    chosen_at_ = parts_.loop.mono_now();
+    return;
+  }
+  for (const auto& target : watched_) {
+    target->on_change([this] {
+      // Not from within a call's end.
+      if (std::exchange(deciding_soon_, true)) return;
+      parts_.loop.post([this] {
+        deciding_soon_ = false;
+        decide();
+      });
+    });
+  }
+  tick();
+}
+
+void Route::tick() {
+  for (const auto& target : watched_) target->tick();
+  decide();
+  if (!closed_) timer_->start(Breaker::kTick, [this] { tick(); });
+}
+
+void Route::decide() {
+  if (closed_) return;
+  std::vector<TargetHealth> health;
+  health.reserve(watched_.size());
+  for (std::size_t place = 0; place < watched_.size(); ++place) {
+    health.push_back(breaker(place).health());
+    states_[place]->set(static_cast<std::int64_t>(health.back().state));
+  }
+  if (switching_.decide(health, parts_.loop.mono_now())) use(switching_.choice());
+}
+
+void Route::use(const Choice& choice) {
+  const Choice before = std::exchange(choice_, choice);
+  if (before.target == choice_.target) return;
+  chosen_at_ = parts_.loop.mono_now();
+  if (choice_.target && last_used_ && last_used_ != choice_.target) switches_.add();
+  if (choice_.target) last_used_ = choice_.target;
+  if (!before.because.empty()) {
+    parts_.log.warning("records go another way", {{"from", name_of(before)},
+                                                  {"to", name_of(choice_)},
+                                                  {"footing", to_string(choice_.footing)},
+                                                  {"because", choice_.because}});
+  }
+  if (chosen_) chosen_(before, choice_);
+  changed_();
+  // Where there is no other, what is under way may yet come to a good end.
+  for (std::size_t place = 0; choice_.target && place < watched_.size(); ++place)
+    if (place != *choice_.target) watched_[place]->abandon();
+}
+
+std::string Route::name_of(const Choice& choice) const {
+  return choice.target ? links_[*choice.target]->target().name() : "none";
+}
+
+TargetLink* Route::sendable() {
+  if (closed_ || !choice_.target) return nullptr;
+  if (has_choice() && !watched_[*choice_.target]->may_send()) return nullptr;
+  return links_[*choice_.target].get();
+}
+
+void Route::close() {
+  if (std::exchange(closed_, true)) return;
+  timer_->cancel();
+  for (const auto& link : links_) link->close();
+}
+
+std::uint64_t Route::acknowledged() const {
+  std::uint64_t records = 0;
+  for (const auto& link : links_) records += link->acknowledged();
+  return records;
+}
+
+}  // namespace spillway::broker

@@ -1,0 +1,94 @@
+// Where records go: the targets of a broker in order of preference, and which of them is used now
+// (switching.h), by their health (health.h).
+//
+// All streams go the same way. Breakers are of targets, not of streams: what a region fails at, it
+// fails at for all of them, and a broker of a thousand streams needs no thousand canaries.
+//
+// A single target is always used, and has neither breaker nor canaries: there is no choice to make.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "broker/switching.h"
+#include "broker/target_link.h"
+#include "broker/watched_target.h"
+#include "io/event_log.h"
+#include "io/event_loop.h"
+#include "metrics/registry.h"
+
+namespace spillway::broker {
+
+struct RouteSettings {
+  HealthSettings health;
+  SwitchingSettings switching;
+  std::string canary_stream = "spillway-canary";
+};
+
+// On the loop's thread, but for what is marked. What it is handed outlives it.
+class Route {
+ public:
+  struct Parts {
+    io::EventLoop& loop;
+    io::EventLog& log;
+    metrics::Registry& metrics;
+  };
+
+  // `targets`: at least one.
+  Route(Parts parts, std::span<Target* const> targets, const RouteSettings& settings,
+        Switching::Kept kept = {});
+
+  // From now on a target is chosen. `changed` is called when another one is used, or none, before
+  // those who wait for the one that was used before are told that they wait in vain.
+  void start(UniqueFunction<void()> changed);
+  // Called once, when the first records are acknowledged by any target.
+  void on_flow(UniqueFunction<void()> flows) { flows_ = std::move(flows); }
+  // Called before a choice takes effect, with the one before it.
+  using Watcher = std::function<void(const Choice& before, const Choice& choice)>;
+  void on_choice(Watcher chosen) { chosen_ = std::move(chosen); }
+
+  // Where to send to now; nullptr: nowhere, records wait.
+  TargetLink* sendable();
+  // Ends all calls under way with kClosed, from within, and each later one at once.
+  void close();
+
+  bool has_choice() const { return !watched_.empty(); }
+  std::size_t size() const { return links_.size(); }
+  const TargetLink& link(std::size_t place) const { return *links_[place]; }
+  // Of a route that has a choice.
+  const Breaker& breaker(std::size_t place) const { return watched_[place]->breaker(); }
+  const Choice& choice() const { return choice_; }
+  MonoTime chosen_at() const { return chosen_at_; }
+  // The one in use, or that would be if any could.
+  const TargetLink& current() const { return *links_[switching_.kept().used.value_or(0)]; }
+  // Records that were acknowledged, by whichever target. Any thread.
+  std::uint64_t acknowledged() const;
+
+ private:
+  void tick();
+  void decide();
+  void use(const Choice& choice);
+  std::string name_of(const Choice& choice) const;
+
+  const Parts parts_;
+  std::vector<std::unique_ptr<WatchedTarget>> watched_;  // none, where there is no choice
+  std::vector<std::unique_ptr<TargetLink>> links_;
+  std::vector<metrics::Gauge*> states_;  // of the watched
+  Switching switching_;
+  Choice choice_;
+  MonoTime chosen_at_{};
+  std::optional<std::size_t> last_used_;
+  metrics::Counter& switches_;
+  const std::unique_ptr<io::Timer> timer_;
+  UniqueFunction<void()> changed_;
+  UniqueFunction<void()> flows_;
+  Watcher chosen_;
+  bool deciding_soon_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace spillway::broker

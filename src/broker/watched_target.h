@@ -1,0 +1,74 @@
+// A target with a breaker (health.h) that is told of every call to it, and of canaries: small
+// records in a stream of their own, which are written to the target and read back.
+//
+// Callers don't wait longer than they want: abandon() ends their calls for them. Such a call goes
+// on until the target answers or its deadline is over, counts for the breaker, and keeps others
+// from being sent meanwhile, since it might overtake them.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/health.h"
+#include "broker/target.h"
+#include "io/event_loop.h"
+
+namespace spillway::broker {
+
+// On the loop's thread. What it is handed outlives it.
+class WatchedTarget final : public Target {
+ public:
+  // Between two looks for a canary that isn't there yet.
+  static constexpr nanoseconds kLookAgain = milliseconds(100);
+
+  WatchedTarget(io::EventLoop& loop, Target& target, const HealthSettings& settings,
+                std::string canary_stream);
+  // Not between the beginning of a call, or canary, and its end: after close() there is none.
+  ~WatchedTarget() override;
+
+  // Called at each change of the breaker's state, from within what changed it.
+  void on_change(UniqueFunction<void()> changed) { changed_ = std::move(changed); }
+  // Every Breaker::kTick: lets the breaker look at its time, and begins a canary that is due.
+  void tick();
+  const Breaker& breaker() const { return breaker_; }
+  // Whether one more request may be sent.
+  bool may_send() const { return abandoned_ == 0 && breaker_.may_send(); }
+  // Ends the puts under way with kClosed for those who wait for them, from within.
+  void abandon();
+
+  Task<Status> prepare(std::string stream) override;
+  Task<Result<client::PutRecordsResult>> put(std::string stream,
+                                             std::vector<client::PutEntry> entries) override;
+  Task<Result<bool>> holds(std::string stream, client::PutOutcome place) override;
+  void close() override;
+  const std::string& name() const override { return target_.name(); }
+  std::string address() const override { return target_.address(); }
+
+ private:
+  using PutResult = Result<client::PutRecordsResult>;
+
+  Task<PutResult> send(std::string stream, std::vector<client::PutEntry> entries);
+  void judge(const Breaker::Request& request, const PutResult& result);
+  Task<void> canary();
+  Task<void> read_back(client::PutOutcome place);
+  Task<void> pause(nanoseconds delay);
+  void tell(BreakerState before);
+
+  io::EventLoop& loop_;
+  Target& target_;
+  const HealthSettings settings_;
+  const std::string canary_stream_;
+  Breaker breaker_;
+  UniqueFunction<void()> changed_;
+  std::list<UniqueFunction<void(PutResult)>> waiting_;  // for puts under way; null: nobody
+  std::size_t abandoned_ = 0;                           // puts under way that nobody waits for
+  bool canary_prepared_ = false;
+  bool canary_running_ = false;
+  const std::unique_ptr<io::Timer> timer_;  // of pause()
+  UniqueFunction<void(bool)> paused_;
+  bool closed_ = false;
+};
+
+}  // namespace spillway::broker

@@ -1,0 +1,162 @@
+"""A broker with two regions: each of them fails under load, or is switched away from, and nothing is lost."""
+
+import json
+import signal
+import threading
+import time
+import urllib.request
+
+from broker_test import KEYS, Broker, expect, main, put, read_with_origins
+from region import Region, wait_until
+
+# Far above what docs/failover.md promises: other tests run beside this one.
+SWITCHED_WITHIN = 20
+RETURNED_WITHIN = 90
+
+
+class Pair:
+    """Regions a and b, and a broker that prefers a."""
+
+    def __init__(self, directory, **settings):
+        self.a, self.b = Region(), Region()
+        config = f"{directory}/spillway.toml"
+        with open(config, "w") as file:
+            for name, region in (("a", self.a), ("b", self.b)):
+                file.write(f'[[broker.targets]]\nname = "{name}"\nendpoint = "{region.endpoint}"\n')
+        self.broker = Broker(directory, self.a, return_seconds="1", drain_seconds="30", **settings)
+        del self.broker.settings["endpoint"]
+        self.broker.arguments = ["--config", config]
+
+    def __enter__(self):
+        self.a.__enter__()
+        self.b.__enter__()
+        self.broker.start()
+        return self
+
+    def __exit__(self, *raised):
+        if self.broker.process.poll() is None:
+            self.broker.kill()
+        self.a.__exit__(*raised)
+        self.b.__exit__(*raised)
+
+    def status(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.broker.admin}/v1/status") as answer:
+            return json.load(answer)
+
+    def uses(self, name):
+        return self.status().get("used") == name
+
+    def acknowledged(self, name):
+        return next(target["acknowledged_records"] for target in self.status()["targets"] if target["name"] == name)
+
+    def wait_for(self, name, within):
+        """Until new records are acknowledged by that target; the seconds that took."""
+        began, before = time.monotonic(), self.acknowledged(name)
+        wait_until(lambda: self.uses(name) and self.acknowledged(name) > before, within)
+        return time.monotonic() - began
+
+
+class Load:
+    """Puts a record of each key after the other, until it is told to stop."""
+
+    def __init__(self, broker):
+        self.client = broker.client()
+        self.count = 0  # of each key
+        self.stopping = threading.Event()
+        self.problem = None
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        try:
+            while not self.stopping.wait(0.01):
+                put(self.client, KEYS, self.count, 1)
+                self.count += 1
+        except BaseException as problem:  # pylint: disable=broad-except
+            self.problem = problem
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+        expect(self.problem is None, self.problem)
+
+
+def check(pair, count):
+    """Everything accepted is in a or b, once by its origin, and in the order of its key. Copies, of all."""
+    origins, copies, total = {}, 0, 0
+    for region in (pair.a, pair.b):
+        numbers = {}
+        for data, origin in read_with_origins(region):
+            identity = (origin["Producer"], origin["Lane"], origin["Sequence"])
+            copies += data in origins
+            total += 1
+            expect(origins.setdefault(data, identity) == identity, data, origin, origins[data])
+            key, number = data.split(" ")
+            numbers.setdefault(key, []).append(int(number))
+        for key, seen in numbers.items():
+            first_seen = list(dict.fromkeys(seen))
+            expect(first_seen == sorted(first_seen), key, seen)
+    missing = {f"{key} {number}" for key in KEYS for number in range(count)} - set(origins)
+    expect(not missing, f"{len(missing)} lost", sorted(missing)[:10])
+    expect(len(origins) == len(set(origins.values())) == count * len(KEYS), len(origins), count)
+    print(f"  {count * len(KEYS)} records accepted, {total} in both regions, {copies} copies", flush=True)
+
+
+def test_a_region_that_is_killed_is_left_and_returned_to(directory):
+    with Pair(directory) as pair:
+        with Load(pair.broker) as load:
+            pair.wait_for("a", SWITCHED_WITHIN)
+            pair.a.kill()
+            print(f"  after SIGKILL of a, b acknowledges after {pair.wait_for('b', SWITCHED_WITHIN):.2f} s")
+            pair.a.start()
+            print(f"  a is returned to after {pair.wait_for('a', RETURNED_WITHIN):.1f} s")
+        pair.broker.stop()
+        check(pair, load.count)
+
+
+def test_a_region_that_accepts_and_never_answers_is_left(directory):
+    with Pair(directory, returns="false") as pair:
+        with Load(pair.broker) as load:
+            pair.wait_for("a", SWITCHED_WITHIN)
+            pair.a.process.send_signal(signal.SIGSTOP)
+            print(f"  after SIGSTOP of a, b acknowledges after {pair.wait_for('b', SWITCHED_WITHIN):.2f} s")
+            pair.a.process.send_signal(signal.SIGCONT)
+            # And the other way: b is left for a, once that is well again.
+            wait_until(lambda: pair.status()["targets"][0]["state"] == "closed", RETURNED_WITHIN)
+            expect(pair.uses("b"), "it doesn't return by itself", pair.status())
+            pair.b.kill()
+            pair.wait_for("a", SWITCHED_WITHIN)
+            pair.b.start()
+        pair.broker.stop()
+        check(pair, load.count)
+
+
+def test_records_wait_while_both_are_away_and_over_a_restart_of_the_broker(directory):
+    with Pair(directory) as pair:
+        client = pair.broker.client()
+        put(client, KEYS, 0, 20)
+        wait_until(lambda: pair.broker.held() == 0)
+        pair.a.kill()
+        wait_until(lambda: pair.uses("b"), SWITCHED_WITHIN)
+        put(client, KEYS, 20, 20)
+        wait_until(lambda: pair.broker.held() == 0)
+        pair.b.kill()
+        wait_until(lambda: "used" not in pair.status(), SWITCHED_WITHIN)
+        put(client, KEYS, 40, 20)
+        expect(pair.broker.held() == 20 * len(KEYS), pair.broker.held())
+        pair.broker.kill()
+        pair.broker.start()
+        pair.b.start()
+        wait_until(lambda: pair.broker.held() == 0, SWITCHED_WITHIN)
+        pair.a.start()
+        pair.broker.stop()
+        check(pair, 60)
+        in_a = {data for data, _ in read_with_origins(pair.a)}
+        expect(in_a == {f"{key} {number}" for key in KEYS for number in range(20)}, len(in_a))
+
+
+if __name__ == "__main__":
+    main(globals())
