@@ -5,7 +5,10 @@
 
 #include "cli/api_flags.h"
 #include "cli/command.h"
+#include "cli/region_list.h"
+#include "cli/tail_regions.h"
 #include "cli/tail_session.h"
+#include "cli/time_span.h"
 #include "io/clock.h"
 #include "io/terminal.h"
 
@@ -16,6 +19,10 @@ struct Options {
   ApiFlags api;
   TailOptions tail;
   std::string from;
+  std::string regions;  // empty: one, at the endpoint
+  std::string mode = "available";
+  std::string gap_wait = "60s";
+  std::string state;
 };
 
 bool colours_wanted() {
@@ -23,12 +30,44 @@ bool colours_wanted() {
   return io::terminal_size().has_value() && (none == nullptr || *none == '\0');
 }
 
+// The API's, at another endpoint.
+Result<client::ClientOptions> client_options_of(ApiFlags api, const std::string& url) {
+  api.endpoint = url;
+  SPILLWAY_ASSIGN(auto options, api.options());
+  options.user_agent = "spillway-tail";
+  return options;
+}
+
+Result<TailRegionsOptions> regions_options(const Options& options) {
+  const auto& tail = options.tail;
+  TailRegionsOptions regions{.format = tail.format,
+                             .from = tail.start.from,
+                             .state_directory = options.state,
+                             .limit = tail.limit,
+                             .until_tip = tail.until_tip,
+                             .wait = tail.wait};
+  if (!tail.start.shard_id.empty())
+    return Error{ErrorCode::kInvalid, "--from: a sequence number is of one region alone"};
+  if (options.mode == "ordered") regions.mode = client::RegionsMode::kOrdered;
+  SPILLWAY_ASSIGN(regions.gap_wait, parse_time_span(options.gap_wait));
+  SPILLWAY_ASSIGN(const auto named, parse_regions(options.regions));
+  regions.regions.reserve(named.size());
+  for (const auto& [name, url] : named) {
+    SPILLWAY_ASSIGN(auto client, client_options_of(options.api, url));
+    regions.regions.push_back({name, std::move(client)});
+  }
+  return regions;
+}
+
+int run_regions(const Options& options) {
+  auto regions = regions_options(options);
+  if (regions.ok()) return TailRegions(*std::move(regions), random_seed()).run();
+  fail(regions.error());
+  return regions.error().code == ErrorCode::kInvalid ? kExitUsage : kExitFailed;
+}
+
 int run_tail(Options& options) {
   auto& tail = options.tail;
-  auto client_options = options.api.options();
-  if (!client_options.ok()) return fail(client_options.error());
-  tail.client = *std::move(client_options);
-  tail.client.user_agent = "spillway-tail";
   // What a script waits for the end of is what is there.
   if (options.from.empty()) options.from = tail.until_tip ? "trim" : "latest";
   auto start = parse_tail_start(options.from, io::SystemClock().wall_now());
@@ -38,6 +77,10 @@ int run_tail(Options& options) {
   }
   tail.start = *std::move(start);
   tail.format.colours = !tail.format.json && colours_wanted();
+  if (!options.regions.empty()) return run_regions(options);
+  auto client_options = client_options_of(options.api, options.api.endpoint);
+  if (!client_options.ok()) return fail(client_options.error());
+  tail.client = *std::move(client_options);
   return TailSession(std::move(tail), random_seed()).run();
 }
 
@@ -58,6 +101,23 @@ CommandRun declare_tail(CLI::App& app) {
       "--no-deaggregate", [&tail] { tail.format.deaggregate = false; },
       "Leave records of the Kinesis Producer Library as they are");
   app.add_flag("--wait", tail.wait, "Wait for a stream that doesn't exist");
+  auto* regions =
+      app.add_option("--regions", options->regions,
+                     "URL,URL or NAME=URL,NAME=URL instead of --endpoint: a stream that "
+                     "is in several regions, each record once, by its origin");
+  app.add_option("--mode", options->mode,
+                 "available: a record as soon as any region has it; ordered: behind what its "
+                 "producer sent before it")
+      ->check(CLI::IsMember({"available", "ordered"}))
+      ->capture_default_str()
+      ->needs(regions);
+  app.add_option("--gap-wait", options->gap_wait,
+                 "ordered: how long a record waits for what doesn't come")
+      ->capture_default_str()
+      ->needs(regions);
+  app.add_option("--state", options->state,
+                 "A directory that remembers what was printed, for the next time")
+      ->needs(regions);
   options->api.add(app);
   return [options] { return run_tail(*options); };
 }

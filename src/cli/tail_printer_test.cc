@@ -55,5 +55,24 @@ TEST(TailPrinter, Aggregates) {
   EXPECT_NE(text_of(format, kShard, aggregate).find("data_base64"), std::string::npos);
 }
 
+TEST(TailPrinter, OfSeveralRegions) {
+  client::Record record{"496", "host-1", "x", from_millis(1606312800123)};
+  record.origin = {.producer = {0xab}, .lane = 143, .sequence = 17, .previous = 15};
+  TailRegion region{.name = "a"};
+  TailFormat format{.stream = "telemetry"};
+  std::uint64_t lines = 0;
+  const auto text = [&] { return tail_text(format, kShard, record, 100, lines, &region); };
+  EXPECT_EQ(text(), "2020-11-25T14:00:00.123Z a shard-12 host-1  x\n");
+  region.late = true;
+  EXPECT_EQ(text(), "2020-11-25T14:00:00.123Z a shard-12 host-1 late  x\n");
+  format.json = true;
+  EXPECT_EQ(text(), R"({"stream":"telemetry","region":"a","shard":"shardId-000000000012",)"
+                    R"("sequence_number":"496","partition_key":"host-1",)"
+                    R"("arrival":"2020-11-25T14:00:00.123Z",)"
+                    R"("origin":{"producer":"ab000000000000000000000000000000","lane":143,)"
+                    R"("sequence":"17","previous":"15"},"late":true,"data":"x"})"
+                    "\n");
+}
+
 }  // namespace
 }  // namespace spillway::cli

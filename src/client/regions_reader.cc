@@ -60,10 +60,9 @@ class RegionsReader::Region final : public ReaderEvents {
     auto there = co_await calls_->list_shards();
     if (stopping_) co_return;
     if (owner_.resumed_ || !there.ok()) options.from = owner_.begin_;
-    answered_ = there.ok();
-    if (!there.ok()) judge(std::move(there).error());
+    judge(there.ok() ? Status() : std::move(there).error());
     auto calls = std::make_unique<ListedCalls>(*calls_, [this](const std::vector<Shard>& shards) {
-      answered_ = true;
+      heard_ = true;
       std::set<std::string> ids;
       for (const auto& shard : shards) ids.insert(shard.id);
       owner_.merge_.keep(number_, ids);
@@ -84,7 +83,8 @@ class RegionsReader::Region final : public ReaderEvents {
   void look() {
     if (!reader_) return;
     const Status& status = reader_->status();
-    if (answered_ || !status.ok()) judge(status);
+    // Before it has said anything, what begin() met counts.
+    if (heard_ || !status.ok()) judge(status);
   }
   void release() {
     if (!reader_) return;
@@ -127,8 +127,8 @@ class RegionsReader::Region final : public ReaderEvents {
   const std::unique_ptr<StreamCalls> calls_;
   std::optional<StreamReader> reader_;
   std::set<std::string> held_;  // shards
-  bool answered_ = false;       // once
-  bool away_ = false;
+  std::optional<bool> away_;    // none: not known yet
+  bool heard_ = false;          // of it by reader_
   bool to_tip_ = false;
   bool stopping_ = false;
 };

@@ -46,7 +46,7 @@ class RegionsEvents {
   virtual ~RegionsEvents() = default;
   // take() may give something.
   virtual void on_ready() = 0;
-  // Why it can't be read, once; ok: it can be again.
+  // Whether it can be read: at first, and at each change; or why not.
   virtual void on_region(const std::string& name, const Status& status) = 0;
   // So many gaps were given up under kOrdered, what is missing may come late.
   virtual void on_gaps(std::uint64_t gaps) = 0;

@@ -1,0 +1,204 @@
+#include "cli/tail_regions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "cli/api_flags.h"
+#include "cli/command.h"
+#include "cli/text_output.h"
+#include "client/regions_state.h"
+#include "io/standard_input.h"
+
+namespace spillway::cli {
+namespace {
+
+constexpr auto kGiveUpAfter = seconds(30);  // with --until-tip
+constexpr nanoseconds kLookInterval = milliseconds(200);
+constexpr std::size_t kBatchRecords = 1000;
+constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+constexpr std::size_t kStateBytesMax = std::size_t{1} << 30;
+constexpr int kExitSignal = 128;  // and the signal's number, as shells have it
+
+void tell(const std::string& text) {
+  std::fprintf(stderr, "spillway: %s\n", text.c_str());
+  std::fflush(stderr);
+}
+
+}  // namespace
+
+TailRegions::TailRegions(TailRegionsOptions options, Random random)
+    : options_(std::move(options)), look_timer_(loop_.make_timer()) {
+  std::vector<client::RegionSource> sources;
+  sources.reserve(options_.regions.size());
+  for (const auto& each : options_.regions) {
+    auto& region = regions_[each.name];
+    region.options = each.client;
+    region.options.origins = true;
+    region.client = std::make_unique<client::KinesisClient>(loop_, region.options, random.fork());
+    sources.push_back({each.name, client::stream_calls(*region.client, options_.format.stream)});
+  }
+  reader_ = std::make_unique<client::RegionsReader>(
+      loop_, std::move(sources),
+      client::RegionsReaderOptions{.stream = options_.format.stream,
+                                   .from = options_.from,
+                                   .merge = {.mode = options_.mode, .gap_wait = options_.gap_wait}},
+      *this);
+}
+
+TailRegions::~TailRegions() {
+  // All their calls end within this.
+  reader_->stop([] {});
+  for (const auto& [name, region] : regions_) region.client->close();
+}
+
+int TailRegions::run() {
+  if (auto opened = open_state(); !opened.ok()) return fail(opened.error());
+  loop_.on_signal([this](int signal) { end(kExitSignal + signal); });
+  reader_->start();
+  if (options_.until_tip) reader_->read_to_tip([this] { finish(); });
+  look();
+  loop_.run();
+  return exit_code_.value_or(kExitFailed);
+}
+
+Status TailRegions::open_state() {
+  const auto& directory = options_.state_directory;
+  const auto& stream = options_.format.stream;
+  if (directory.empty()) return {};
+  if (stream.find('/') != std::string::npos)
+    return Error{ErrorCode::kInvalid, "with --state the stream is given by its name"};
+  SPILLWAY_TRY(disk_.make_directory(directory));
+  auto lock = disk_.lock(io::join_path(directory, stream + ".lock"));
+  if (!lock.ok()) return context("another tail has these places", std::move(lock).error());
+  state_lock_ = *std::move(lock);
+  const auto path = io::join_path(directory, stream + ".reader");
+  const auto bytes = io::read_file(disk_, path, kStateBytesMax);
+  if (!bytes.ok())
+    return bytes.error().code == ErrorCode::kNotFound ? commit() : Status(bytes.error());
+  auto state = client::decode_regions_state(*bytes);
+  auto resumed = state.ok() ? reader_->resume(*std::move(state)) : Status(state.error());
+  if (!resumed.ok()) {
+    return context(fmt::format("{}, without which tail begins anew", path),
+                   std::move(resumed).error());
+  }
+  return {};
+}
+
+Status TailRegions::commit() {
+  if (options_.state_directory.empty()) return {};
+  return io::replace_file(
+      disk_, io::join_path(options_.state_directory, options_.format.stream + ".reader"),
+      client::encode(reader_->state()));
+}
+
+void TailRegions::on_ready() {
+  while (!exit_code_) {
+    const auto records = options_.limit == 0
+                             ? kBatchRecords
+                             : std::min<std::uint64_t>(kBatchRecords, options_.limit - printed_);
+    const auto batch = reader_->take(records, kBatchBytes);
+    if (batch.empty()) return;
+    print(batch);
+    write();
+    if (exit_code_) return;  // it isn't handled
+    reader_->handled();
+    if (const auto committed = commit(); !committed.ok()) return end(fail(committed.error()));
+    if (options_.limit != 0 && printed_ >= options_.limit) end(kExitOk);
+  }
+}
+
+void TailRegions::print(const std::vector<client::RegionRecord>& batch) {
+  constexpr auto kNoLimit = std::numeric_limits<std::uint64_t>::max();
+  for (const auto& each : batch) {
+    const auto most = options_.limit == 0 ? kNoLimit : options_.limit - printed_;
+    const TailRegion region{.name = reader_->name(each.region), .late = each.late};
+    std::uint64_t lines = 0;
+    out_ += tail_text(options_.format, each.shard_id, each.record, most, lines, &region);
+    printed_ += lines;
+  }
+}
+
+void TailRegions::write() {
+  if (out_.empty() || write_out(std::exchange(out_, ""))) return;
+  if (errno == EPIPE) return end(kExitOk);  // the reader has enough
+  end(fail({ErrorCode::kIo, fmt::format("write standard output: {}", std::strerror(errno))}));
+}
+
+bool TailRegions::hopeless(const Region& region, const Error& error) const {
+  if (region.answered) return false;
+  switch (error.code) {
+    case ErrorCode::kIo:
+      // One that answers is enough.
+      return std::ranges::all_of(regions_, [](const auto& each) {
+        return !each.second.answered && each.second.away_since;
+      });
+    case ErrorCode::kNotFound:
+      return !options_.wait;
+    case ErrorCode::kDenied:
+    case ErrorCode::kInvalid:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void TailRegions::on_region(const std::string& name, const Status& status) {
+  if (exit_code_) return;
+  auto& region = regions_.at(name);
+  if (status.ok()) {
+    region.answered = true;
+    if (std::exchange(region.away_since, std::nullopt))
+      tell(fmt::format("{} answers; reading on", name));
+    return;
+  }
+  region.away_since = loop_.mono_now();
+  const auto& error = status.error();
+  const auto& stream = options_.format.stream;
+  if (hopeless(region, error))
+    return end(fail(explain(region.options, *region.client, stream, error)));
+  region.missing = error.code == ErrorCode::kNotFound || error.code == ErrorCode::kExists;
+  if (region.missing)
+    return tell(fmt::format("waiting for the stream {} in {}", printable(stream), name));
+  tell(fmt::format("{}: {}; trying again", name, printable(error.message)));
+}
+
+void TailRegions::on_gaps(std::uint64_t gaps) {
+  tell(fmt::format("the order has {} more gap{}: what is missing comes late, if it comes", gaps,
+                   gaps == 1 ? "" : "s"));
+}
+
+void TailRegions::look() {
+  look_timer_->start(kLookInterval, [this] { look(); });
+  if (exit_code_) return;
+  if (io::standard_output_is_closed()) return end(kExitOk);
+  if (!options_.until_tip) return;
+  // A script waits for the end.
+  for (const auto& [name, region] : regions_) {
+    if (!region.away_since || region.missing ||
+        loop_.mono_now() - *region.away_since < kGiveUpAfter)
+      continue;
+    return end(fail({ErrorCode::kIo,
+                     fmt::format("{} doesn't answer: what is stored there is not known", name)}));
+  }
+}
+
+void TailRegions::finish() {
+  if (exit_code_) return;
+  reader_->release_all();
+  on_ready();
+  end(kExitOk);
+}
+
+void TailRegions::end(int exit_code) {
+  if (exit_code_) return;
+  exit_code_ = exit_code;
+  loop_.stop();
+}
+
+}  // namespace spillway::cli
