@@ -15,10 +15,13 @@ import tempfile
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "model")]
 import api  # noqa: E402
+from failover_test import RETURNED_WITHIN, SWITCHED_WITHIN, Load, Pair  # noqa: E402
+from broker_test import KEYS  # noqa: E402
 from region import BINARY, Region, free_port, wait_until  # noqa: E402
 
 PRODUCER = "0123456789abcdef" * 2
 LANES = range(0, 256, 32)
+BATCH = 1000  # records that are committed together, at most
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
 
 
@@ -58,16 +61,16 @@ def create(*regions):
 
 
 class Tail:
-    """A `spillway tail s --regions …` in the background."""
+    """A `spillway tail --regions …` in the background."""
 
     count = itertools.count()
 
-    def __init__(self, directory, regions, *arguments):
+    def __init__(self, directory, regions, *arguments, stream="s"):
         number = next(self.count)
         self.paths = [directory / f"{number}.out", directory / f"{number}.err"]
         with open(self.paths[0], "wb") as out, open(self.paths[1], "wb") as err:
             self.process = subprocess.Popen(
-                [str(BINARY), "tail", "s", "--json", "--regions", regions, *arguments], env=ENVIRONMENT,
+                [str(BINARY), "tail", stream, "--json", "--regions", regions, *arguments], env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
     def data(self):
@@ -188,15 +191,43 @@ def test_a_killed_tail_repeats_what_it_had_not_committed_and_nothing_else(direct
     runs.append(Tail(directory, of(a, b), "--until-tip", *state))
     assert runs[-1].process.wait(60) == 0, runs[-1].err()
     runs[-1] = runs[-1].lines()
-    repeated = 0
+    repeated, uncommitted = 0, set()
     for lines in runs:
-        again = [line["data"] for line in lines if line["data"] in set(seen)]
-        assert again == [line["data"] for line in lines[:len(again)]], "what was not committed comes first"
-        assert len(again) <= 1000, "a batch at most"
+        data = [line["data"] for line in lines]
+        again = set(data) & set(seen)
+        assert again <= uncommitted, "what was committed came again"
+        assert len(data) == len(set(data)), "one run has a record twice"
+        uncommitted |= set(data[-BATCH:])
         repeated += len(again)
-        seen += [line["data"] for line in lines[len(again):]]
+        seen += [each for each in data if each not in again]
     assert by_lane(seen) == expected
     print(f"{len(seen)} records, {repeated} of them again after {len(runs) - 1} SIGKILLs")
+
+
+def check_through_a_broker(directory):
+    """Whose regions die and come back under load: it switches, sends again what it isn't sure of, and returns."""
+    with Pair(directory) as pair:
+        tails = [Tail(directory, of(pair.a, pair.b), "--from", "trim", "--wait", "--mode", mode, stream="orders")
+                 for mode in ("available", "ordered")]
+        with Load(pair.broker) as load:
+            pair.wait_for("a", SWITCHED_WITHIN)
+            pair.a.kill()
+            pair.wait_for("b", SWITCHED_WITHIN)
+            pair.a.start()
+            pair.wait_for("a", RETURNED_WITHIN)
+        pair.broker.stop()
+        count = load.count * len(KEYS)
+        for tail in tails:
+            tail.has(count)
+            assert tail.end() == 143
+            numbers = {}
+            for data in tail.data():
+                key, number = data.split()
+                numbers.setdefault(key, []).append(int(number))
+            if tail is tails[0]:
+                numbers = {key: sorted(each) for key, each in numbers.items()}
+            assert numbers == {key: list(range(load.count)) for key in KEYS}, tail.err()
+        print(f"{count} records through a broker, each once")
 
 
 def test_what_it_says(directory, a, b):
@@ -243,6 +274,9 @@ def main():
             create(a, b)
             test(directory, a, b)
         shutil.rmtree(directory)
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="spillway-regions-"))
+    check_through_a_broker(directory)
+    shutil.rmtree(directory)
     print("tail reads several regions as docs/failover.md says")
 
 
