@@ -58,6 +58,9 @@ Error explain(const client::ClientOptions& options, const client::KinesisClient&
     error.message = fmt::format("there is no stream {} at {}", stream, options.endpoint.url);
   } else if (error.code == ErrorCode::kDenied && !client.ever_connected()) {
     error.message += "; give --ca FILE (or AWS_CA_BUNDLE) to say whom to trust";
+  } else if (error.code == ErrorCode::kInvalid && options.endpoint.secure &&
+             !client.ever_connected()) {
+    error.message += "; what speaks plain http is called with http://";
   } else if (error.code == ErrorCode::kDenied && options.credentials.access_key == kAnyKey) {
     error.message += "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
   }

@@ -22,7 +22,8 @@ namespace {
 constexpr std::array<Command, 11> kCommands = {
     Command{"audit", "Show what audit logs say, and whether they are whole", declare_audit},
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
-    Command{"broker", "Put this machine's telemetry into a stream", declare_broker},
+    Command{"broker", "Take records, and deliver them to a region when it is there",
+            declare_broker},
     Command{"doctor", "Examine the files of a region that doesn't run", declare_doctor},
     Command{"grant", "Give leave to switch ahead of time, and take it back", declare_grant},
     Command{"keys", "Make and manage the access keys of a region", declare_keys},

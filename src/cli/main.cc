@@ -33,6 +33,27 @@ std::string unknown_subcommand(const CLI::App& app) {
   return {};
 }
 
+// "spillway: serve has no option …", where an option was written that the command doesn't have.
+std::string unknown_option(const CLI::App& app) {
+  const auto* command = &app;
+  std::string path;
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += (path.empty() ? "" : " ") + command->get_name();
+  }
+  const auto rest = app.remaining(true);
+  const auto written = std::ranges::find_if(
+      rest, [](const std::string& word) { return word.size() > 2 && word.starts_with("--"); });
+  if (path.empty() || written == rest.end()) return {};
+  std::vector<std::string> names;
+  for (const auto* option : command->get_options())
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  const auto wrong = written->substr(0, written->find('='));
+  return "spillway: " + path + " has no option \"" + wrong + "\"" + did_you_mean(wrong, views) +
+         "\nRun with --help for more information.\n";
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Spillway: a Kinesis-compatible durable event pipeline.", "spillway");
   app.set_version_flag("--version", "spillway " + std::string(version()));
@@ -58,7 +79,8 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (const auto wrong = unknown_subcommand(app); !wrong.empty()) {
+    for (const auto& wrong : {unknown_subcommand(app), unknown_option(app)}) {
+      if (wrong.empty()) continue;
       std::fputs(wrong.c_str(), stderr);
       return kExitUsage;
     }

@@ -104,6 +104,12 @@ def nothing_there():
     assert 'keys has no command "lst"; did you mean "list"?' in cli.run("keys", "lst", code=2)[1]
     assert "keys has no command \"foo\"\n" in cli.run("keys", "foo", code=2)[1]
     assert cli.run("help") == cli.run("--help")
+    assert 'serve has no option "--lisen"; did you mean "--listen"?\n' in cli.run(
+        "serve", "--lisen=127.0.0.1:0", code=2)[1]
+    assert 'keys create has no option "--polciy"; did you mean "--policy"?\n' in cli.run(
+        "keys", "create", "x", "--polciy", "y", code=2)[1]
+    err = cli.run("audit", "verify", "/nonexistent/switch-log", code=1)[1]
+    assert "has no log of switches" in err, err
     for rate in ("--requests-per-second", "--bytes-per-second"):
         for value in ("-1", "0", "99999999999999999999"):
             cli.run("keys", "create", "x", rate, value, "--data", "/dev/null/none", code=2)
