@@ -305,7 +305,9 @@ Result<std::vector<tcp::endpoint>> look_up(const HostPort& where) {
 Error listen_error(const HostPort& where, const ErrorCodeOfAsio& failed) {
   const auto port_on_host = fmt::format("port {} on {}", where.port, where.host);
   if (failed == asio::error::address_in_use)
-    return Error{ErrorCode::kBusy, port_on_host + " is in use by another program"};
+    return Error{
+        ErrorCode::kBusy,
+        port_on_host + " is in use by another program: choose another port, or end that one"};
   if (failed == asio::error::access_denied) {
     return Error{ErrorCode::kDenied,
                  port_on_host + " may not be opened by this user: choose one above 1023"};

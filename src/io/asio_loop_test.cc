@@ -171,8 +171,10 @@ TEST_F(AsioLoopTest, APortInUseIsNamed) {
     const auto second = loop.listen(local(port), shared, [](Stream) {});
     ASSERT_FALSE(second.ok());
     EXPECT_EQ(second.error().code, ErrorCode::kBusy);
-    EXPECT_EQ(second.error().message,
-              "port " + std::to_string(port) + " on 127.0.0.1 is in use by another program");
+    EXPECT_EQ(
+        second.error().message,
+        "port " + std::to_string(port) +
+            " on 127.0.0.1 is in use by another program: choose another port, or end that one");
   }
 }
 
