@@ -460,6 +460,19 @@ Status check_region(std::string_view key, const std::string& region) {
                            key, region)};
 }
 
+// As CreateStream takes it.
+Status check_stream(std::string_view key, const std::string& stream) {
+  const bool fits = stream.size() <= 128 && std::ranges::all_of(stream, [](char c) {
+                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                             (c >= 'A' && c <= 'Z') || c == '_' || c == '.' || c == '-';
+                    });
+  if (fits && !stream.empty()) return {};
+  return Error{ErrorCode::kInvalid,
+               fmt::format("{} is \"{}\"; a stream's name has 1 to 128 of the characters a-z, A-Z, "
+                           "0-9, _, . and -",
+                           key, stream)};
+}
+
 Status check_address(std::string_view key, const std::string& address) {
   const std::size_t colon = address.rfind(':');
   std::uint32_t port = 0;
@@ -497,12 +510,14 @@ Status check_whole(const Config& config) {
     return Error{ErrorCode::kInvalid,
                  fmt::format("serve.account is \"{}\"; it must be 12 digits", account)};
   for (const auto& [name, value] :
-       {std::pair{"serve.data", &config.serve.data}, std::pair{"broker.data", &config.broker.data},
-        std::pair{"broker.stream", &config.broker.stream}})
+       {std::pair{"serve.data", &config.serve.data}, std::pair{"broker.data", &config.broker.data}})
     if (value->empty())
       return Error{ErrorCode::kInvalid, fmt::format("{} must not be empty", name)};
   SPILLWAY_TRY(check_region("serve.region", config.serve.region));
   SPILLWAY_TRY(check_targets(config.broker));
+  SPILLWAY_TRY(check_stream("broker.stream", config.broker.stream));
+  for (const auto& stream : config.broker.streams)
+    SPILLWAY_TRY(check_stream("broker.streams", stream));
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
   SPILLWAY_TRY(check_address("serve.admin", config.serve.admin));
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
