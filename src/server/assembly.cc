@@ -15,6 +15,7 @@
 #include "server/callers_route.h"
 #include "server/dispatch.h"
 #include "server/process_metrics.h"
+#include "server/stop_request.h"
 #include "server/tls_files.h"
 
 namespace spillway::server {
@@ -88,7 +89,7 @@ void wait_and_drain(io::AsioLoop& main_loop, HttpServer& api, HttpServer& admin,
                     const std::function<void()>& serving, const std::function<void()>& reloading,
                     const std::function<nanoseconds()>& keeping_house) {
   int open_servers = 2;
-  bool stopping = false;
+  StopRequest stopping;
   const auto drained = [&] {
     main_loop.post([&] {
       if (--open_servers == 0) main_loop.stop();
@@ -97,11 +98,11 @@ void wait_and_drain(io::AsioLoop& main_loop, HttpServer& api, HttpServer& admin,
   const auto timer = main_loop.make_timer();
   const std::function<void()> tick = [&] { timer->start(keeping_house(), [&] { tick(); }); };
   main_loop.on_signal([&](int signal) {
-    if (signal == SIGHUP && !stopping) {
+    if (signal == SIGHUP && !stopping.made()) {
       reloading();
       tick();  // what was begun is looked after at once
     }
-    if (signal == SIGHUP || std::exchange(stopping, true)) return;
+    if (signal == SIGHUP || !stopping.take(signal, main_loop.mono_now())) return;
     api.drain(deadline, drained);
     admin.drain(seconds(1), drained);
   });

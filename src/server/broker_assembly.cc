@@ -16,6 +16,7 @@
 #include "server/broker_inputs.h"
 #include "server/http_server.h"
 #include "server/process_metrics.h"
+#include "server/stop_request.h"
 
 namespace spillway::server {
 
@@ -245,11 +246,14 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   Running running{loop, *inputs, *telemetry, delivery, admin};
 
   Status saved;
-  bool stopping = false;
+  StopRequest stopping;
   loop.on_signal([&](int signal) {
-    if (signal == SIGHUP && !stopping && reload(config, source, "broker", *log))
+    if (signal == SIGHUP && !stopping.made() && reload(config, source, "broker", *log))
       log->info("configuration reloaded");
-    if (signal == SIGHUP || std::exchange(stopping, true)) return;
+    if (signal == SIGHUP || !stopping.take(signal, loop.mono_now())) return;
+    log->info("stopping; a second signal ends the broker at once",
+              {{"held_records", delivery.held()},
+               {"at_most_seconds", static_cast<std::uint64_t>(options.drain_seconds)}});
     stop(running, seconds(options.drain_seconds), saved);
   });
   delivery.start([&] {

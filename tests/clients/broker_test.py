@@ -220,6 +220,25 @@ def test_all_of_the_end_has_one_deadline(directory):
     expect(3 <= took < 5.5, took)
 
 
+def test_a_second_signal_ends_it_at_once_and_loses_nothing(directory):
+    region = Region()
+    broker = Broker(directory, region, drain_seconds="600")
+    broker.start()
+    put(broker.client(), KEYS, 0, 1)
+
+    def ended():
+        broker.process.send_signal(signal.SIGTERM)
+        return broker.process.poll() is not None
+    wait_until(ended)
+    expect(broker.process.returncode == -signal.SIGTERM, broker.process.returncode)
+    expect("stopping; a second signal ends the broker at once" in broker.log.read_text(), "said so")
+    with region:
+        broker.start()
+        wait_until(lambda: broker.held() == 0, 60)
+        expect(arrived(region) == {key: [0] for key in KEYS}, "all there, once")
+        broker.stop()
+
+
 def varint(number):
     encoded = b""
     while number > 127:
