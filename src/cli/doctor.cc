@@ -2,9 +2,11 @@
 // whether a stream's records are encrypted in it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -165,7 +167,9 @@ Result<Findings> examine(const DoctorOptions& options) {
       search.hit(fmt::format("{}, byte {}", hit.file, hit.offset), hit.needle);
     }));
   }
-  const auto wrong_files = check_files(disk, options.data);
+  auto wrong_files = check_files(disk, options.data);
+  std::ranges::move(check_directory_key(disk, options.data, *report.catalog),
+                    std::back_inserter(wrong_files));
   Findings findings{given_up + text_of(options.data, report),
                     report.damage_count == 0 && wrong_files.empty() && search.hits == 0};
   findings.text += fmt::format("  keys, certificate, callers: {}\n",

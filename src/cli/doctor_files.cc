@@ -4,9 +4,13 @@
 
 #include "auth/key_file.h"
 #include "auth/key_source.h"
+#include "auth/master_key.h"
+#include "io/clock.h"
 #include "io/entropy.h"
+#include "io/event_log.h"
 #include "io/tls.h"
 #include "kinesis/callers.h"
+#include "kinesis/data_keys.h"
 #include "stream/token.h"
 
 namespace spillway::cli {
@@ -92,6 +96,38 @@ std::vector<std::string> check_files(io::PosixDisk& disk, const std::string& dir
     if (!open_to_others.ok()) wrong.push_back(open_to_others.error().message);
     if (open_to_others.ok() && *open_to_others)
       wrong.push_back(fmt::format("{} is open to others than its owner: chmod 600 {}", path, path));
+  }
+  return wrong;
+}
+
+std::vector<std::string> check_directory_key(io::PosixDisk& disk, const std::string& directory,
+                                             const stream::Catalog& catalog) {
+  io::SystemClock clock;
+  io::SystemEntropy entropy;
+  io::SilentLog log;
+  // Said to be used: it is not made where it is missing.
+  auth::MasterKeys master_keys({directory, "", "", true}, disk, clock, entropy, log);
+  master_keys.configure({});
+  kinesis::DataKeys data_keys(master_keys, entropy);
+  const std::string path = io::join_path(directory, "master.key");
+  std::vector<std::string> wrong;
+  for (const auto& [name, stream] : catalog.streams) {
+    for (const auto& key : stream->encryption.keys) {
+      if (auth::MasterKeys::key_of(key.wrapped) != auth::kDirectoryMasterKey) continue;
+      const auto opened = data_keys.find(*stream, key.number);
+      if (opened.ok()) continue;
+      wrong.push_back(fmt::format("{} doesn't open data key {} of stream {}: {}", path, key.number,
+                                  name, opened.error().message));
+    }
+  }
+  const auto access_keys = auth::KeyFile(disk, directory).read();
+  if (!access_keys.ok()) return wrong;  // check_files() tells that
+  for (const auto& stored : *access_keys) {
+    if (!auth::is_wrapped_under(stored, auth::kDirectoryMasterKey)) continue;
+    const auto opened = auth::open_key(stored, master_keys);
+    if (opened.ok() && !opened->fault.empty())
+      wrong.push_back(
+          fmt::format("{} doesn't open access key {}: {}", path, stored.id, opened->fault));
   }
   return wrong;
 }

@@ -8,9 +8,13 @@
 #include <filesystem>
 
 #include "auth/key_file.h"
+#include "auth/master_key.h"
 #include "io/certificate.h"
+#include "io/clock.h"
 #include "io/entropy.h"
+#include "io/event_log.h"
 #include "kinesis/callers.h"
+#include "kinesis/data_keys.h"
 #include "stream/token.h"
 
 namespace spillway::cli {
@@ -79,6 +83,41 @@ TEST_F(DoctorFilesTest, TellsOfANewerVersion) {
   put("access-keys.json", R"({"version": 99, "keys": []})");
   EXPECT_THAT(wrong(), ElementsAre(AllOf(HasSubstr("access-keys.json"), HasSubstr("version 99")),
                                    AllOf(HasSubstr("token.key"), HasSubstr("version 9"))));
+}
+
+TEST_F(DoctorFilesTest, TellsWhatTheMasterKeyDoesNotOpen) {
+  io::SystemClock clock;
+  io::SystemEntropy entropy;
+  io::SilentLog log;
+  auth::MasterKeys master_keys({directory_, "", "", true}, disk_, clock, entropy, log);
+  master_keys.configure({});
+  auto orders = std::make_shared<stream::StreamInfo>();
+  orders->name = "orders";
+  orders->encryption.keys.push_back(kinesis::DataKeys(master_keys, entropy)
+                                        .make(*orders, auth::kDirectoryMasterKey, from_millis(0))
+                                        .value());
+  auth::StoredKey access;
+  access.id = "AKIAEXAMPLE";
+  access.wrapped_secret = master_keys
+                              .wrap(auth::kDirectoryMasterKey, "secret",
+                                    auth::wrapping_purpose(access.id, auth::KeyPart::kSecret))
+                              .value();
+  put("access-keys.json", auth::encode(std::vector<auth::StoredKey>{access}));
+  stream::Catalog catalog;
+  catalog.streams.emplace("orders", orders);
+  const auto closed = [&] { return check_directory_key(disk_, directory_, catalog); };
+  EXPECT_THAT(closed(), IsEmpty());
+
+  const std::string key = content("master.key");
+  const auto both = ElementsAre(HasSubstr("master.key doesn't open data key 1 of stream orders: "),
+                                HasSubstr("master.key doesn't open access key AKIAEXAMPLE: "));
+  put("master.key", std::string(32, '\x01'));
+  EXPECT_THAT(closed(), both) << "another one";
+  std::filesystem::remove(path("master.key"));
+  EXPECT_THAT(closed(), both) << "none";
+  EXPECT_FALSE(std::filesystem::exists(path("master.key"))) << "none is made";
+  put("master.key", key);
+  EXPECT_THAT(closed(), IsEmpty());
 }
 
 TEST_F(DoctorFilesTest, SecretsAreTheirOwnersAlone) {

@@ -245,6 +245,8 @@ def check_lost_key(region):
     put(client, "default", "before")
     region.kill()
     key.rename(away)
+    code, said = doctor(region)
+    assert code == 1 and re.search(rf"{key} doesn't open data key \d+ of stream default: ", said), said
     region.start()
     client = region.client()
     expect("KMSAccessDeniedException", lambda: stored(client, "default"), "data-directory")
