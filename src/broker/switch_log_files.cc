@@ -92,8 +92,10 @@ Result<std::vector<std::string>> switch_log_files(io::Disk& disk, const std::str
 
 Result<VerifiedLog> verify_switch_log(io::Disk& disk, const std::string& path,
                                       const std::optional<SwitchHead>& kept) {
-  // What can't be listed is a file, too.
-  if (is_log_file(path.substr(path.rfind('/') + 1)) || !disk.list(path).ok()) {
+  // What is there and can't be listed is a file, too.
+  const auto listed = disk.list(path);
+  if (is_log_file(path.substr(path.rfind('/') + 1)) ||
+      (!listed.ok() && listed.error().code != ErrorCode::kNotFound)) {
     SPILLWAY_ASSIGN(const auto bytes, io::read_file(disk, path, kSwitchFileBytesMax));
     Verifier verifier(SwitchChain::from_anywhere(), kept);
     SPILLWAY_TRY(verifier.add_file(path, bytes));
@@ -103,8 +105,8 @@ Result<VerifiedLog> verify_switch_log(io::Disk& disk, const std::string& path,
   if (files.empty()) {
     return Error{
         ErrorCode::kNotFound,
-        fmt::format("{} has no log of switches: a broker has one in its data directory, in "
-                    "switch-log",
+        fmt::format("{} has no log of switches: a broker begins one, in switch-log of its data "
+                    "directory, with its first switch",
                     path)};
   }
   Verifier verifier(SwitchChain(), kept);

@@ -71,12 +71,19 @@ Result<std::string> GrantCommands::keygen(const std::string& file) {
 Result<Ed25519Seed> GrantCommands::read_key(const std::string& file) {
   SPILLWAY_ASSIGN(const auto pem, io::read_file(disk_, file, kKeyBytesMax));
   const auto seed = ed25519_from_pem(pem);
-  if (seed) return *seed;
-  return Error{
-      ErrorCode::kInvalid,
-      fmt::format("{} is no unencrypted Ed25519 private key in PEM: `spillway grant keygen` "
-                  "makes one",
-                  file)};
+  if (!seed) {
+    return Error{
+        ErrorCode::kInvalid,
+        fmt::format("{} is no unencrypted Ed25519 private key in PEM: `spillway grant keygen` "
+                    "makes one",
+                    file)};
+  }
+  SPILLWAY_ASSIGN(const bool open_to_others, disk_.open_to_others(file));
+  if (!open_to_others) return *seed;
+  return Error{ErrorCode::kDenied,
+               fmt::format("{} is open to others than its owner, who could sign with it: "
+                           "chmod 600 {}",
+                           file, file)};
 }
 
 Result<std::string> GrantCommands::create(const NewGrant& wanted, const std::string& key_file) {

@@ -63,7 +63,8 @@ def check_log(directory):
     assert "was written anew" in run("audit", "verify", log, "--head", early, code=1)
     assert "spillway audit head" in run("audit", "verify", log, "--head", "1@", code=1)
     assert "has no log of switches" in run("audit", "verify", directory, code=1)
-    assert "No such file" in run("audit", "verify", directory / "none", code=1)
+    assert "has no log of switches" in run("audit", "verify", directory / "none", code=1)
+    assert "No such file" in run("audit", "verify", directory / second.name, code=1)
 
 
 def grant(directory, *arguments, code=0):
@@ -89,8 +90,17 @@ def check_keys(directory):
     return key, public
 
 
+def check_who_may_read_a_key(directory, key):
+    key.chmod(0o640)
+    refused = grant(directory, "create", "--key", key, "--stream", "s", "--target", "b",
+                    "--holder", "broker:edge-1", "--for", "1d", "--reason", "none", "--print", code=1)
+    assert f"chmod 600 {key}" in refused, refused
+    key.chmod(0o600)
+
+
 def check_grants(directory):
     key, public = check_keys(directory)
+    check_who_may_read_a_key(directory, key)
     wanted = ["create", "--key", key, "--stream", "telemetry-*", "--target", "b", "--reason", "freeze"]
     text = grant(directory, *wanted, "--holder", "broker:edge-1", "--for", "90d").strip()
     (one,) = rows(directory).values()
