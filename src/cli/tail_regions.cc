@@ -20,6 +20,9 @@ namespace {
 
 constexpr auto kGiveUpAfter = seconds(30);  // with --until-tip
 constexpr nanoseconds kLookInterval = milliseconds(200);
+// The reader tries again for ever: that a region is away is to be known soon, a hung one within
+// twice the time of a request.
+constexpr std::uint32_t kAttempts = 2;
 constexpr std::size_t kBatchRecords = 1000;
 constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
 constexpr std::size_t kStateBytesMax = std::size_t{1} << 30;
@@ -40,6 +43,7 @@ TailRegions::TailRegions(TailRegionsOptions options, Random random)
     auto& region = regions_[each.name];
     region.options = each.client;
     region.options.origins = true;
+    region.options.attempts_max = kAttempts;
     region.client = std::make_unique<client::KinesisClient>(loop_, region.options, random.fork());
     sources.push_back({each.name, client::stream_calls(*region.client, options_.format.stream)});
   }

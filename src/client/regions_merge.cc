@@ -185,10 +185,11 @@ void RegionsMerge::look(MonoTime now) {
   const bool away = any_away();
   for (auto at = waiting_.begin(); at != waiting_.end() && at->second->came < tips;) {
     const Held& held = *at->second;
+    const bool waited = now - held.came >= options_.gap_wait;
+    if (away && !waited) return;  // nor did what came later
     Lane& lane = lanes_.at({held.origin->producer, held.origin->lane});
     const bool begins = newest(lane, *held.origin) == 0;
-    const bool waited = now - held.came >= options_.gap_wait;
-    const bool in_vain = waited || (!away && (begins || full()));
+    const bool in_vain = waited || begins || full();
     if (!in_vain) {
       ++at;
       continue;

@@ -33,6 +33,23 @@ TEST(RegionsState, IsReadAsItWasWritten) {
   }
 }
 
+// What version 1 has stored can be read by every later build.
+TEST(RegionsState, Version1) {
+  std::string bytes("SPWYREAD\0\0\0\0\1\0\0\0", 16);
+  bytes += std::string("\1\0\0\0s\2\0\0\0\0\0\0\0\1\1\0\0\0a\1", 20);
+  bytes += std::string(
+      "\3\0\0\0s-0\2\0\0\0"
+      "49\2\0\0\0"
+      "50\1\0\0\0x",
+      24);
+  sign(bytes);
+  const RegionsState state{.stream = "s",
+                           .begin = from_millis(2),
+                           .regions = {{"a", {{"s-0", {"49", "50"}}}}},
+                           .seen = "x"};
+  EXPECT_EQ(encode(state), bytes);
+}
+
 TEST(RegionsState, WhatIsDamagedOrNewerIsRefused) {
   const auto whole = encode(sample());
   for (std::size_t size = 0; size < whole.size(); ++size) {
