@@ -9,9 +9,8 @@ namespace spillway::cli {
 Result<std::string> ask_admin(std::string_view address, std::string target) {
   auto answer = call_admin(std::string(address), "GET", std::move(target));
   if (!answer.ok() && answer.error().code == ErrorCode::kNotFound) {
-    return Error{ErrorCode::kIo,
-                 fmt::format("{}; is the region running? --admin names its admin port",
-                             answer.error().message)};
+    return Error{ErrorCode::kIo, fmt::format("{}; is it running? --admin names its admin port",
+                                             answer.error().message)};
   }
   if (!answer.ok())
     return context(fmt::format("ask the admin port at {}", address), std::move(answer).error());

@@ -6,8 +6,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/admin_client.h"
+#include "cli/broker_view.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
+#include "cli/text_output.h"
 #include "server/broker_assembly.h"
 
 namespace spillway::cli {
@@ -17,6 +20,7 @@ struct BrokerOptions {
   explicit BrokerOptions(CLI::App& app) : flags(app) {}
   ConfigFlags flags;
   std::vector<std::string> follow;
+  bool json = false;
 };
 
 Result<server::Config> load(const BrokerOptions& options) {
@@ -38,6 +42,17 @@ int run_broker(const BrokerOptions& options) {
   return kExitOk;
 }
 
+int show_status(const BrokerOptions& options) {
+  const auto config = options.flags.load();
+  if (!config.ok()) return fail(config.error());
+  const auto answer = ask_admin(config->broker.admin, "/v1/status");
+  if (!answer.ok()) return fail(answer.error());
+  const auto text = options.json ? answer : broker_view(*answer);
+  if (!text.ok()) return fail(text.error());
+  write_out(*text);
+  return kExitOk;
+}
+
 }  // namespace
 
 CommandRun declare_broker(CLI::App& app) {
@@ -54,7 +69,11 @@ CommandRun declare_broker(CLI::App& app) {
             "Address of the Kinesis API that producers put to (127.0.0.1:4567)");
   flags.add(app, "--admin", "broker.admin", "Address of /metrics and /health (127.0.0.1:4601)");
   flags.add(app, "--log-format", "log.format", "text or json");
-  return [options] { return run_broker(*options); };
+  app.fallthrough();
+  auto* status = app.add_subcommand("status", "How a running broker and its targets are");
+  status->add_flag("--json", options->json, "As its admin port tells it");
+  return
+      [options, status] { return status->parsed() ? show_status(*options) : run_broker(*options); };
 }
 
 }  // namespace spillway::cli

@@ -72,7 +72,7 @@ def check_audit(region):
     gone = subprocess.run([str(BINARY), "audit", "callers", "--admin", "127.0.0.1:1"], check=False,
                           stderr=subprocess.PIPE, text=True)
     assert gone.returncode == 1 and "127.0.0.1:1" in gone.stderr, gone
-    assert "is the region running? --admin names" in gone.stderr, gone
+    assert "is it running? --admin names" in gone.stderr, gone
     settings = region.directory / "callers.toml"
     settings.write_text(f'[serve]\nadmin = "127.0.0.1:{region.admin}"\n')
     configured = subprocess.run([str(BINARY), "audit", "callers", "--config", str(settings)], check=False,

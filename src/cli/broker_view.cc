@@ -1,0 +1,62 @@
+#include "cli/broker_view.h"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+
+#include "cli/text_output.h"
+
+namespace spillway::cli {
+namespace {
+
+using simdjson::dom::element;
+
+std::string text_of(const element& from, std::string_view name) {
+  std::string_view text;
+  return from[name].get(text) == simdjson::SUCCESS ? printable(text) : "";
+}
+
+std::int64_t number_of(const element& from, std::string_view name) {
+  std::int64_t number = 0;
+  return from[name].get(number) == simdjson::SUCCESS ? number : 0;
+}
+
+std::string duration(std::int64_t millis) {
+  const std::int64_t seconds = millis / 1000;
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  return seconds < 2 * 3600 ? fmt::format("{} min", seconds / 60)
+                            : fmt::format("{} h", seconds / 3600);
+}
+
+}  // namespace
+
+Result<std::string> broker_view(std::string_view json) {
+  simdjson::dom::parser parser;
+  element status;
+  simdjson::dom::array targets;
+  if (parser.parse(json).get(status) != simdjson::SUCCESS || text_of(status, "role") != "broker" ||
+      status["targets"].get(targets) != simdjson::SUCCESS)
+    return Error{ErrorCode::kInvalid, "the admin port's answer is no broker's status"};
+  const auto used = text_of(status, "used");
+  std::string view = fmt::format("{} for {} ({}): {}\n{} records wait in the spool\n\n",
+                                 used.empty() ? "no target is used" : "records go to " + used,
+                                 duration(number_of(status, "used_ms")), text_of(status, "footing"),
+                                 text_of(status, "because"), number_of(status, "held_records"));
+  std::size_t width = 6;
+  for (const auto& target : targets) width = std::max(width, text_of(target, "name").size());
+  view += fmt::format("  {:{}}  {:9}  {:>7}  {:>14}  {}\n", "TARGET", width, "STATE", "FOR",
+                      "ACKNOWLEDGED", "WHY");
+  for (const auto& target : targets) {
+    const auto name = text_of(target, "name");
+    const auto since = target.at_key("state_ms").error() == simdjson::SUCCESS
+                           ? duration(number_of(target, "state_ms"))
+                           : "-";
+    view += fmt::format("{} {:{}}  {:9}  {:>7}  {:>14}  {}\n", name == used ? '*' : ' ', name,
+                        width, text_of(target, "state"), since,
+                        number_of(target, "acknowledged_records"), text_of(target, "reason"));
+  }
+  return view;
+}
+
+}  // namespace spillway::cli
