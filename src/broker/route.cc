@@ -81,6 +81,7 @@ void Route::decide() {
 }
 
 void Route::use(const Choice& choice) {
+  if (chosen_) chosen_(choice);
   const Choice before = std::exchange(choice_, choice);
   if (before.target == choice_.target) return;
   chosen_at_ = parts_.loop.mono_now();
@@ -92,11 +93,21 @@ void Route::use(const Choice& choice) {
                                                   {"footing", to_string(choice_.footing)},
                                                   {"because", choice_.because}});
   }
-  if (chosen_) chosen_(before, choice_);
   changed_();
   // Where there is no other, what is under way may yet come to a good end.
   for (std::size_t place = 0; choice_.target && place < watched_.size(); ++place)
     if (place != *choice_.target) watched_[place]->abandon();
+}
+
+Status Route::hold(std::size_t place, std::string because) {
+  SPILLWAY_TRY(switching_.hold(place, std::move(because)));
+  decide();
+  return {};
+}
+
+void Route::release() {
+  switching_.release();
+  decide();
 }
 
 std::string Route::name_of(const Choice& choice) const {

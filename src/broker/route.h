@@ -47,9 +47,12 @@ class Route {
   void start(UniqueFunction<void()> changed);
   // Called once, when the first records are acknowledged by any target.
   void on_flow(UniqueFunction<void()> flows) { flows_ = std::move(flows); }
-  // Called before a choice takes effect, with the one before it.
-  using Watcher = std::function<void(const Choice& before, const Choice& choice)>;
+  // Called before a choice takes effect that differs from the one before in its target or footing.
+  using Watcher = std::function<void(const Choice& choice)>;
   void on_choice(Watcher chosen) { chosen_ = std::move(chosen); }
+  // A person's switch, and its end, as Switching's; at once. Of a route that has a choice.
+  Status hold(std::size_t place, std::string because);
+  void release();
 
   // Where to send to now; nullptr: nowhere, records wait.
   TargetLink* sendable();
@@ -62,6 +65,7 @@ class Route {
   // Of a route that has a choice.
   const Breaker& breaker(std::size_t place) const { return watched_[place]->breaker(); }
   const Choice& choice() const { return choice_; }
+  const Switching::Kept& kept() const { return switching_.kept(); }
   MonoTime chosen_at() const { return chosen_at_; }
   // The one in use, or that would be if any could.
   const TargetLink& current() const { return *links_[switching_.kept().used.value_or(0)]; }

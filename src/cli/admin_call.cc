@@ -17,7 +17,7 @@ Result<client::Endpoint> admin_endpoint(std::string_view address) {
 }
 
 Result<wire::ClientResponse> call_admin(const std::string& address, std::string method,
-                                        std::string target) {
+                                        std::string target, std::string body) {
   client::PoolOptions options;
   SPILLWAY_ASSIGN(options.endpoint, admin_endpoint(address));
   options.connections_max = 1;
@@ -27,10 +27,11 @@ Result<wire::ClientResponse> call_admin(const std::string& address, std::string 
   head.method = std::move(method);
   head.target = std::move(target);
   head.headers.push_back({"Host", options.endpoint.authority});
+  if (!body.empty()) head.headers.push_back({"Content-Type", "application/json"});
   io::AsioLoop loop;
   client::ConnectionPool pool(loop, options);
   Result<wire::ClientResponse> answer = Error{ErrorCode::kIo, ""};
-  pool.request(std::move(head), "", [&](Result<wire::ClientResponse> result) {
+  pool.request(std::move(head), std::move(body), [&](Result<wire::ClientResponse> result) {
     answer = std::move(result);
     loop.stop();
   });

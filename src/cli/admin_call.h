@@ -13,9 +13,9 @@ namespace spillway::cli {
 // Of "HOST:PORT".
 Result<client::Endpoint> admin_endpoint(std::string_view address);
 
-// One request without a body, waited for. kNotFound: nothing answers at that address; kIo: what
-// does gave no answer.
+// One request, waited for; its body, where it has one, is JSON. kNotFound: nothing answers at that
+// address; kIo: what does gave no answer.
 Result<wire::ClientResponse> call_admin(const std::string& address, std::string method,
-                                        std::string target);
+                                        std::string target, std::string body = {});
 
 }  // namespace spillway::cli

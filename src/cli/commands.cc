@@ -14,12 +14,13 @@ CommandRun declare_keys(CLI::App& app);
 CommandRun declare_put(CLI::App& app);
 CommandRun declare_serve(CLI::App& app);
 CommandRun declare_streams(CLI::App& app);
+CommandRun declare_switch(CLI::App& app);
 CommandRun declare_tail(CLI::App& app);
 CommandRun declare_up(CLI::App& app);
 
 namespace {
 
-constexpr std::array<Command, 11> kCommands = {
+constexpr std::array<Command, 12> kCommands = {
     Command{"audit", "Show what audit logs say, and whether they are whole", declare_audit},
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"broker", "Take records, and deliver them to a region when it is there",
@@ -30,6 +31,7 @@ constexpr std::array<Command, 11> kCommands = {
     Command{"put", "Put records into a stream", declare_put},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},
     Command{"streams", "List, make and delete streams", declare_streams},
+    Command{"switch", "Send records of brokers to another target", declare_switch},
     Command{"tail", "Print a stream's records as they arrive", declare_tail},
     Command{"up", "Run a region with this machine's telemetry flowing into it", declare_up},
 };

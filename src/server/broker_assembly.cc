@@ -6,6 +6,7 @@
 
 #include "base/version.h"
 #include "broker/broker_status.h"
+#include "broker/switches.h"
 #include "client/trust.h"
 #include "engine/embedded/embedded_engine.h"
 #include "io/asio_loop.h"
@@ -17,6 +18,7 @@
 #include "server/http_server.h"
 #include "server/process_metrics.h"
 #include "server/stop_request.h"
+#include "server/switch_route.h"
 
 namespace spillway::server {
 
@@ -77,6 +79,23 @@ Result<Targets> make_targets(io::EventLoop& loop, io::Disk& disk, io::Entropy& e
         std::make_unique<broker::KinesisTarget>(loop, *std::move(options), seeded(entropy)));
   }
   return targets;
+}
+
+std::vector<std::string> names_of(std::span<broker::Target* const> targets) {
+  std::vector<std::string> names;
+  names.reserve(targets.size());
+  for (const auto* target : targets) names.push_back(target->name());
+  return names;
+}
+
+// A file that is damaged is set aside, and told; one that can't be read now stops the start.
+Status load_switches(broker::SwitchState& state, io::EventLog& log) {
+  auto loaded = state.load();
+  if (loaded.ok()) return {};
+  const auto& error = loaded.error();
+  if (error.code != ErrorCode::kCorrupt && error.code != ErrorCode::kUnsupported) return loaded;
+  log.error("what was switched is not known", {{"error", error.message}});
+  return {};
 }
 
 broker::RouteSettings route_settings(const BrokerConfig& config) {
@@ -214,7 +233,18 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   std::vector<broker::Target*> places;
   places.reserve(targets.size());
   for (const auto& target : targets) places.push_back(target.get());
-  broker::Route route({loop, *log, metrics}, places, route_settings(options));
+  broker::SwitchState switch_state(disk, io::join_path(options.data, "switch-state"));
+  SPILLWAY_TRY(load_switches(switch_state, *log));
+  broker::SwitchLog switch_log(
+      {io::join_path(options.data, "switch-log"), io::join_path(options.data, "switch-log-aside")},
+      disk);
+  if (const auto recorded = switch_log.open(clock.wall_now()); !recorded.fault.empty())
+    log->error("the log of switches can't be written", {{"error", recorded.fault}});
+  const auto names = names_of(places);
+  broker::Route route(
+      {loop, *log, metrics}, places, route_settings(options),
+      broker::kept_of(switch_state.of(std::string(broker::kAllStreams), names), names));
+  broker::Switches switches({loop, route, switch_state, switch_log, *log}, host);
   // What earlier starts spooled is delivered too.
   broker::Delivery delivery({loop, spool, cursors, route, *log, metrics}, spool.streams(),
                             seeded(entropy));
@@ -233,6 +263,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                       return engine->writable();
                     },
                     [&] { return broker::status_json(*telemetry, delivery, loop.mono_now()); }});
+  add_switch_route(routes, switches);
   HttpServerOptions admin_options;
   admin_options.name = "admin";
   admin_options.address = options.admin;

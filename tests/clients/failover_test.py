@@ -2,12 +2,13 @@
 
 import json
 import signal
+import subprocess
 import threading
 import time
 import urllib.request
 
 from broker_test import KEYS, Broker, expect, main, put, read_with_origins
-from region import Region, wait_until
+from region import BINARY, Region, wait_until
 
 # Far above what docs/failover.md promises: other tests run beside this one.
 SWITCHED_WITHIN = 20
@@ -132,6 +133,44 @@ def test_a_region_that_accepts_and_never_answers_is_left(directory):
             pair.b.start()
         pair.broker.stop()
         check(pair, load.count)
+
+
+def spillway(*arguments):
+    return subprocess.run([str(BINARY), *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_a_person_switches_under_load(directory):
+    with Pair(directory, host="edge") as pair:
+        admin = f"127.0.0.1:{pair.broker.admin}"
+        with Load(pair.broker) as load:
+            pair.wait_for("a", SWITCHED_WITHIN)
+            for again in (False, True):
+                switched = spillway("switch", "--to", "b", "--reason", "drill", "--who", "carol", "--admin", admin)
+                expect(switched.returncode == 0 and "records go to b, until it is released" in switched.stdout
+                       and ("as before" in switched.stdout) == again, switched)
+            expect(pair.uses("b"), pair.status())
+            pair.wait_for("b", SWITCHED_WITHIN)
+            shown = spillway("broker", "status", "--admin", admin)
+            expect("records go to b" in shown.stdout and "held by a person" in shown.stdout, shown)
+            for _ in range(20):
+                for target in "ab":
+                    spillway("switch", "--to", target, "--reason", "to and fro", "--who", "carol", "--admin", admin)
+            released = spillway("switch", "--release", "--reason", "over", "--who", "carol", "--admin", admin)
+            expect(released.returncode == 0 and "as health decides" in released.stdout, released)
+            pair.wait_for("a", RETURNED_WITHIN)
+        spillway("switch", "--to", "b", "--reason", "kept", "--who", "carol", "--admin", admin)
+        pair.broker.kill()
+        pair.broker.start()
+        expect(pair.uses("b"), pair.status())
+        put(pair.broker.client(), KEYS, load.count, 1)
+        wait_until(lambda: pair.broker.held() == 0)
+        nowhere = spillway("switch", "--to", "c", "--reason", "typo", "--admin", admin, "--admin", "127.0.0.1:1")
+        expect(nowhere.returncode == 1 and "there is no target c, only a, b" in nowhere.stderr
+               and "nothing answers at 127.0.0.1:1" in nowhere.stderr, nowhere)
+        pair.broker.stop()
+        check(pair, load.count + 1)
+        verified = spillway("audit", "verify", f"{directory}/broker/switch-log")
+        expect(verified.returncode == 0 and verified.stdout.startswith("whole: "), verified)
 
 
 def test_records_wait_while_both_are_away_and_over_a_restart_of_the_broker(directory):
