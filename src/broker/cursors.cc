@@ -112,10 +112,23 @@ Result<CursorRecord> decode_cursors(std::string_view data) {
 Cursors::Cursors(io::EventLoop& loop, stream::Engine& engine, io::EventLog& log)
     : loop_(loop), engine_(engine), log_(log), retry_(loop.make_timer()) {}
 
-// Applies the records of the shard from the last one on that holds every cursor.
 Task<Status> Cursors::load(stream::ShardId shard) {
   shard_ = shard;
-  const auto tip = engine_.tip(shard);
+  auto read = co_await read_stored();
+  if (!read.ok() && read.error().code == ErrorCode::kCorrupt) {
+    log_.error("the spool's cursors are damaged: what was delivered already may be sent again",
+               {{"damage", read.error().message}});
+    has_whole_ = false;
+    read = Status();
+  }
+  if (read.ok())
+    for (const auto& [key, cursor] : table_) kept_[key] = cursor.next;
+  co_return read;
+}
+
+// Applies the records of the shard from the last one on that holds every cursor.
+Task<Status> Cursors::read_stored() {
+  const auto tip = engine_.tip(shard_);
   if (!tip.ok()) co_return tip.error();
   next_ = tip->next;
   // What is at `from` tells where to begin.
@@ -146,7 +159,6 @@ Task<Status> Cursors::load(stream::ShardId shard) {
     }
     from = read->next;
   }
-  for (const auto& [key, cursor] : table_) kept_[key] = cursor.next;
   co_return Status();
 }
 

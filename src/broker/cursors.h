@@ -83,7 +83,8 @@ class Cursors {
 
   Cursors(io::EventLoop& loop, stream::Engine& engine, io::EventLog& log);
 
-  // Reads what is stored in `shard`. Once, before all else.
+  // Reads what is stored in `shard`. Once, before all else. Damage there is told in the log, and
+  // then cursors are where they are known to have been, or at the beginning.
   Task<Status> load(stream::ShardId shard);
 
   // At the shard's beginning where nothing is known.
@@ -104,6 +105,7 @@ class Cursors {
   void settle(UniqueFunction<void(Status)> done);
 
  private:
+  Task<Status> read_stored();
   bool whole_is_due() const { return !has_whole_ || next_.value - whole_at_.value >= kWholeEvery; }
   void moved(const CursorKey& key, stream::Position next, const LaneMarks& lanes);
   void write();

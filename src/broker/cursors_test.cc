@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "broker/spool_samples.h"
+#include "stream/record_batch.h"
 
 namespace spillway::broker {
 namespace {
@@ -181,6 +182,21 @@ TEST_F(CursorsTest, RecordsOfVersion1AreRead) {
   const auto read = decode_cursors(data);
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->cursors, (CursorTable{{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {}}}}));
+}
+
+TEST_F(CursorsTest, DamageStopsNothing) {
+  const auto shard = spool_->shards_of(Spool::kCursorStream).front().id;
+  cursors_->advance(1, "a", {5}, {});
+  loop_.run();
+  stream::RecordBatchBuilder builder(64);
+  builder.add({.partition_key = "", .data = "\1no cursors"});
+  engine_.append({{shard, 1, std::move(builder).finish()}}, [](const auto&) {});
+  load();
+  // The next record doesn't build on what is damaged.
+  cursors_->advance(2, "a", {7}, {});
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->at(2, "a").next.value, 7u);
 }
 
 TEST_F(CursorsTest, NewerAndDamagedRecordsAreRefused) {

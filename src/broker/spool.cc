@@ -130,14 +130,17 @@ std::vector<Spool::Routed> Spool::route(const Stream& stream,
   return groups;
 }
 
-// Gives the records their origins.
-std::vector<stream::AppendItem> Spool::fill(Stream& stream, const std::vector<Routed>& groups) {
+std::vector<stream::AppendItem> Spool::fill(Origins origins, Stream& stream,
+                                            const std::vector<Routed>& groups) {
   std::vector<stream::AppendItem> items;
   items.reserve(groups.size());
   for (const auto& group : groups) {
     stream::RecordBatchBuilder builder(group.bytes);
     for (const auto& [record, number, lane] : group.records) {
-      const stream::Origin origin{stream.producer, lane, ++stream.last_sequences[lane], 0};
+      const stream::Origin origin =
+          origins == Origins::kKept && record->origin
+              ? *record->origin
+              : stream::Origin{stream.producer, lane, ++stream.last_sequences[lane], 0};
       builder.add({record->partition_key, record->data, record->explicit_hash_key, origin});
     }
     items.push_back({group.shard->id, builder.count(), {}});
@@ -171,8 +174,19 @@ Spool::Outcomes Spool::settle(std::size_t count, const std::vector<Routed>& grou
   return outcomes;
 }
 
-void Spool::put(std::string_view name, std::span<const stream::RecordView> records,
+void Spool::put(std::string_view stream, std::span<const stream::RecordView> records,
                 UniqueFunction<void(Outcomes)> done) {
+  append(Origins::kNew, stream, records, std::move(done));
+}
+
+void Spool::restore(std::string_view stream, std::span<const stream::RecordView> records,
+                    UniqueFunction<void(Outcomes)> done) {
+  append(Origins::kKept, stream, records, std::move(done));
+}
+
+void Spool::append(Origins origins, std::string_view name,
+                   std::span<const stream::RecordView> records,
+                   UniqueFunction<void(Outcomes)> done) {
   const auto found = streams_.find(name);
   SPILLWAY_ASSERT(found != streams_.end());
   if (room_.full()) {
@@ -182,7 +196,7 @@ void Spool::put(std::string_view name, std::span<const stream::RecordView> recor
   Stream& stream = found->second;
   auto groups = route(stream, records);
   const std::lock_guard lock(mutex_);
-  auto items = fill(stream, groups);
+  auto items = fill(origins, stream, groups);
   engine_.append(std::move(items), [this, count = records.size(), groups = std::move(groups),
                                     done = std::move(done)](const Outcomes& of_groups) mutable {
     auto outcomes = settle(count, groups, of_groups);

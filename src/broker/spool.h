@@ -56,6 +56,9 @@ class Spool {
   // kThrottled: the spool is full; else as of stream::Engine::append.
   void put(std::string_view stream, std::span<const stream::RecordView> records,
            UniqueFunction<void(Outcomes)> done);
+  // The same for records of an earlier spool, which have their origins and keep them.
+  void restore(std::string_view stream, std::span<const stream::RecordView> records,
+               UniqueFunction<void(Outcomes)> done);
 
   // All that there are, but for that of the cursors. Any thread.
   std::vector<std::string> streams() const;
@@ -75,7 +78,11 @@ class Spool {
 
   static std::vector<Routed> route(const Stream& stream,
                                    std::span<const stream::RecordView> records);
-  std::vector<stream::AppendItem> fill(Stream& stream, const std::vector<Routed>& groups);
+  enum class Origins { kNew, kKept };
+  void append(Origins origins, std::string_view stream, std::span<const stream::RecordView> records,
+              UniqueFunction<void(Outcomes)> done);
+  std::vector<stream::AppendItem> fill(Origins origins, Stream& stream,
+                                       const std::vector<Routed>& groups);
   Outcomes settle(std::size_t count, const std::vector<Routed>& groups, const Outcomes& of_groups);
 
   stream::Engine& engine_;

@@ -44,6 +44,23 @@ class SpoolContentTest : public SpoolTest {
   }
 };
 
+TEST_F(SpoolContentTest, WhatIsRestoredKeepsItsOrigin) {
+  stream::ProducerId earlier{};
+  earlier.fill(0xee);
+  const stream::Origin origin{earlier, stream::lane_of(stream::hash_key_of("key")), 41, 0};
+  const stream::RecordView records[] = {{"key", "old", std::nullopt, origin}, {"key", "bare"}};
+  spool_->restore("s", records, [](const Spool::Outcomes& outcomes) {
+    for (const auto& outcome : outcomes) EXPECT_TRUE(outcome.ok());
+  });
+  ASSERT_EQ(put("key", 1, 1), 0u);
+  const auto all = stored();
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].origin, origin);
+  EXPECT_EQ(all[1].origin.sequence, 1u);
+  EXPECT_NE(all[1].origin.producer, earlier);
+  EXPECT_EQ(all[2].origin.sequence, 2u) << "those of this spool go on";
+}
+
 TEST_F(SpoolContentTest, RecordsLieInTheShardOfTheirLaneInOrder) {
   for (int i = 0; i < 300; ++i) EXPECT_EQ(put(fmt::format("key-{}", i % 40), i, 2), 0u);
   std::map<std::uint8_t, std::uint64_t> last;

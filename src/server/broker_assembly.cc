@@ -17,6 +17,7 @@
 #include "server/broker_inputs.h"
 #include "server/http_server.h"
 #include "server/process_metrics.h"
+#include "server/spool_salvage.h"
 #include "server/stop_request.h"
 #include "server/switch_route.h"
 
@@ -108,7 +109,7 @@ broker::RouteSettings route_settings(const BrokerConfig& config) {
 
 engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
   engine::EmbeddedOptions options;
-  options.directory = io::join_path(config.data, "spool");
+  options.directory = spool_directory(config.data);
   options.journal_file_bytes = kSpoolJournalFileBytes;
   options.queue_bytes = 32 * kMiB;
   options.tail_bytes = 16 * kMiB;
@@ -117,6 +118,18 @@ engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
   options.merge_bytes_max =
       std::min(128 * kMiB, static_cast<std::uint64_t>(config.spool_mib) * kMiB / 8);
   return options;
+}
+
+// A damaged spool gives way to a new one.
+Result<std::unique_ptr<stream::Engine>> open_spool_engine(const BrokerConfig& config,
+                                                          const engine::EmbeddedSeams& seams) {
+  auto opened = engine::open_embedded_engine(spool_options(config), seams);
+  if (opened.ok() || opened.error().code != ErrorCode::kCorrupt) return opened;
+  SPILLWAY_ASSIGN(const auto aside,
+                  set_spool_aside(seams.disk, config.data, seams.clock.wall_now()));
+  seams.log.error("the spool is damaged: it was set aside, and what can be read of it is delivered",
+                  {{"path", aside}, {"damage", opened.error().message}});
+  return engine::open_embedded_engine(spool_options(config), seams);
 }
 
 // Makes the spool's streams and reads its cursors, on the loop, before anything else runs there.
@@ -215,16 +228,20 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   io::AsioLoop loop;  // outlives the engine, whose workers post to it
   SPILLWAY_ASSIGN(const auto targets, make_targets(loop, disk, entropy, options));
   SPILLWAY_ASSIGN(const auto engine,
-                  engine::open_embedded_engine(spool_options(options),
-                                               {disk, clock, workers, entropy, *log, metrics}));
+                  open_spool_engine(options, {disk, clock, workers, entropy, *log, metrics}));
+  SPILLWAY_ASSIGN(const auto salvage,
+                  SpoolSalvage::make(options.data, {disk, workers, *log, metrics}));
   broker::SpoolRoom room(
       {static_cast<std::uint64_t>(options.spool_mib) * kMiB, seconds(options.keep_seconds)},
       *engine, *log, metrics);
   broker::Spool spool(*engine, room, entropy, metrics);
   broker::Cursors cursors(loop, *engine, *log);
   const auto streams = streams_of(options);
+  auto spooled = streams;
+  for (const auto& stream : salvage->streams())
+    if (std::ranges::find(spooled, stream) == spooled.end()) spooled.push_back(stream);
   Status opened;
-  start(open_spool(loop, spool, cursors, streams), UniqueFunction<void(Status)>([&](Status status) {
+  start(open_spool(loop, spool, cursors, spooled), UniqueFunction<void(Status)>([&](Status status) {
           opened = std::move(status);
           loop.stop();
         }));
@@ -295,12 +312,14 @@ Status run_broker(const Config& config, const ConfigSource& source) {
     std::fflush(stdout);
   });
   telemetry->start();
+  salvage->start(spool);
   const auto timer = loop.make_timer();
   keep_room(*timer, loop, room, delivery, cursors);
   for (const auto& taken : inputs->described())
     std::printf("spillway broker takes %s\n", taken.c_str());
   std::fflush(stdout);
   loop.run();
+  salvage->stop();
   engine->stop();
   inputs->stop();
   return outcome(*telemetry, delivery, std::move(saved));

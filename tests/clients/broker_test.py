@@ -199,6 +199,49 @@ def test_what_is_sent_again_after_a_sigkill_has_the_same_origin(directory):
         expect(len(identities) == len(origins) == 10 * len(KEYS) + 1, len(identities))
 
 
+def set_aside(directory):
+    return sorted(path.name.split("-")[0] for path in pathlib.Path(directory, "broker").glob("spool.*"))
+
+
+def test_a_damaged_spool_is_set_aside_and_what_can_be_read_of_it_is_delivered(directory):
+    region = Region()
+    broker = Broker(directory, region)
+    broker.start()
+    with region:
+        put(broker.client(), KEYS, 0, 5)
+        wait_until(lambda: broker.held() == 0)
+        region.kill()
+        put(broker.client(), KEYS, 5, 20)
+        broker.client().put_record(StreamName="orders", PartitionKey="damaged", Data=b"damaged 0")
+        put(broker.client(), KEYS, 25, 25)
+        broker.kill()
+        # One bit of one record, with others behind it.
+        for journal in pathlib.Path(directory, "broker/spool/journal").iterdir():
+            content = journal.read_bytes()
+            if (at := content.find(b"damaged 0")) >= 0:
+                journal.write_bytes(content[:at] + b"D" + content[at + 1:])
+        # The broker runs, though its spool does not; a kill while it reads it does no harm.
+        for _ in range(3):
+            broker.start()
+            put(broker.client(), ["meanwhile"], 0, 1)
+            broker.kill()
+        broker.start()
+        wait_until(lambda: set_aside(directory) == ["spool.salvaged"])
+        expect("the spool is damaged: it was set aside" in broker.log.read_text(), broker.log.read_text())
+        region.start()
+        wait_until(lambda: broker.held() == 0, 60)
+        broker.stop()
+        origins = {}
+        for data, origin in read_with_origins(region):
+            identity = (origin["Producer"], origin["Lane"], origin["Sequence"])
+            expect(data.startswith("meanwhile") or origins.setdefault(data, identity) == identity, data, origin)
+        expect(set(origins) == {f"{key} {number}" for key in KEYS for number in range(50)}, origins)
+        # What the old spool knew to be delivered is left out; the rest is in order.
+        for key, numbers in arrived(region).items():
+            expect(key == "meanwhile" or list(dict.fromkeys(numbers)) == list(range(50)), key, numbers)
+            expect(key == "meanwhile" or numbers[:6] == list(range(6)), key, numbers)
+
+
 def test_origins_can_be_left_out(directory):
     with Region() as region:
         broker = Broker(directory, region, origins="false")

@@ -64,22 +64,39 @@ Status Inspection::read_catalog() {
   const auto content = log::read_journal(disk_, path("journal"), report_.snapshot_frame);
   if (!content.ok()) {
     damaged(content.error().message);
-    return {};
+    return read_damaged_journal();
   }
   frames_known_ = true;
-  for (const auto& frame : content->frames) {
-    report_.last_frame = frame.number;
-    for (const auto& entry : frame.entries) {
-      if (entry.type != log::EntryType::kCatalogChange) continue;
-      const auto change = stream::decode_catalog_change(entry.batch.payload);
-      if (change.ok()) {
-        report_.catalog = stream::apply(*report_.catalog, *change);
-      } else {
-        damaged(fmt::format("journal frame {}: {}", frame.number, change.error().message));
-      }
-    }
+  for (const auto& frame : content->frames) read_frame(frame.number, frame.entries);
+  return {};
+}
+
+// The frames that are whole.
+Status Inspection::read_damaged_journal() {
+  SPILLWAY_ASSIGN(const auto files, log::journal_paths(disk_, path("journal")));
+  for (const auto& file : files) {
+    SPILLWAY_TRY(log::scan_journal_file(disk_, file, [&](const log::ScannedFrame& frame) {
+      if (!frame.leftover && frame.number > report_.last_frame)
+        read_frame(frame.number, frame.entries);
+    }));
   }
   return {};
+}
+
+void Inspection::read_frame(std::uint64_t number, const std::vector<log::Entry>& entries) {
+  report_.last_frame = number;
+  for (const auto& entry : entries) {
+    if (entry.type != log::EntryType::kCatalogChange) continue;
+    auto change = stream::decode_catalog_change(entry.batch.payload);
+    if (change.ok()) {
+      // What made it may stand in a frame that is damaged.
+      std::erase_if(change->remove,
+                    [&](const auto& name) { return report_.catalog->find(name) == nullptr; });
+      report_.catalog = stream::apply(*report_.catalog, *change);
+    } else {
+      damaged(fmt::format("journal frame {}: {}", number, change.error().message));
+    }
+  }
 }
 
 void Inspection::check_catalog() {
@@ -184,9 +201,10 @@ Result<std::vector<std::string>> Inspection::accept_loss(WallTime now) {
 }
 
 Status Inspection::walk(const std::function<void(const FoundBatch&)>& visit) {
-  SPILLWAY_TRY(walk_journal(visit));
   for (const auto& description : missing()) damaged(description);
   walk_segments(visit);
+  SPILLWAY_TRY(walk_journal(visit));
+  if (ended_) return Error{ErrorCode::kClosed, "the walk was ended"};
   return {};
 }
 
@@ -194,6 +212,7 @@ Status Inspection::walk_journal(const std::function<void(const FoundBatch&)>& vi
   SPILLWAY_ASSIGN(const auto files, log::journal_paths(disk_, path("journal")));
   report_.journal_files = files.size();
   for (const auto& file : files) {
+    if (ended_) return {};
     const auto scanned = log::scan_journal_file(disk_, file, [&](const log::ScannedFrame& frame) {
       for (const auto& entry : frame.entries) {
         if (entry.type != log::EntryType::kBatch) continue;
@@ -263,7 +282,7 @@ void Inspection::note_hole(const Hole& hole, std::uint64_t after_frame,
 // Every block of it: what is read of one is under checksums.
 void Inspection::walk_extent(const log::Segment& segment, const log::Extent& extent,
                              const std::function<void(const FoundBatch&)>& visit) {
-  for (std::uint64_t from = extent.first; from < extent.end;) {
+  for (std::uint64_t from = extent.first; from < extent.end && !ended_;) {
     std::vector<log::Batch> batches;
     const auto read = segment.read(extent, from, kRecordsAtOnce, kBytesAtOnce, batches);
     for (const auto& batch : batches) {

@@ -3,6 +3,7 @@
 // process that looks), unless accept_loss() is called.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "engine/embedded/snapshot.h"
 #include "io/disk.h"
 #include "log/batch.h"
+#include "log/frame.h"
 #include "log/segment_directory.h"
 #include "stream/catalog.h"
 
@@ -85,9 +87,13 @@ class Inspection {
   // Whether ids are there once, and the open shards of each stream share out all hash keys: what
   // the service keeps to, and the engine doesn't ask for.
   void check_catalog();
-  // Reads everything, calling `visit` for every batch; the report is complete then. Errors are the
-  // disk's, of listing and opening; what can't be read further on counts as damage.
+  // Reads everything, calling `visit` for every batch; the report is complete then. Batches of a
+  // shard come by ascending position, but for those that are there twice, and for leftovers. Errors
+  // are the disk's, of listing and opening; what can't be read further on counts as damage; kClosed
+  // after end().
   Status walk(const std::function<void(const FoundBatch&)>& visit);
+  // Ends the walk under way soon, and each later one at once. Any thread.
+  void end() { ended_ = true; }
 
  private:
   Inspection(io::Disk& disk, std::string directory)
@@ -95,6 +101,8 @@ class Inspection {
   std::string path(std::string_view name) const { return io::join_path(directory_, name); }
   void damaged(std::string what);
   Status read_catalog();
+  Status read_damaged_journal();
+  void read_frame(std::uint64_t number, const std::vector<log::Entry>& entries);
   Status find_segments();
   Result<std::string> set_aside(const log::SegmentName& name, WallTime now);
   void check_names(const log::Segment& segment);
@@ -109,6 +117,7 @@ class Inspection {
   const std::string directory_;
   std::unique_ptr<io::FileLock> lock_;
   InspectionReport report_;
+  std::atomic<bool> ended_ = false;
   bool frames_known_ = false;  // last_frame is the last of all
   std::optional<Snapshot> snapshot_;
   std::vector<log::SegmentRef> segments_;  // by ascending last frame

@@ -135,6 +135,43 @@ class InspectionTest : public testing::Test {
   std::unique_ptr<stream::Engine> engine_;
 };
 
+TEST_F(InspectionTest, OfADamagedJournalItTellsWhatIsWhole) {
+  const auto a = create("a");
+  put(a, "first");
+  const auto second = create("b");
+  put(a, "third");
+  put(second, "fourth");
+  engine_.reset();
+  const std::string file = file_in("journal", ".journal");
+  std::ifstream in(file, std::ios::binary);
+  const std::string content(std::istreambuf_iterator<char>(in), {});
+  flip(file, static_cast<std::int64_t>(content.find("third")));
+  const auto inspection = inspect();
+  EXPECT_EQ(inspection->report().damage_count, 1u);
+  EXPECT_EQ(inspection->report().catalog->streams.size(), 2u);
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> found;
+  EXPECT_TRUE(inspection
+                  ->walk([&](const FoundBatch& batch) {
+                    found.emplace_back(batch.batch.shard, batch.batch.first);
+                  })
+                  .ok());
+  EXPECT_EQ(found, (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{a, 0}, {second, 0}}));
+}
+
+TEST_F(InspectionTest, AWalkCanBeEnded) {
+  const auto a = create("a");
+  for (int i = 0; i < 100; ++i) put(a, std::string(700, 'x'));
+  const auto inspection = inspect();
+  int visited = 0;
+  const auto walked = inspection->walk([&](const FoundBatch&) {
+    ++visited;
+    inspection->end();
+  });
+  ASSERT_FALSE(walked.ok());
+  EXPECT_EQ(walked.error().code, ErrorCode::kClosed);
+  EXPECT_LT(visited, 100);
+}
+
 TEST_F(InspectionTest, FindsEveryBatchAndNoDamage) {
   const auto a = create("a");
   std::set<std::uint64_t> expected;
