@@ -12,11 +12,18 @@
 namespace spillway::broker {
 namespace {
 
+// What clients are told: AWS's longest. How long the spool keeps what it holds is in no hours.
+constexpr std::uint32_t kToldRetentionHours = 8760;
+
 stream::CatalogRef only(const stream::Catalog& all, const std::vector<std::string>& streams) {
   auto catalog = std::make_shared<stream::Catalog>();
   catalog->version = all.version;
   catalog->next_id = all.next_id;
-  for (const auto& name : streams) catalog->streams[name] = all.find(name);
+  for (const auto& name : streams) {
+    auto told = std::make_shared<stream::StreamInfo>(*all.find(name));
+    told->retention_hours = kToldRetentionHours;
+    catalog->streams[name] = std::move(told);
+  }
   return catalog;
 }
 

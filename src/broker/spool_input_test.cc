@@ -48,7 +48,8 @@ class SpoolInputTest : public SpoolTest {
 
 TEST_F(SpoolInputTest, ShowsTheStreamsThatItTakesRecordsFor) {
   EXPECT_EQ(input_.catalog()->streams.size(), 1u) << "not that of the cursors";
-  EXPECT_NE(input_.catalog()->find("s"), nullptr);
+  ASSERT_NE(input_.catalog()->find("s"), nullptr);
+  EXPECT_EQ(input_.catalog()->find("s")->retention_hours, 8760u) << "as an API's client knows";
   input_.update_catalog([](const stream::Catalog&) { return stream::CatalogChange{}; },
                         [](const Result<stream::CatalogRef>& changed) {
                           EXPECT_EQ(changed.error().code, ErrorCode::kUnsupported);
