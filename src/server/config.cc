@@ -494,7 +494,8 @@ Status check_targets(const BrokerConfig& config) {
   for (const auto& target : targets_of(config))
     SPILLWAY_TRY(check_region("broker.region", *target.region));
   const auto& canaries = config.canary_stream;
-  if (canaries.empty() || canaries == config.stream ||
+  SPILLWAY_TRY(check_stream("broker.canary_stream", canaries));
+  if (canaries == config.stream ||
       std::ranges::find(config.streams, canaries) != config.streams.end()) {
     return Error{
         ErrorCode::kInvalid,

@@ -105,6 +105,7 @@ constexpr BadFile kBadFiles[] = {
     {"[serve]\naccount = \"12\"", "serve.account is \"12\"; it must be 12 digits"},
     {"[serve]\ndata = \"\"", "serve.data must not be empty"},
     {"[broker]\nstream = \"\"", "broker.stream is \"\"; a stream's name has 1 to 128"},
+    {"[broker]\ncanary_stream = \"a/b\"", "broker.canary_stream is \"a/b\"; a stream's name"},
     {"[broker]\nstreams = [\"orders\", \"two words\"]",
      "broker.streams is \"two words\"; a stream's name"},
     {"[serve]\nregion = \"\"", "serve.region is \"\"; write 1 to 64 of"},
