@@ -20,6 +20,7 @@ bool is_name(std::string_view text) {
 }
 
 Result<NamedRegion> parse_region(std::string_view text) {
+  if (is_name(text)) return NamedRegion{std::string(text), ""};
   const auto equals = text.find('=');
   const auto url = equals == std::string_view::npos ? text : text.substr(equals + 1);
   SPILLWAY_ASSIGN(const auto endpoint, client::parse_endpoint(url));
@@ -37,7 +38,9 @@ Result<std::vector<NamedRegion>> parse_regions(std::string_view text) {
   std::set<std::string> names;
   const auto wrong = [text](std::string_view why) {
     return Error{ErrorCode::kInvalid,
-                 fmt::format("--regions {}: {}; write URL,URL or NAME=URL,NAME=URL", text, why)};
+                 fmt::format("--regions {}: {}; write URL,URL or NAME=URL,NAME=URL, or, "
+                             "with --config, names of its [[broker.targets]]",
+                             text, why)};
   };
   for (bool more = true; more;) {
     const auto comma = text.find(',');

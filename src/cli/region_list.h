@@ -11,12 +11,13 @@ namespace spillway::cli {
 
 struct NamedRegion {
   std::string name;  // the endpoint's HOST:PORT, if it has no other
-  std::string url;
+  std::string url;   // empty: the configuration knows it by its name
 };
 
 inline constexpr std::size_t kRegionsMax = 16;
 
-// "URL,NAME=URL,…", of one to kRegionsMax regions, each name once. kInvalid says how it is written.
+// "URL,NAME=URL,NAME,…", of one to kRegionsMax regions, each name once. kInvalid says how it is
+// written.
 Result<std::vector<NamedRegion>> parse_regions(std::string_view text);
 
 }  // namespace spillway::cli

@@ -1,10 +1,13 @@
 // spillway tail: a stream's records on standard output, docs/put-and-tail.md.
+#include <fmt/format.h>
+
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
 
 #include "cli/api_flags.h"
 #include "cli/command.h"
+#include "cli/config_flags.h"
 #include "cli/region_list.h"
 #include "cli/tail_regions.h"
 #include "cli/tail_session.h"
@@ -16,6 +19,9 @@ namespace spillway::cli {
 namespace {
 
 struct Options {
+  explicit Options(CLI::App& app) : config(app) {}
+
+  ConfigFlags config;  // of several regions: the broker's targets
   ApiFlags api;
   TailOptions tail;
   std::string from;
@@ -38,6 +44,31 @@ Result<client::ClientOptions> client_options_of(ApiFlags api, const std::string&
   return options;
 }
 
+// A target of the broker's: reached and signed for as the broker does, but with the environment's
+// keys where it has some.
+Result<client::ClientOptions> client_options_of(ApiFlags api, const server::TargetConfig& target) {
+  if (!target.ca->empty()) api.authority_file = *target.ca;
+  api.region = *target.region;
+  SPILLWAY_ASSIGN(auto options, client_options_of(std::move(api), target.endpoint));
+  if (environment("AWS_ACCESS_KEY_ID", "").empty())
+    options.credentials = {*target.access_key, *target.secret_key, ""};
+  return options;
+}
+
+Result<client::ClientOptions> client_options_of(const Options& options, const NamedRegion& region) {
+  if (!region.url.empty()) return client_options_of(options.api, region.url);
+  SPILLWAY_ASSIGN(const auto config, options.config.load());
+  if (!config.broker.targets.empty()) {
+    for (const auto& target : server::targets_of(config.broker))
+      if (target.name == region.name) return client_options_of(options.api, target);
+  }
+  return Error{ErrorCode::kInvalid,
+               fmt::format("--regions {}: that is no URL, and {}", region.name,
+                           options.config.file().empty()
+                               ? "no --config names the broker's targets"
+                               : "no [[broker.targets]] of " + options.config.file())};
+}
+
 Result<TailRegionsOptions> regions_options(const Options& options) {
   const auto& tail = options.tail;
   TailRegionsOptions regions{.format = tail.format,
@@ -52,9 +83,9 @@ Result<TailRegionsOptions> regions_options(const Options& options) {
   SPILLWAY_ASSIGN(regions.gap_wait, parse_time_span(options.gap_wait));
   SPILLWAY_ASSIGN(const auto named, parse_regions(options.regions));
   regions.regions.reserve(named.size());
-  for (const auto& [name, url] : named) {
-    SPILLWAY_ASSIGN(auto client, client_options_of(options.api, url));
-    regions.regions.push_back({name, std::move(client)});
+  for (const auto& region : named) {
+    SPILLWAY_ASSIGN(auto client, client_options_of(options, region));
+    regions.regions.push_back({region.name, std::move(client)});
   }
   return regions;
 }
@@ -87,7 +118,7 @@ int run_tail(Options& options) {
 }  // namespace
 
 CommandRun declare_tail(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<Options>(app);
   auto& tail = options->tail;
   app.add_option("stream", tail.format.stream, "The stream's name")->required();
   app.add_option("--from", options->from,
@@ -101,10 +132,10 @@ CommandRun declare_tail(CLI::App& app) {
       "--no-deaggregate", [&tail] { tail.format.deaggregate = false; },
       "Leave records of the Kinesis Producer Library as they are");
   app.add_flag("--wait", tail.wait, "Wait for a stream that doesn't exist");
-  auto* regions =
-      app.add_option("--regions", options->regions,
-                     "URL,URL or NAME=URL,NAME=URL instead of --endpoint: a stream that "
-                     "is in several regions, each record once, by its origin");
+  auto* regions = app.add_option("--regions", options->regions,
+                                 "URL,URL or NAME=URL,NAME=URL, or names of --config's "
+                                 "[[broker.targets]], instead of --endpoint: a stream that "
+                                 "is in several regions, each record once, by its origin");
   app.add_option("--mode", options->mode,
                  "available: a record as soon as any region has it; ordered: behind what its "
                  "producer sent before it")
@@ -118,6 +149,7 @@ CommandRun declare_tail(CLI::App& app) {
   app.add_option("--state", options->state,
                  "A directory that remembers what was printed, for the next time")
       ->needs(regions);
+  app.get_option("--config")->needs(regions);
   options->api.add(app);
   return [options] { return run_tail(*options); };
 }

@@ -217,6 +217,11 @@ def check_through_a_broker(directory):
             pair.wait_for("a", RETURNED_WITHIN)
         pair.broker.stop()
         count = load.count * len(KEYS)
+        # And by the names that the broker knows its regions by.
+        named = Tail(directory, "b,a", "--config", *pair.broker.arguments[1:], "--limit", "1", "--from", "trim",
+                     stream="orders")
+        assert named.process.wait(60) == 0, named.err()
+        assert named.lines()[0]["region"] in ("a", "b")
         for tail in tails:
             tail.has(count)
             assert tail.end() == 143
@@ -254,7 +259,12 @@ def test_what_it_says(directory, a, b):
     for arguments in (["--from", a.client().list_shards(StreamName="s")["Shards"][0]["SequenceNumberRange"]
                        ["StartingSequenceNumber"]], ["--gap-wait", "x"], ["--mode", "any"]):
         run(directory, of(a, b), *arguments, code=2)
-    run(directory, "nowhere", code=2)
+    err = run(directory, "nowhere", code=2)[1]
+    assert "--regions nowhere: that is no URL, and no --config names" in err, err
+    config = directory / "spillway.toml"
+    config.write_text(f'[[broker.targets]]\nname = "a"\nendpoint = "{a.endpoint}"\n')
+    assert len(run(directory, "a", "--until-tip", "--config", str(config))[0]) == len(LANES)
+    assert f"no [[broker.targets]] of {config}" in run(directory, "c", "--config", str(config), code=2)[1]
     nobody = f"http://127.0.0.1:{free_port()}"
     err = run(directory, f"{nobody},c=http://127.0.0.1:{free_port()}", code=1)[1]
     assert "nothing answers at" in err and err.count("\n") == 2, err
