@@ -65,6 +65,8 @@ int TailRegions::run() {
   if (auto opened = open_state(); !opened.ok()) return fail(opened.error());
   loop_.on_signal([this](int signal) { end(kExitSignal + signal); });
   reader_->start();
+  // Where it began is known to the next run even if nothing came.
+  if (auto committed = commit(); !committed.ok()) return fail(committed.error());
   if (options_.until_tip) reader_->read_to_tip([this] { finish(); });
   look();
   loop_.run();
@@ -84,7 +86,7 @@ Status TailRegions::open_state() {
   const auto path = io::join_path(directory, stream + ".reader");
   const auto bytes = io::read_file(disk_, path, kStateBytesMax);
   if (!bytes.ok())
-    return bytes.error().code == ErrorCode::kNotFound ? commit() : Status(bytes.error());
+    return bytes.error().code == ErrorCode::kNotFound ? Status() : Status(bytes.error());
   auto state = client::decode_regions_state(*bytes);
   auto resumed = state.ok() ? reader_->resume(*std::move(state)) : Status(state.error());
   if (!resumed.ok()) {

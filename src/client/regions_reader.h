@@ -68,7 +68,7 @@ class RegionsReader {
   // As RegionsMerge's.
   std::vector<RegionRecord> take(std::size_t records_max, std::size_t bytes_max);
   void handled();
-  // With what was resumed of regions that aren't read now.
+  // After start(). With what was resumed of regions that aren't read now.
   RegionsState state();
   // `done` is called once everything has been given that was stored in any region before this call;
   // of what then waits, release_all() makes the rest. Once.

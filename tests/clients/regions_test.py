@@ -171,6 +171,12 @@ def test_goes_on_from_its_state(directory, a, b):
     assert "another tail has these places" in err and str(running.process.pid) in err, err
     running.end()
     path = directory / "state" / "s.reader"
+    # One that began at the tip, and that nothing came to.
+    latest = Tail(directory, of(a, b), "--state", str(directory / "latest"))
+    wait_until((directory / "latest" / "s.reader").exists)
+    assert latest.end() == 143
+    put_plain(b, "new")
+    assert run(directory, of(a, b), "--until-tip", "--state", str(directory / "latest"))[0] == ["new"]
     path.write_bytes(path.read_bytes()[:-1])
     err = run(directory, of(a, b), *state, code=1)[1]
     assert f"{path}, without which tail begins anew: a reader's places: their checksum is wrong" in err, err
