@@ -72,7 +72,12 @@ Result<std::string> ask(const std::string& admin, const std::string& body) {
 
 int run_switch(const SwitchOptions& options) {
   if (options.release == !options.to.empty()) {
-    std::fputs("spillway: say where to (--to), or --release\n", stderr);
+    std::fputs("spillway: say either where to (--to), or --release\n", stderr);
+    return kExitUsage;
+  }
+  if (options.reason.empty()) {
+    std::fputs("spillway: --reason is empty: say why, for whoever reads the log of switches\n",
+               stderr);
     return kExitUsage;
   }
   std::vector<std::string> admins = options.admins;

@@ -108,6 +108,7 @@ def nothing_there():
         "serve", "--lisen=127.0.0.1:0", code=2)[1]
     assert 'keys create has no option "--polciy"; did you mean "--policy"?\n' in cli.run(
         "keys", "create", "x", "--polciy", "y", code=2)[1]
+    assert "say why" in cli.run("switch", "--to", "b", "--reason", "", code=2)[1]
     err = cli.run("audit", "verify", "/nonexistent/switch-log", code=1)[1]
     assert "has no log of switches" in err, err
     for rate in ("--requests-per-second", "--bytes-per-second"):
