@@ -14,6 +14,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -26,6 +27,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using asio::ip::udp;
 using ErrorCodeOfAsio = boost::system::error_code;
 
 constexpr std::size_t kMaxParts = 64;
@@ -33,7 +35,8 @@ constexpr std::size_t kMaxParts = 64;
 // and again, and keep the loop from closing any.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
-std::string to_text(const tcp::endpoint& endpoint) {
+template <typename Endpoint>
+std::string to_text(const Endpoint& endpoint) {
   const auto host = endpoint.address().to_string();
   return endpoint.address().is_v6() ? fmt::format("[{}]:{}", host, endpoint.port())
                                     : fmt::format("{}:{}", host, endpoint.port());
@@ -213,6 +216,56 @@ class AsioListener final : public Listener {
   const std::uint16_t port_;
 };
 
+struct DatagramState : std::enable_shared_from_this<DatagramState> {
+  // Taken at a time, behind which the loop's other work comes first.
+  static constexpr int kBurst = 64;
+
+  explicit DatagramState(asio::io_context& context) : socket(context) {}
+
+  void wait() {
+    socket.async_wait(udp::socket::wait_read, [self = shared_from_this()](ErrorCodeOfAsio failed) {
+      if (failed || !self->socket.is_open()) return;
+      self->take();
+      if (self->socket.is_open()) self->wait();
+    });
+  }
+
+  // The receiver may close the socket.
+  void take() {
+    for (int i = 0; i < kBurst && socket.is_open(); ++i) {
+      udp::endpoint peer;
+      ErrorCodeOfAsio failed;
+      const std::size_t size = socket.receive_from(asio::buffer(buffer), peer, 0, failed);
+      if (failed) return;  // there is none, or an answer to nothing of ours
+      auto call = std::move(received);
+      call({buffer.data(), size}, to_text(peer));
+      if (socket.is_open()) received = std::move(call);
+    }
+  }
+
+  void close() {
+    ErrorCodeOfAsio ignored;  // the descriptor is gone either way
+    socket.close(ignored);
+    received = nullptr;
+  }
+
+  udp::socket socket;
+  DatagramReceiver received;
+  std::array<char, 64 * 1024> buffer;  // no datagram is larger
+};
+
+class AsioDatagramPort final : public DatagramPort {
+ public:
+  AsioDatagramPort(std::shared_ptr<DatagramState> state, std::uint16_t port)
+      : state_(std::move(state)), port_(port) {}
+  ~AsioDatagramPort() override { state_->close(); }
+  std::uint16_t port() const override { return port_; }
+
+ private:
+  const std::shared_ptr<DatagramState> state_;
+  const std::uint16_t port_;
+};
+
 class AsioTimer final : public Timer {
  public:
   explicit AsioTimer(asio::io_context& context) : state_(std::make_shared<State>(context)) {}
@@ -328,6 +381,16 @@ ErrorCodeOfAsio open_acceptor(tcp::acceptor& acceptor, const tcp::endpoint& endp
   return failed;
 }
 
+ErrorCodeOfAsio open_datagrams(udp::socket& socket, const udp::endpoint& endpoint) {
+  ErrorCodeOfAsio failed;
+  socket.open(endpoint.protocol(), failed);
+  if (!failed) socket.bind(endpoint, failed);
+  if (!failed) socket.non_blocking(true, failed);
+  ErrorCodeOfAsio ignored;  // fewer bytes then
+  socket.set_option(asio::socket_base::receive_buffer_size(DatagramPort::kReceiveBytes), ignored);
+  return failed;
+}
+
 struct Connecting : std::enable_shared_from_this<Connecting> {
   Connecting(asio::io_context& io, std::string named) : context(io), address(std::move(named)) {}
 
@@ -411,6 +474,22 @@ Result<std::unique_ptr<Listener>> AsioLoop::listen(
   state->accepted = std::move(accepted);
   state->accept();
   return std::unique_ptr<Listener>(std::make_unique<AsioListener>(std::move(state), port));
+}
+
+Result<std::unique_ptr<DatagramPort>> AsioLoop::receive_datagrams(const std::string& address,
+                                                                  DatagramReceiver received) {
+  SPILLWAY_ASSIGN(const HostPort where, split_address(address));
+  SPILLWAY_ASSIGN(const auto endpoints, look_up(where));
+  auto state = std::make_shared<DatagramState>(state_->context);
+  const auto& first = endpoints.front();
+  if (const auto failed = open_datagrams(state->socket, {first.address(), first.port()}))
+    return listen_error(where, failed);
+  ErrorCodeOfAsio unknown;
+  const auto port = state->socket.local_endpoint(unknown).port();
+  if (unknown) return io_error("listen on " + address, unknown);
+  state->received = std::move(received);
+  state->wait();
+  return std::unique_ptr<DatagramPort>(std::make_unique<AsioDatagramPort>(std::move(state), port));
 }
 
 void AsioLoop::connect(const std::string& address,

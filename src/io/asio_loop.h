@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "io/datagrams.h"
 #include "io/event_loop.h"
 
 namespace spillway::io {
@@ -31,6 +32,10 @@ class AsioLoop final : public EventLoop {
   Result<std::unique_ptr<Listener>> listen(
       const std::string& address, bool shared,
       UniqueFunction<void(std::unique_ptr<ByteStream>)> accepted) override;
+  // Calls `received` for each datagram that arrives; it may destroy the port. Errors as of
+  // listen().
+  Result<std::unique_ptr<DatagramPort>> receive_datagrams(const std::string& address,
+                                                          DatagramReceiver received);
   // Tries each address of the host in turn; kIo names the last failure. Literal addresses and
   // `localhost` are taken as they are. Any other name is looked up by getaddrinfo(3) on the loop's
   // own thread, which blocks it for as long as DNS takes: Asio's own resolver would start a thread

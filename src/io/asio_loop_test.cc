@@ -1,6 +1,9 @@
 #include "io/asio_loop.h"
 
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <string>
@@ -265,6 +268,33 @@ TEST(LoopThreads, RunEachLoopOnAThreadOfItsOwn) {
   for (int seen = 0; seen < 2; seen = ran) ran.wait(seen);
   threads.stop_and_join();
   EXPECT_NE(ids[0], ids[1]);
+}
+
+TEST_F(AsioLoopTest, TellsOfDatagramsAsTheyCame) {
+  std::vector<std::string> texts;
+  auto port =
+      loop.receive_datagrams("127.0.0.1:0", [&](std::string_view text, std::string_view peer) {
+        EXPECT_TRUE(peer.starts_with("127.0.0.1:")) << peer;
+        texts.emplace_back(text);
+        if (texts.size() == 3) loop.stop();
+      });
+  ASSERT_TRUE(port.ok()) << port.error().message;
+  const std::string largest(65'507, 'x');
+  const int sender = ::socket(AF_INET, SOCK_DGRAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons((*port)->port());
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  for (const std::string& text : {std::string("a"), std::string(), largest}) {
+    EXPECT_EQ(
+        ::sendto(sender, text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to),
+        static_cast<ssize_t>(text.size()));
+  }
+  ::close(sender);
+  loop.run();
+  EXPECT_EQ(texts, (std::vector<std::string>{"a", "", largest}));
+  const auto taken = loop.receive_datagrams(local((*port)->port()), [](auto, auto) {});
+  EXPECT_EQ(taken.error().code, ErrorCode::kBusy);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ class LoopThreads {
   ~LoopThreads();  // stop_and_join()
 
   std::span<EventLoop* const> loops() const { return views_; }
+  AsioLoop& first() const { return *loops_.front(); }
   void start();
   // Lets each loop end what it is in the middle of; tasks behind that never run, and are destroyed
   // with the loops. For any thread but the loops' own.
