@@ -6,13 +6,12 @@
 #include <algorithm>
 #include <optional>
 
-#include "wire/shapes.h"
+#include "broker/partition_key.h"
 
 namespace spillway::broker {
 namespace {
 
 static_assert(kHttpBodyPadding >= simdjson::SIMDJSON_PADDING);
-constexpr std::int64_t kKeyLengthMax = 256;
 constexpr std::string_view kSpace = " \t\r\n";
 
 struct Piece {
@@ -113,7 +112,7 @@ Result<std::string> key_in(simdjson::dom::element value, const std::string& memb
   if (!key || !is_partition_key(*key)) {
     return invalid(fmt::format(
         "its member {} is no partition key: a text of 1 to {} characters, or a whole number",
-        member, kKeyLengthMax));
+        member, kPartitionKeyLengthMax));
   }
   return *std::move(key);
 }
@@ -172,11 +171,6 @@ Result<HttpRecords> read_http_records(HttpBody kind, std::string_view body,
     }
   }
   return all;
-}
-
-bool is_partition_key(std::string_view key) {
-  return !key.empty() && simdjson::validate_utf8(key.data(), key.size()) &&
-         wire::utf16_length(key) <= kKeyLengthMax;
 }
 
 }  // namespace spillway::broker

@@ -51,7 +51,4 @@ struct HttpRecords {
 Result<HttpRecords> read_http_records(HttpBody kind, std::string_view body,
                                       const PartitionKeyRule& rule, std::uint64_t spread);
 
-// Whether the API takes it for a partition key: 1 to 256 characters of UTF-8.
-bool is_partition_key(std::string_view key);
-
 }  // namespace spillway::broker

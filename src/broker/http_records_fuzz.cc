@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "broker/http_records.h"
+#include "broker/partition_key.h"
 
 namespace {
 

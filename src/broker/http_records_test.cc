@@ -114,14 +114,5 @@ TEST_F(HttpRecordsTest, ABodyHasSoManyRecordsAtMost) {
   EXPECT_THAT(why(HttpBody::kArray, array + ",1]"), HasSubstr("10000 records at most"));
 }
 
-TEST(IsPartitionKey, CountsCharactersAsTheApiDoes) {
-  std::string emoji;
-  for (int i = 0; i < 128; ++i) emoji += "\xf0\x9f\x98\x80";  // two units of UTF-16 each
-  EXPECT_TRUE(is_partition_key(emoji));
-  EXPECT_FALSE(is_partition_key(emoji + "a"));
-  EXPECT_FALSE(is_partition_key(""));
-  EXPECT_FALSE(is_partition_key("\xff"));
-}
-
 }  // namespace
 }  // namespace spillway::broker

@@ -1,13 +1,11 @@
 #include "broker/spool_input.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 
 #include "base/assert.h"
+#include "broker/partition_key.h"
 #include "stream/record_batch.h"
 #include "wire/aggregate.h"
-#include "wire/shapes.h"
 
 namespace spillway::broker {
 namespace {
@@ -34,8 +32,6 @@ std::map<stream::ShardId, std::string> names_by_shard(const stream::Catalog& cat
   return names;
 }
 
-constexpr std::int64_t kKeyLengthMax = 256;
-
 std::size_t stored_size(const stream::RecordView& record) {
   return stream::RecordBatchBuilder::size_of(record.data.size(), record.partition_key.size(),
                                              record.explicit_hash_key.has_value(), true);
@@ -45,9 +41,7 @@ std::size_t stored_size(const stream::RecordView& record) {
 // within that of the aggregate, which was looked at.
 std::optional<stream::RecordView> view_of(const wire::UserRecord& part) {
   const auto key = part.partition_key;
-  if (key.empty() || wire::utf16_length(key) > kKeyLengthMax ||
-      !simdjson::validate_utf8(key.data(), key.size()))
-    return std::nullopt;
+  if (!is_partition_key(key)) return std::nullopt;
   stream::RecordView view{key, part.data, std::nullopt, std::nullopt};
   if (part.explicit_hash_key) {
     view.explicit_hash_key = parse_uint128(*part.explicit_hash_key);

@@ -153,10 +153,14 @@ broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::stri
   return options;
 }
 
-// `broker.stream`, and those of producers.
+// `broker.stream`, those of producers, and those of inputs that are on.
 std::vector<std::string> streams_of(const BrokerConfig& config) {
   std::vector<std::string> streams = config.streams;
-  if (std::ranges::find(streams, config.stream) == streams.end()) streams.push_back(config.stream);
+  const auto add = [&streams](const std::string& name) {
+    if (std::ranges::find(streams, name) == streams.end()) streams.push_back(name);
+  };
+  add(config.stream);
+  if (!config.syslog_tcp.empty() || !config.syslog_udp.empty()) add(config.syslog_stream);
   return streams;
 }
 

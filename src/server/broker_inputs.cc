@@ -23,10 +23,11 @@ std::function<void()> at_the_last(std::size_t count, UniqueFunction<void()> done
   };
 }
 
-Status check_loopback(std::string_view key, const std::string& address, std::string_view why) {
+Status check_loopback(std::string_view key, const std::string& address) {
   if (is_loopback(address)) return {};
-  return Error{ErrorCode::kDenied,
-               fmt::format("{} is {}: {}, and listens on loopback only", key, address, why)};
+  return Error{
+      ErrorCode::kDenied,
+      fmt::format("{} is {}: it is not authenticated, and listens on loopback only", key, address)};
 }
 
 }  // namespace
@@ -47,13 +48,14 @@ Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& con
         fmt::format("records for {} on http://{}", fmt::join(streams, ", "), config.listen));
   }
   if (!config.http.empty()) SPILLWAY_TRY(inputs->add_http(config, streams, parts));
+  SPILLWAY_TRY(inputs->add_syslog(config, parts));
   inputs->loops_.start();
   return inputs;
 }
 
 Status BrokerInputs::add_http(const BrokerConfig& config, const std::vector<std::string>& streams,
                               const Parts& parts) {
-  SPILLWAY_TRY(check_loopback("broker.http", config.http, "it is not authenticated"));
+  SPILLWAY_TRY(check_loopback("broker.http", config.http));
   http_ = std::make_unique<HttpInput>(parts.spool, streams, parts.entropy, parts.metrics);
   HttpServerOptions options;
   options.name = "http";
@@ -67,11 +69,32 @@ Status BrokerInputs::add_http(const BrokerConfig& config, const std::vector<std:
   return {};
 }
 
+Status BrokerInputs::add_syslog(const BrokerConfig& config, const Parts& parts) {
+  if (config.syslog_tcp.empty() && config.syslog_udp.empty()) return {};
+  syslog_ = std::make_unique<SyslogInput>(loops_.first(), parts.spool, config.syslog_stream,
+                                          parts.metrics);
+  if (!config.syslog_tcp.empty()) {
+    SPILLWAY_TRY(check_loopback("broker.syslog_tcp", config.syslog_tcp));
+    if (auto listening = syslog_->listen_tcp(config.syslog_tcp); !listening.ok())
+      return context("broker.syslog_tcp", std::move(listening).error());
+    described_.push_back(fmt::format("syslog on {} over TCP", config.syslog_tcp));
+  }
+  if (!config.syslog_udp.empty()) {
+    SPILLWAY_TRY(check_loopback("broker.syslog_udp", config.syslog_udp));
+    if (auto listening = syslog_->listen_udp(config.syslog_udp); !listening.ok())
+      return context("broker.syslog_udp", std::move(listening).error());
+    described_.push_back(fmt::format("syslog on {} over UDP", config.syslog_udp));
+  }
+  return {};
+}
+
 void BrokerInputs::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
-  const std::size_t servers = (kinesis_ != nullptr ? 1 : 0) + (http_server_ != nullptr ? 1 : 0);
-  const auto done = at_the_last(servers + 1, std::move(drained));
+  const std::size_t inputs = (kinesis_ != nullptr ? 1 : 0) + (http_server_ != nullptr ? 1 : 0) +
+                             (syslog_ != nullptr ? 1 : 0);
+  const auto done = at_the_last(inputs + 1, std::move(drained));
   if (kinesis_ != nullptr) kinesis_->drain(deadline, done);
   if (http_server_ != nullptr) http_server_->drain(deadline, done);
+  if (syslog_ != nullptr) syslog_->drain(deadline, done);
   done();
 }
 

@@ -11,6 +11,7 @@
 #include "server/config.h"
 #include "server/http_input.h"
 #include "server/http_server.h"
+#include "server/syslog_input.h"
 
 namespace spillway::server {
 
@@ -44,6 +45,7 @@ class BrokerInputs {
 
  private:
   explicit BrokerInputs(const BrokerConfig& config);
+  Status add_syslog(const BrokerConfig& config, const Parts& parts);
   Status add_http(const BrokerConfig& config, const std::vector<std::string>& streams,
                   const Parts& parts);
 
@@ -51,6 +53,7 @@ class BrokerInputs {
   std::unique_ptr<BrokerInput> kinesis_;
   std::unique_ptr<HttpInput> http_;
   std::unique_ptr<HttpServer> http_server_;
+  std::unique_ptr<SyslogInput> syslog_;
   std::vector<std::string> described_;
 };
 

@@ -76,6 +76,12 @@ const ConfigKey kKeys[] = {
    .meaning = "Address and port of the broker's Kinesis API, on loopback; empty: there is none."},
   {.name = "broker.http", .field = +[](Config& c) -> std::string& { return c.broker.http; },
    .meaning = "Address and port of the broker's HTTP input, on loopback; empty: there is none."},
+  {.name = "broker.syslog_tcp", .field = +[](Config& c) -> std::string& { return c.broker.syslog_tcp; },
+   .meaning = "Address and port on which the broker takes syslog over TCP, on loopback; empty: it doesn't."},
+  {.name = "broker.syslog_udp", .field = +[](Config& c) -> std::string& { return c.broker.syslog_udp; },
+   .meaning = "The same over UDP, which loses what comes too fast."},
+  {.name = "broker.syslog_stream", .field = +[](Config& c) -> std::string& { return c.broker.syslog_stream; },
+   .meaning = "The stream that syslog goes to. Made if missing."},
   {.name = "broker.admin", .field = +[](Config& c) -> std::string& { return c.broker.admin; },
    .meaning = "Address and port of the broker's `/metrics`, `/health/…` and `/v1/status`."},
   {.name = "broker.host", .field = +[](Config& c) -> std::string& { return c.broker.host; },
@@ -495,7 +501,7 @@ Status check_targets(const BrokerConfig& config) {
     SPILLWAY_TRY(check_region("broker.region", *target.region));
   const auto& canaries = config.canary_stream;
   SPILLWAY_TRY(check_stream("broker.canary_stream", canaries));
-  if (canaries == config.stream ||
+  if (canaries == config.stream || canaries == config.syslog_stream ||
       std::ranges::find(config.streams, canaries) != config.streams.end()) {
     return Error{
         ErrorCode::kInvalid,
@@ -519,12 +525,15 @@ Status check_whole(const Config& config) {
   SPILLWAY_TRY(check_stream("broker.stream", config.broker.stream));
   for (const auto& stream : config.broker.streams)
     SPILLWAY_TRY(check_stream("broker.streams", stream));
+  SPILLWAY_TRY(check_stream("broker.syslog_stream", config.broker.syslog_stream));
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
   SPILLWAY_TRY(check_address("serve.admin", config.serve.admin));
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
-  if (!config.broker.listen.empty())
-    SPILLWAY_TRY(check_address("broker.listen", config.broker.listen));
-  if (!config.broker.http.empty()) SPILLWAY_TRY(check_address("broker.http", config.broker.http));
+  for (const auto& [name, address] : {std::pair{"broker.listen", &config.broker.listen},
+                                      std::pair{"broker.http", &config.broker.http},
+                                      std::pair{"broker.syslog_tcp", &config.broker.syslog_tcp},
+                                      std::pair{"broker.syslog_udp", &config.broker.syslog_udp}})
+    if (!address->empty()) SPILLWAY_TRY(check_address(name, *address));
   if (config.serve.tls_certificate.empty() != config.serve.tls_key.empty()) {
     return Error{ErrorCode::kInvalid,
                  "serve.tls_certificate and serve.tls_key go together: one of them is empty"};

@@ -73,6 +73,9 @@ struct BrokerConfig {
   std::string data = "spillway-data/broker";
   std::string listen = "127.0.0.1:4567";
   std::string http;  // empty: there is none
+  std::string syslog_tcp;
+  std::string syslog_udp;
+  std::string syslog_stream = "syslog";
   std::string admin = "127.0.0.1:4601";
   std::string host;  // empty: this machine's name
   std::string endpoint = "http://127.0.0.1:4566";

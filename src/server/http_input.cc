@@ -9,6 +9,7 @@
 #include "auth/canonical_request.h"
 #include "broker/http_records.h"
 #include "broker/json_object.h"
+#include "broker/partition_key.h"
 #include "io/on_loop.h"
 #include "stream/record_batch.h"
 #include "wire/gzip.h"

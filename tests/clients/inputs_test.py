@@ -2,15 +2,19 @@
 reaches the region as it came. The examples of docs/broker.md are run as they stand there.
 """
 
+import base64
 import gzip
 import http.client
 import json
+import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
@@ -22,11 +26,13 @@ NDJSON, JSON = "application/x-ndjson", "application/json"
 
 
 class Inputs(Broker):
-    """A broker with an input over HTTP."""
+    """A broker with all of its inputs."""
 
     def __init__(self, directory, region, **settings):
-        self.http = free_port()
-        super().__init__(directory, region, **({"http": f"127.0.0.1:{self.http}"} | settings))
+        self.http, self.syslog = free_port(), free_port()
+        syslog = f"127.0.0.1:{self.syslog}"
+        super().__init__(directory, region, **({"http": f"127.0.0.1:{self.http}", "syslog_tcp": syslog,
+                                                "syslog_udp": syslog} | settings))
 
     def post(self, body, path="/v1/records/orders", method="POST", **headers):
         """Status, headers and document of the answer. Header names have `_` for `-`."""
@@ -65,11 +71,13 @@ def example(name):
 
 
 def run_example(name, port, default_port):
-    script, printed = example(name)
-    expect(f"127.0.0.1:{default_port}" in script or f" {default_port}" in script, script)
+    """What its lines print, and the block that it has below."""
+    script, shown = example(name)
+    expect(str(default_port) in script, script)
     ran = subprocess.run(["bash", "-euc", script.replace(str(default_port), str(port))],
                          capture_output=True, text=True, timeout=60)
-    expect(ran.returncode == 0 and ran.stdout == printed, ran, printed)
+    expect(ran.returncode == 0, ran)
+    return ran.stdout, shown
 
 
 def test_http_accepted_is_durable(directory):
@@ -179,16 +187,127 @@ def test_http_example(directory):
     with Region() as region:
         broker = Inputs(directory, region)
         broker.start()
-        run_example("http", broker.http, 4602)
+        printed, shown = run_example("http", broker.http, 4602)
+        expect(printed == shown, printed, shown)
         wait_until(lambda: broker.held() == 0)
         broker.stop()
         expect(sorted(records_in(region)) == [("7", '{"customer": 7, "item": "bread"}'),
                                               ("8", '{"customer": 8, "item": "salt"}')], records_in(region))
 
 
+def syslog_messages(region):
+    """Each record of the stream `syslog` but for when it was received, with its partition key; by host in order."""
+    records = []
+    for key, data in records_in(region, "syslog"):
+        record = json.loads(data)
+        expect(abs(record.pop("received") / 1000 - time.time()) < 600 and record.pop("peer") == "127.0.0.1", data)
+        records.append((key, record))
+    return records
+
+
+def test_syslog_tcp_in_the_spool_is_durable(directory):
+    region = Region()
+    broker = Inputs(directory, region)
+    sent = {}
+    for start in range(3):
+        broker.start()
+        # A connection for each framing.
+        for framing in (lambda text: text + b"\n", lambda text: b"%d %s" % (len(text), text)):
+            with socket.create_connection(("127.0.0.1", broker.syslog)) as sender:
+                for number in range(500):
+                    host = f"web-{start}-{number % 7}"
+                    text = f"<13>1 2026-11-25T22:14:15Z {host} shop {number} - - sold {number}"
+                    sent.setdefault(host, []).append(f"sold {number}")
+                    sender.sendall(framing(text.encode()))
+        wait_until(lambda: broker.count("records", "syslog_tcp") == 1000)
+        broker.kill()
+    broker.start()
+    with region:
+        wait_until(lambda: broker.held() == 0, 60)
+        found = {}
+        for key, record in syslog_messages(region):
+            expect(record["host"] == key and record["app"] == "shop" and record["facility"] == "user", record)
+            found.setdefault(key, []).append(record["message"])
+        # The two connections of a start are not in order with each other.
+        expect({host: sorted(messages) for host, messages in found.items()}
+               == {host: sorted(messages) for host, messages in sent.items()}, "all, once")
+        broker.stop()
+
+
+def test_syslog_keeps_what_it_cannot_read(directory):
+    with Region() as region:
+        broker = Inputs(directory, region)
+        broker.start()
+        with socket.create_connection(("127.0.0.1", broker.syslog)) as sender:
+            sender.sendall(b"<13>Feb  5 17:32:18 web-1 su[7]: failed\nhello\n" + b"x" * 70_000 + b"\n9 <13>cut")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for text in (b"<13>1 - web-2 shop - - - sold out\n", b"\xff"):
+                sender.sendto(text, ("127.0.0.1", broker.syslog))
+        wait_until(lambda: broker.count("records", "syslog_tcp") == 4)
+        wait_until(lambda: broker.count("records", "syslog_udp") == 2)
+        expect(broker.count("malformed_records", "syslog_tcp") == 3, "TCP")
+        expect(broker.count("malformed_records", "syslog_udp") == 1, "UDP")
+        broker.stop()
+        found = syslog_messages(region)
+        common = {"facility": "user", "severity": "notice"}
+        wanted = [("web-1", common | {"time": "Feb  5 17:32:18", "host": "web-1", "app": "su", "pid": "7",
+                                      "message": "failed"}),
+                  ("web-2", common | {"host": "web-2", "app": "shop", "message": "sold out"})]
+        wanted += [("127.0.0.1", {"malformed": True, "raw": raw} | cut)
+                   for raw, cut in (("hello", {}), ("x" * 65536, {"cut": True}), ("<13>cut", {"cut": True}),
+                                    ("\ufffd", {}))]
+        for record in wanted:
+            expect(found.count(record) == 1, str(record)[:200])
+        expect(len(found) == len(wanted), len(found))
+
+
+def test_syslog_senders_are_held_back_by_a_full_spool(directory):
+    region = Region()
+    broker = Inputs(directory, region, spool_mib="256")
+    broker.start()
+    count, told = 8000, []
+
+    def message():
+        """Little of which can be packed by the spool."""
+        return b"<13>1 - web-1 shop - - - %s\n" % base64.b64encode(os.urandom(45_000))
+
+    def send():
+        with socket.create_connection(("127.0.0.1", broker.syslog)) as sender:
+            for _ in range(count):
+                sender.sendall(message())
+        told.append(True)
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    # It is full, and told so to the spool's writer, which tries again.
+    wait_until(lambda: broker.metric("spillway_spool_refused_records_total") > 0, 120)
+    spooled = broker.count("records", "syslog_tcp")
+    expect(spooled < count and not told, spooled)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        # Nobody holds these back.
+        wait_until(lambda: sender.sendto(message(), ("127.0.0.1", broker.syslog))
+                   and broker.count("refused_records", "syslog_udp") > 0, 60)
+    with region:
+        wait_until(lambda: broker.count("records", "syslog_tcp") == count, 300)
+        sending.join(60)
+        expect(told and broker.count("refused_records", "syslog_tcp") == 0, "none is lost")
+        broker.stop()
+
+
+def test_syslog_example(directory):
+    with Region() as region:
+        broker = Inputs(directory, region)
+        broker.start()
+        _, shown = run_example("syslog", broker.syslog, 5514)
+        wait_until(lambda: broker.count("records", "syslog_tcp") == 1)
+        broker.stop()
+        record = json.loads(shown)
+        del record["received"], record["peer"]
+        expect(syslog_messages(region) == [("127.0.0.1", record)], records_in(region, "syslog"))
+
+
 def test_inputs_without_authentication_listen_on_loopback_only(directory):
-    for name, settings in {"http": {"http": "0.0.0.0:0"}}.items():
-        broker = Inputs(directory, Region(), **settings)
+    for name in ("http", "syslog_tcp", "syslog_udp"):
+        broker = Inputs(directory, Region(), **{name: "0.0.0.0:0"})
         broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
                                 env={f"SPILLWAY_BROKER_{key.upper()}": value
                                      for key, value in broker.settings.items()})

@@ -1,0 +1,170 @@
+#include "server/syslog_input.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "broker/syslog.h"
+
+namespace spillway::server {
+namespace {
+
+// The address without its port and brackets.
+std::string host_of(std::string_view peer) {
+  std::string_view host = peer.substr(0, peer.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return std::string(host);
+}
+
+broker::InputRecord record_of(const broker::SyslogMessage& message, std::string_view peer,
+                              WallTime now, broker::InputMetrics& counts) {
+  auto record = broker::read_syslog(message, peer, now);
+  if (record.malformed) counts.malformed.add();
+  return {std::move(record.key), std::move(record.json)};
+}
+
+}  // namespace
+
+// One sender over TCP: reads, puts what it read, and reads on when that is durable.
+class SyslogInput::Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(SyslogInput& input, std::unique_ptr<io::ByteStream> stream)
+      : input_(input),
+        stream_(std::move(stream)),
+        peer_(host_of(stream_->peer_address())),
+        writer_(std::make_shared<broker::SpoolWriter>(input.loop_, input.spool_, input.stream_,
+                                                      input.tcp_)) {}
+
+  void read() {
+    stream_->read(buffer_, [this](Result<std::size_t> got) {
+      const std::size_t size = got.ok() ? *got : 0;  // a reset is an end like any other
+      std::vector<broker::SyslogMessage> messages;
+      framer_.take({buffer_.data(), size}, messages);
+      ended_ = size == 0;
+      put(messages);
+    });
+  }
+
+  // Reads no more; what was read is still put.
+  void drain() {
+    if (!std::exchange(ended_, true)) stream_ = nullptr;
+    if (!writer_->busy()) go_on();
+  }
+  void close() { writer_->close(); }
+
+ private:
+  void put(const std::vector<broker::SyslogMessage>& messages) {
+    if (messages.empty()) return go_on();
+    const WallTime now = input_.loop_.wall_now();
+    std::vector<broker::InputRecord> records;
+    records.reserve(messages.size());
+    for (const auto& message : messages)
+      records.push_back(record_of(message, peer_, now, input_.tcp_));
+    writer_->put(std::move(records), [self = shared_from_this()] { self->go_on(); });
+  }
+
+  void go_on() {
+    if (!ended_) return read();
+    if (removed_) return;
+    std::vector<broker::SyslogMessage> rest;
+    framer_.end(rest);
+    if (!rest.empty()) return put(rest);
+    removed_ = true;
+    input_.remove(*this);
+  }
+
+  SyslogInput& input_;
+  std::unique_ptr<io::ByteStream> stream_;  // nullptr: it is not read any more
+  const std::string peer_;
+  const std::shared_ptr<broker::SpoolWriter> writer_;
+  broker::SyslogFramer framer_;
+  std::array<char, 16 * 1024> buffer_;
+  bool ended_ = false;
+  bool removed_ = false;
+};
+
+SyslogInput::SyslogInput(io::AsioLoop& loop, broker::Spool& spool, std::string stream,
+                         metrics::Registry& metrics)
+    : loop_(loop),
+      spool_(spool),
+      stream_(std::move(stream)),
+      tcp_(metrics, "syslog_tcp"),
+      udp_(metrics, "syslog_udp"),
+      datagrams_(std::make_shared<broker::SpoolWriter>(loop, spool, stream_, udp_)),
+      deadline_(loop.make_timer()) {}
+
+SyslogInput::~SyslogInput() = default;
+
+Status SyslogInput::listen_tcp(const std::string& address) {
+  SPILLWAY_ASSIGN(listener_,
+                  loop_.listen(address, false, [this](auto stream) { accept(std::move(stream)); }));
+  return {};
+}
+
+Status SyslogInput::listen_udp(const std::string& address) {
+  SPILLWAY_ASSIGN(port_, loop_.receive_datagrams(
+                             address, [this](std::string_view datagram, std::string_view peer) {
+                               take_datagram(datagram, peer);
+                             }));
+  return {};
+}
+
+void SyslogInput::accept(std::unique_ptr<io::ByteStream> stream) {
+  if (connections_.size() == kConnectionsMax) return;  // which closes it
+  auto connection = std::make_shared<Connection>(*this, std::move(stream));
+  connections_.emplace(connection.get(), connection);
+  connection->read();
+}
+
+void SyslogInput::remove(Connection& connection) {
+  // Not from within the callback of a stream that this would destroy.
+  loop_.post([this, &connection] {
+    connections_.erase(&connection);
+    finish_drain_if_done();
+  });
+}
+
+void SyslogInput::take_datagram(std::string_view datagram, std::string_view peer) {
+  if (waiting_bytes_ >= kWaitingBytesMax) return udp_.refused.add();
+  broker::SyslogMessage message;
+  message.cut = datagram.size() > broker::kSyslogBytesMax;
+  message.text = datagram.substr(0, broker::kSyslogBytesMax);
+  while (message.text.ends_with('\n')) message.text.pop_back();
+  if (message.text.empty()) return;
+  waiting_.push_back(record_of(message, host_of(peer), loop_.wall_now(), udp_));
+  waiting_bytes_ += waiting_.back().data.size();
+  if (waiting_.size() == 1 && !datagrams_->busy()) loop_.post([this] { put_waiting(); });
+}
+
+void SyslogInput::put_waiting() {
+  if (waiting_.empty() || datagrams_->busy()) return finish_drain_if_done();
+  waiting_bytes_ = 0;
+  datagrams_->put(std::exchange(waiting_, {}), [this] { put_waiting(); });
+}
+
+void SyslogInput::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
+  loop_.post([this, deadline, drained = std::move(drained)]() mutable {
+    drained_ = std::move(drained);
+    listener_ = nullptr;
+    port_ = nullptr;
+    deadline_->start(deadline, [this] {
+      datagrams_->close();
+      udp_.refused.add(std::exchange(waiting_, {}).size());
+      for (const auto& [key, connection] : std::exchange(connections_, {})) connection->close();
+      finish_drain_if_done();
+    });
+    std::vector<std::shared_ptr<Connection>> open;  // draining may remove it
+    open.reserve(connections_.size());
+    for (const auto& [key, connection] : connections_) open.push_back(connection);
+    for (const auto& connection : open) connection->drain();
+    put_waiting();
+  });
+}
+
+void SyslogInput::finish_drain_if_done() {
+  if (!drained_ || !connections_.empty() || !waiting_.empty() || datagrams_->busy()) return;
+  deadline_->cancel();
+  std::exchange(drained_, nullptr)();
+}
+
+}  // namespace spillway::server
