@@ -152,6 +152,29 @@ TEST_F(RouteTest, WhatIsUnderWayToOneThatNeverAnswersIsSentToTheOther) {
   expect_all_in_order();
 }
 
+TEST_F(RouteTest, ABacklogIsSentAFewMebibytesAtATime) {
+  put_for(milliseconds(20));
+  a_.silent = true;
+  const std::string data = "k-" + std::to_string(++last_) + std::string(300'000, ' ');
+  for (int key = 0; key < 64; ++key) {
+    const std::string name = "key " + std::to_string(key);
+    const std::vector<stream::RecordView> records(3, {name, data, std::nullopt, std::nullopt});
+    EXPECT_EQ(put(records), 0u);
+  }
+  loop_.run();
+  EXPECT_EQ(a_.in_flight, 4) << "of 0.9 MB each";
+  a_.answer();
+  loop_.run();
+  EXPECT_EQ(a_.in_flight, 4);
+  // Those that wait for their turn go elsewhere with all others.
+  loop_.run(seconds(3));
+  EXPECT_EQ(route_->choice().target, 1u);
+  EXPECT_EQ(delivery_->held(), 0u);
+  a_.silent = false;
+  a_.answer();
+  loop_.run();
+}
+
 TEST_F(RouteTest, OneThatCantBeReadIsLeft) {
   put_for(seconds(2));
   a_.unreadable = true;

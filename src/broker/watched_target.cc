@@ -1,5 +1,6 @@
 #include "broker/watched_target.h"
 
+#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
@@ -35,7 +36,9 @@ WatchedTarget::WatchedTarget(io::EventLoop& loop, Target& target, const HealthSe
       breaker_(settings, loop.mono_now()),
       timer_(loop.make_timer()) {}
 
-WatchedTarget::~WatchedTarget() { SPILLWAY_ASSERT(waiting_.empty() && !canary_running_); }
+WatchedTarget::~WatchedTarget() {
+  SPILLWAY_ASSERT(queued_.empty() && under_way_.empty() && !canary_running_);
+}
 
 void WatchedTarget::tick() {
   if (closed_) return;
@@ -52,13 +55,15 @@ void WatchedTarget::tick() {
 
 void WatchedTarget::abandon() {
   std::vector<UniqueFunction<void(PutResult)>> told;
-  told.reserve(waiting_.size());
-  for (auto& done : waiting_) {
-    if (!done) continue;
+  told.reserve(queued_.size() + under_way_.size());
+  for (auto& call : under_way_) {
+    if (!call.done) continue;
     ++abandoned_;
-    told.push_back(std::exchange(done, nullptr));
+    told.push_back(std::exchange(call.done, nullptr));
   }
-  for (auto& done : told) done(Error{ErrorCode::kClosed, "another target is used now"});
+  for (auto& call : queued_) told.push_back(std::move(call.done));
+  queued_.clear();
+  for (auto& done : told) done(Error{ErrorCode::kClosed, "nobody waits for it any more"});
 }
 
 Task<Status> WatchedTarget::prepare(std::string stream) {
@@ -68,19 +73,34 @@ Task<Status> WatchedTarget::prepare(std::string stream) {
 
 Task<Result<client::PutRecordsResult>> WatchedTarget::put(std::string stream,
                                                           std::vector<client::PutEntry> entries) {
-  auto over = callback<PutResult>([this, stream = std::move(stream), entries = std::move(entries)](
-                                      UniqueFunction<void(PutResult)> done) mutable {
-    const auto call = waiting_.insert(waiting_.end(), std::move(done));
-    start(send(std::move(stream), std::move(entries)),
-          UniqueFunction<void(PutResult)>([this, call](PutResult result) {
-            auto waits = std::move(*call);
-            waiting_.erase(call);
-            if (waits) return waits(std::move(result));
-            --abandoned_;
-          }));
-  });
+  Call call{std::move(stream), std::move(entries), 0, nullptr};
+  for (const auto& entry : call.entries) call.bytes += entry.data.size();
+  auto over = callback<PutResult>(
+      [this, call = std::move(call)](UniqueFunction<void(PutResult)> done) mutable {
+        call.done = std::move(done);
+        queued_.push_back(std::move(call));
+        send_next();
+      });
   auto result = co_await over;
   co_return result;
+}
+
+void WatchedTarget::send_next() {
+  while (!queued_.empty() && under_way_.size() < kUnderWayMax && breaker_.may_send() &&
+         (under_way_.empty() || under_way_bytes_ + queued_.front().bytes <= kUnderWayBytesMax)) {
+    under_way_.splice(under_way_.end(), queued_, queued_.begin());
+    const auto call = std::prev(under_way_.end());
+    under_way_bytes_ += call->bytes;
+    start(send(std::move(call->stream), std::move(call->entries)),
+          UniqueFunction<void(PutResult)>([this, call](PutResult result) {
+            under_way_bytes_ -= call->bytes;
+            auto done = std::move(call->done);
+            under_way_.erase(call);
+            if (!done) --abandoned_;
+            if (!closed_) send_next();
+            if (done) done(std::move(result));
+          }));
+  }
 }
 
 Task<Result<client::PutRecordsResult>> WatchedTarget::send(std::string stream,
@@ -176,6 +196,7 @@ Task<void> WatchedTarget::pause(nanoseconds delay) {
 
 void WatchedTarget::close() {
   closed_ = true;
+  abandon();
   target_.close();
   timer_->cancel();
   if (paused_) std::exchange(paused_, nullptr)(true);

@@ -1,6 +1,9 @@
 // A target with a breaker (health.h) that is told of every call to it, and of canaries: small
 // records in a stream of their own, which are written to the target and read back.
 //
+// No more is under way at a time than a target takes well within a deadline: a backlog would make
+// it slow, and be taken for a fault of it. What waits for its turn isn't judged.
+//
 // Callers don't wait longer than they want: abandon() ends their calls for them. Such a call goes
 // on until the target answers or its deadline is over, counts for the breaker, and keeps others
 // from being sent meanwhile, since it might overtake them.
@@ -22,6 +25,9 @@ class WatchedTarget final : public Target {
  public:
   // Between two looks for a canary that isn't there yet.
   static constexpr nanoseconds kLookAgain = milliseconds(100);
+  // Puts under way, and bytes of their data, unless it is one put.
+  static constexpr std::size_t kUnderWayMax = 64;
+  static constexpr std::size_t kUnderWayBytesMax = std::size_t{4} << 20;
 
   WatchedTarget(io::EventLoop& loop, Target& target, const HealthSettings& settings,
                 std::string canary_stream);
@@ -35,7 +41,7 @@ class WatchedTarget final : public Target {
   const Breaker& breaker() const { return breaker_; }
   // Whether one more request may be sent.
   bool may_send() const { return abandoned_ == 0 && breaker_.may_send(); }
-  // Ends the puts under way with kClosed for those who wait for them, from within.
+  // Ends the puts with kClosed for those who wait for them, from within.
   void abandon();
 
   Task<Status> prepare(std::string stream) override;
@@ -48,7 +54,14 @@ class WatchedTarget final : public Target {
 
  private:
   using PutResult = Result<client::PutRecordsResult>;
+  struct Call {
+    std::string stream;
+    std::vector<client::PutEntry> entries;
+    std::size_t bytes = 0;
+    UniqueFunction<void(PutResult)> done;  // null: nobody waits for it
+  };
 
+  void send_next();
   Task<PutResult> send(std::string stream, std::vector<client::PutEntry> entries);
   void judge(const Breaker::Request& request, const PutResult& result);
   Task<void> canary();
@@ -62,8 +75,10 @@ class WatchedTarget final : public Target {
   const std::string canary_stream_;
   Breaker breaker_;
   UniqueFunction<void()> changed_;
-  std::list<UniqueFunction<void(PutResult)>> waiting_;  // for puts under way; null: nobody
-  std::size_t abandoned_ = 0;                           // puts under way that nobody waits for
+  std::list<Call> queued_;  // wait for their turn
+  std::list<Call> under_way_;
+  std::size_t under_way_bytes_ = 0;
+  std::size_t abandoned_ = 0;  // of those under way, that nobody waits for
   bool canary_prepared_ = false;
   bool canary_running_ = false;
   const std::unique_ptr<io::Timer> timer_;  // of pause()

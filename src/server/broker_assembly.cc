@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "broker/broker_status.h"
 #include "broker/switches.h"
+#include "broker/watched_target.h"
 #include "client/trust.h"
 #include "engine/embedded/embedded_engine.h"
 #include "io/asio_loop.h"
@@ -40,8 +41,6 @@ Random seeded(io::Entropy& entropy) {
 
 // A target that isn't the only one is left early: records needn't wait for it.
 constexpr nanoseconds kOnlyTargetTimeout = seconds(10);
-// So that a request to a target that is judged by its time seldom waits for a connection.
-constexpr std::size_t kConnectionsMax = 64;
 
 Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const BrokerConfig& config,
                                                     const TargetConfig& target, bool only) {
@@ -54,9 +53,9 @@ Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const Broker
   SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, *target.ca));
   options.client.region = *target.region;
   options.client.credentials = {*target.access_key, *target.secret_key, ""};
-  const std::size_t streams = only ? 1 : config.streams.size() + 1;
-  options.client.connections_max = static_cast<std::uint32_t>(
-      std::min(broker::Spool::kShards * streams, kConnectionsMax) + 1);  // one of canaries
+  // One that waits for its turn isn't judged; one that waits for a connection would be.
+  options.client.connections_max =
+      only ? broker::Spool::kShards : broker::WatchedTarget::kUnderWayMax + 1;  // and a canary
   // A sender tries again for as long as it takes, and says so.
   options.client.attempts_max = 1;
   options.client.request_timeout =
