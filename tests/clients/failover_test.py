@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 from broker_test import KEYS, Broker, expect, main, put, read_with_origins
@@ -164,6 +165,15 @@ def test_a_person_switches_under_load(directory):
         expect(pair.uses("b"), pair.status())
         put(pair.broker.client(), KEYS, load.count, 1)
         wait_until(lambda: pair.broker.held() == 0)
+        # What a web page could send.
+        posted = urllib.request.Request(f"http://{admin}/v1/switch", b'{"reason":"x","who":"y","to":"a"}',
+                                        {"Content-Type": "text/plain"})
+        try:
+            urllib.request.urlopen(posted)
+        except urllib.error.HTTPError as refused:
+            expect(refused.code == 400 and pair.uses("b"), refused)
+        else:
+            raise AssertionError("it was taken")
         nowhere = spillway("switch", "--to", "c", "--reason", "typo", "--admin", admin, "--admin", "127.0.0.1:1")
         expect(nowhere.returncode == 1 and "there is no target c, only a, b" in nowhere.stderr
                and "nothing answers at 127.0.0.1:1" in nowhere.stderr, nowhere)
