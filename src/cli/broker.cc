@@ -64,6 +64,8 @@ CommandRun declare_broker(CLI::App& app) {
   flags.add(app, "--stream", "broker.stream", "The stream, made if missing (telemetry)");
   app.add_option("--follow", options->follow,
                  "Log files to follow, besides those of the configuration");
+  flags.add(app, "--stdin", "broker.stdin_stream",
+            "The stream that lines of standard input go to; the broker ends when it ends");
   flags.add(app, "--state", "broker.data", "Where the spool is kept (spillway-data/broker)");
   flags.add(app, "--listen", "broker.listen",
             "Address of the Kinesis API that producers put to (127.0.0.1:4567)");

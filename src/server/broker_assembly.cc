@@ -160,6 +160,7 @@ std::vector<std::string> streams_of(const BrokerConfig& config) {
   };
   add(config.stream);
   if (!config.syslog_tcp.empty() || !config.syslog_udp.empty()) add(config.syslog_stream);
+  if (!config.stdin_stream.empty()) add(config.stdin_stream);
   return streams;
 }
 
@@ -291,21 +292,24 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   HttpServer admin(loops, admin_options, routes, metrics, *log);
   if (auto listening = admin.listen(); !listening.ok())
     return context("broker.admin", std::move(listening).error());
-  SPILLWAY_ASSIGN(
-      const auto inputs,
-      BrokerInputs::make(options, streams, {disk, clock, entropy, workers, *log, metrics, spool}));
+  SPILLWAY_ASSIGN(const auto inputs,
+                  BrokerInputs::make(options, host, streams,
+                                     {disk, clock, entropy, workers, *log, metrics, spool}));
   Running running{loop, *inputs, *telemetry, delivery, admin};
 
   Status saved;
   StopRequest stopping;
-  loop.on_signal([&](int signal) {
-    if (signal == SIGHUP && !stopping.made() && reload(config, source, "broker", *log))
-      log->info("configuration reloaded");
-    if (signal == SIGHUP || !stopping.take(signal, loop.mono_now())) return;
+  const auto stop_by = [&](int signal) {
+    if (!stopping.take(signal, loop.mono_now())) return;
     log->info("stopping; a second signal ends the broker at once",
               {{"held_records", delivery.held()},
                {"at_most_seconds", static_cast<std::uint64_t>(options.drain_seconds)}});
     stop(running, seconds(options.drain_seconds), saved);
+  };
+  loop.on_signal([&](int signal) {
+    if (signal != SIGHUP) return stop_by(signal);
+    if (!stopping.made() && reload(config, source, "broker", *log))
+      log->info("configuration reloaded");
   });
   delivery.start([&] {
     std::printf(
@@ -315,6 +319,11 @@ Status run_broker(const Config& config, const ConfigSource& source) {
     std::fflush(stdout);
   });
   telemetry->start();
+  inputs->read_lines([&] {
+    loop.post([&] {
+      if (!stopping.made()) stop_by(SIGTERM);
+    });
+  });
   salvage->start(spool);
   const auto timer = loop.make_timer();
   keep_room(*timer, loop, room, delivery, cursors);

@@ -36,6 +36,7 @@ BrokerInputs::BrokerInputs(const BrokerConfig& config)
     : loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()) {}
 
 Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& config,
+                                                         const std::string& host,
                                                          const std::vector<std::string>& streams,
                                                          const Parts& parts) {
   std::unique_ptr<BrokerInputs> inputs(new BrokerInputs(config));
@@ -49,6 +50,14 @@ Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& con
   }
   if (!config.http.empty()) SPILLWAY_TRY(inputs->add_http(config, streams, parts));
   SPILLWAY_TRY(inputs->add_syslog(config, parts));
+  if (!config.stdin_stream.empty()) {
+    SPILLWAY_ASSIGN(auto input, io::open_standard_input(inputs->loops_.first()));
+    inputs->lines_ = std::make_unique<broker::LineInput>(
+        std::move(input), config.stdin_stream, "stdin/" + host,
+        broker::LineInput::Parts{inputs->loops_.first(), parts.spool, parts.log, parts.metrics});
+    inputs->described_.push_back(
+        fmt::format("lines of standard input for {}", config.stdin_stream));
+  }
   inputs->loops_.start();
   return inputs;
 }
@@ -88,13 +97,20 @@ Status BrokerInputs::add_syslog(const BrokerConfig& config, const Parts& parts) 
   return {};
 }
 
+void BrokerInputs::read_lines(UniqueFunction<void()> ended) {
+  if (lines_ == nullptr) return;
+  loops_.first().post(
+      [this, ended = std::move(ended)]() mutable { lines_->start(std::move(ended)); });
+}
+
 void BrokerInputs::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
   const std::size_t inputs = (kinesis_ != nullptr ? 1 : 0) + (http_server_ != nullptr ? 1 : 0) +
-                             (syslog_ != nullptr ? 1 : 0);
+                             (syslog_ != nullptr ? 1 : 0) + (lines_ != nullptr ? 1 : 0);
   const auto done = at_the_last(inputs + 1, std::move(drained));
   if (kinesis_ != nullptr) kinesis_->drain(deadline, done);
   if (http_server_ != nullptr) http_server_->drain(deadline, done);
   if (syslog_ != nullptr) syslog_->drain(deadline, done);
+  if (lines_ != nullptr) lines_->drain(deadline, done);
   done();
 }
 

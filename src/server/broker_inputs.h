@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/line_input.h"
 #include "broker/spool.h"
 #include "io/loop_threads.h"
 #include "server/broker_input.h"
@@ -28,15 +29,20 @@ class BrokerInputs {
     broker::Spool& spool;
   };
 
-  // Those that the configuration names, each on its port. `streams`: of the spool, as opened.
-  // kDenied: an address that is not on loopback.
+  // Those that the configuration names, each on its port. `host`: this machine, in the partition
+  // key of what it writes itself. `streams`: of the spool, as opened. kDenied: an address that is
+  // not on loopback.
   static Result<std::unique_ptr<BrokerInputs>> make(const BrokerConfig& config,
+                                                    const std::string& host,
                                                     const std::vector<std::string>& streams,
                                                     const Parts& parts);
 
   // What they take, and where, for people: "records for orders on http://127.0.0.1:4567".
   const std::vector<std::string>& described() const { return described_; }
 
+  // Once: reads standard input, if the configuration says so, and calls `ended` on one of their own
+  // threads when it has ended and all of it is durable.
+  void read_lines(UniqueFunction<void()> ended);
   // From any thread, once: they take no more, and `drained` is called when what is under way is
   // answered, or `deadline` is over; on one of their own threads, or before this returns.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained);
@@ -54,6 +60,7 @@ class BrokerInputs {
   std::unique_ptr<HttpInput> http_;
   std::unique_ptr<HttpServer> http_server_;
   std::unique_ptr<SyslogInput> syslog_;
+  std::unique_ptr<broker::LineInput> lines_;
   std::vector<std::string> described_;
 };
 

@@ -82,6 +82,8 @@ const ConfigKey kKeys[] = {
    .meaning = "The same over UDP, which loses what comes too fast."},
   {.name = "broker.syslog_stream", .field = +[](Config& c) -> std::string& { return c.broker.syslog_stream; },
    .meaning = "The stream that syslog goes to. Made if missing."},
+  {.name = "broker.stdin_stream", .field = +[](Config& c) -> std::string& { return c.broker.stdin_stream; },
+   .meaning = "The stream that lines of standard input go to, made if missing; empty: it is not read. The broker ends when it ends."},
   {.name = "broker.admin", .field = +[](Config& c) -> std::string& { return c.broker.admin; },
    .meaning = "Address and port of the broker's `/metrics`, `/health/…` and `/v1/status`."},
   {.name = "broker.host", .field = +[](Config& c) -> std::string& { return c.broker.host; },
@@ -502,6 +504,7 @@ Status check_targets(const BrokerConfig& config) {
   const auto& canaries = config.canary_stream;
   SPILLWAY_TRY(check_stream("broker.canary_stream", canaries));
   if (canaries == config.stream || canaries == config.syslog_stream ||
+      canaries == config.stdin_stream ||
       std::ranges::find(config.streams, canaries) != config.streams.end()) {
     return Error{
         ErrorCode::kInvalid,
@@ -526,6 +529,8 @@ Status check_whole(const Config& config) {
   for (const auto& stream : config.broker.streams)
     SPILLWAY_TRY(check_stream("broker.streams", stream));
   SPILLWAY_TRY(check_stream("broker.syslog_stream", config.broker.syslog_stream));
+  if (!config.broker.stdin_stream.empty())
+    SPILLWAY_TRY(check_stream("broker.stdin_stream", config.broker.stdin_stream));
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
   SPILLWAY_TRY(check_address("serve.admin", config.serve.admin));
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));

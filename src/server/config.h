@@ -76,6 +76,7 @@ struct BrokerConfig {
   std::string syslog_tcp;
   std::string syslog_udp;
   std::string syslog_stream = "syslog";
+  std::string stdin_stream;  // empty: standard input is not read
   std::string admin = "127.0.0.1:4601";
   std::string host;  // empty: this machine's name
   std::string endpoint = "http://127.0.0.1:4566";

@@ -34,6 +34,16 @@ class Inputs(Broker):
         super().__init__(directory, region, **({"http": f"127.0.0.1:{self.http}", "syslog_tcp": syslog,
                                                 "syslog_udp": syslog} | settings))
 
+    def environment(self):
+        return {f"SPILLWAY_BROKER_{key.upper()}": value for key, value in self.settings.items()}
+
+    def start(self, **how):
+        """`how`: more for subprocess.Popen."""
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen([str(BINARY), "broker"], stdout=log, stderr=log,
+                                            env=os.environ | self.environment(), **how)
+        wait_until(lambda: self.metrics() is not None)
+
     def post(self, body, path="/v1/records/orders", method="POST", **headers):
         """Status, headers and document of the answer. Header names have `_` for `-`."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=30)
@@ -305,12 +315,47 @@ def test_syslog_example(directory):
         expect(syslog_messages(region) == [("127.0.0.1", record)], records_in(region, "syslog"))
 
 
+def lines_in(region):
+    """The data of each record of the stream `numbers`: all of one key, so in order."""
+    records = records_in(region, "numbers")
+    expect(len({key for key, _ in records}) == 1 and records[0][0].startswith("stdin/"), records[:1])
+    return [data for _, data in records]
+
+
+def test_lines_of_standard_input(directory):
+    region = Region()
+    broker = Inputs(directory, region, stdin_stream="numbers")
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as pipe:
+        broker.start(stdin=pipe.stdout)
+        pipe.stdin.write("".join(f"line {number}\n" for number in range(2000)).encode() + b"begun")
+        pipe.stdin.flush()
+        wait_until(lambda: broker.count("records", "stdin") == 2000)
+        broker.kill()
+    with region:
+        broker.start(stdin=subprocess.PIPE)
+        broker.process.stdin.write(b"\nafter\n\n" + b"x" * 1_000_001 + b"\nlast")
+        broker.process.stdin.close()
+        expect(broker.process.wait(60) == 0, broker.log.read_text())
+        wanted = [f"line {number}" for number in range(2000)] + ["after", "x" * 1_000_000, "last"]
+        expect(lines_in(region) == wanted, "all, in order, those of the first start too")
+
+
+def test_stdin_example(directory):
+    with Region() as region:
+        broker = Inputs(directory, region)
+        script, shown = example("stdin")
+        ran = subprocess.run(["bash", "-euc", script.replace("build/release/spillway", str(BINARY))],
+                             capture_output=True, text=True, timeout=60,
+                             env=os.environ | broker.environment())
+        expect(ran.returncode == 0 and shown in ran.stdout, ran)
+        expect(lines_in(region) == ["1", "2", "3"], lines_in(region))
+
+
 def test_inputs_without_authentication_listen_on_loopback_only(directory):
     for name in ("http", "syslog_tcp", "syslog_udp"):
         broker = Inputs(directory, Region(), **{name: "0.0.0.0:0"})
         broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
-                                env={f"SPILLWAY_BROKER_{key.upper()}": value
-                                     for key, value in broker.settings.items()})
+                                env=broker.environment())
         expect(broken.returncode == 1 and f"broker.{name} is 0.0.0.0" in broken.stderr, broken)
 
 
