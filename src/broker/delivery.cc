@@ -6,8 +6,13 @@ namespace spillway::broker {
 
 Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random)
     : parts_(parts), deadline_(parts.loop.make_timer()) {
-  const ShardSender::Parts sender{parts.loop, parts.spool.engine(), parts.cursors, parts.route,
-                                  parts.log};
+  const ShardSender::Parts sender{parts.loop,
+                                  parts.spool.engine(),
+                                  parts.cursors,
+                                  parts.route,
+                                  parts.log,
+                                  parts.metrics.counter("spillway_broker_unreadable_records_total",
+                                                        "Records given up: damaged in the spool")};
   for (const auto& stream : streams) {
     for (const auto& shard : parts.spool.shards_of(stream))
       senders_[shard.id] = std::make_unique<ShardSender>(sender, stream, shard.id, random.fork());

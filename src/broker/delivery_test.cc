@@ -9,6 +9,7 @@
 namespace spillway::broker {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -100,6 +101,37 @@ TEST_F(DeliveryTest, SendsWhatIsSpooledInOrder) {
   EXPECT_EQ(delivery_->held(), 0u);
   EXPECT_EQ(route_->link(0).acknowledged(), 1203u);
   EXPECT_THAT(target_.prepared, ElementsAre("s")) << "once for all shards";
+}
+
+TEST_F(DeliveryTest, DamagedRecordsArePassedOver) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  target_.silent = true;
+  for (int i = 2; i <= 100; ++i) put("a", i, 1);
+  engine_.damaged = {40, 61};
+  target_.silent = false;
+  target_.answer();
+  loop_.run(seconds(1));
+  put("a", 101, 1);
+  loop_.run(seconds(1));
+  auto expected = up_to(40);
+  for (int i = 62; i <= 101; ++i) expected.push_back(i);
+  EXPECT_EQ(stored()["a"], expected);
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_broker_unreadable_records_total 21"));
+  EXPECT_THAT(log_.events, Contains("records in the spool are damaged, they are given up"));
+}
+
+TEST_F(DeliveryTest, DamageUpToTheTipIsPassedOver) {
+  engine_.damaged = {0, 3};
+  put("a", 1, 1);
+  put("a", 2, 1);
+  put("a", 3, 1);
+  loop_.run(seconds(1));
+  put("a", 4, 1);
+  loop_.run(seconds(1));
+  EXPECT_EQ(stored()["a"], std::vector<int>{4});
+  EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_broker_unreadable_records_total 3"));
 }
 
 TEST_F(DeliveryTest, OneRequestInFlightForEachShard) {

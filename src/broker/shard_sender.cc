@@ -74,12 +74,7 @@ Task<void> ShardSender::run() {
 
 // What comes next; empty where there is nothing, or nothing that could be read now.
 Task<ShardSender::Batch> ShardSender::read() {
-  stream::ReadRequest request{shard_, cursor_.next};
-  request.max_records = client::kPutRecordsMax;
-  request.max_bytes = kRequestBytesMax;
-  auto reading = io::on_loop<Result<stream::ReadResult>>(
-      &parts_.loop, [this, request](auto done) { parts_.engine.read(request, std::move(done)); });
-  auto read = co_await reading;
+  auto read = co_await read_from(cursor_.next, kRequestBytesMax);
   if (read.ok()) {
     if (std::exchange(unreadable_, false))
       parts_.log.info("the spool can be read again", {{"stream", stream_}, {"shard", shard_}});
@@ -88,6 +83,11 @@ Task<ShardSender::Batch> ShardSender::read() {
     link(batch);
     co_return batch;
   }
+  if (read.error().code == ErrorCode::kCorrupt) {
+    co_await pass_over_damage(std::move(read).error());
+    woken_ = true;
+    co_return Batch();
+  }
   if (!std::exchange(unreadable_, true)) {
     parts_.log.error("the spool can't be read, trying again",
                      {{"stream", stream_}, {"shard", shard_}, {"error", read.error().message}});
@@ -95,6 +95,56 @@ Task<ShardSender::Batch> ShardSender::read() {
   co_await wait(kRetryMax);
   woken_ = true;
   co_return Batch();
+}
+
+Task<Result<stream::ReadResult>> ShardSender::read_from(stream::Position from, std::size_t bytes) {
+  stream::ReadRequest request{shard_, from};
+  request.max_records = client::kPutRecordsMax;
+  request.max_bytes = bytes;
+  auto reading = io::on_loop<Result<stream::ReadResult>>(
+      &parts_.loop, [this, request](auto done) { parts_.engine.read(request, std::move(done)); });
+  co_return co_await reading;
+}
+
+// Whoever waited for it to be whole again would wait for ever, with all that is behind it.
+Task<void> ShardSender::pass_over_damage(Error damage) {
+  const auto behind = co_await readable_behind(cursor_.next);
+  if (closed_) co_return;
+  if (!behind) {
+    co_await wait(kRetryMax);
+    co_return;
+  }
+  const std::uint64_t records = behind->value - cursor_.next.value;
+  parts_.unreadable.add(records);
+  parts_.log.error("records in the spool are damaged, they are given up",
+                   {{"stream", stream_},
+                    {"shard", shard_},
+                    {"position", cursor_.next.value},
+                    {"records", records},
+                    {"damage", damage.message}});
+  cursor_.next = *behind;
+  next_ = behind->value;
+}
+
+// The first position behind a damaged one that can be read: by doubling steps, and then by halves.
+// Where a step passes over a second damage, what is whole between the two may be given up with
+// them. nullopt: it can't be told now.
+Task<std::optional<stream::Position>> ShardSender::readable_behind(stream::Position damaged) {
+  const auto tip = parts_.engine.tip(shard_);
+  if (!tip.ok()) co_return std::nullopt;
+  std::uint64_t low = damaged.value;  // damaged
+  std::uint64_t high = tip->next.value;
+  std::uint64_t step = 1;
+  bool doubling = true;
+  while (high - low > 1 && !closed_) {
+    const std::uint64_t probe = doubling ? std::min(low + step, high - 1) : low + (high - low) / 2;
+    const auto read = co_await read_from({probe}, 1);
+    if (!read.ok() && read.error().code != ErrorCode::kCorrupt) co_return std::nullopt;
+    (read.ok() ? high : low) = probe;
+    if (read.ok()) doubling = false;
+    step *= 2;
+  }
+  co_return stream::Position{high};
 }
 
 // The first records of what was read that fit one request.

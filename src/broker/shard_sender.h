@@ -7,6 +7,8 @@
 // A request that the target refuses for what is in it is halved until a record is alone; that one
 // is given up, and no later record names it as its lane's previous one.
 //
+// Records that are damaged in the spool are passed over, and told.
+//
 // After a restart what was acknowledged and not yet in the cursor is sent again, with the same
 // origins.
 #pragma once
@@ -14,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +26,7 @@
 #include "broker/route.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
+#include "metrics/registry.h"
 #include "stream/engine.h"
 
 namespace spillway::broker {
@@ -41,6 +45,7 @@ class ShardSender {
     Cursors& cursors;
     Route& route;
     io::EventLog& log;
+    metrics::Counter& unreadable;  // records passed over
   };
 
   ShardSender(Parts parts, std::string stream, stream::ShardId shard, Random random);
@@ -73,6 +78,9 @@ class ShardSender {
 
   Task<void> run();
   Task<Batch> read();
+  Task<Result<stream::ReadResult>> read_from(stream::Position from, std::size_t bytes);
+  Task<void> pass_over_damage(Error damage);
+  Task<std::optional<stream::Position>> readable_behind(stream::Position damaged);
   Batch take(const stream::ReadResult& read);
   // Gives the entries the sequences before theirs.
   void link(Batch& batch) const;

@@ -18,6 +18,8 @@ class MemoryEngine final : public Engine {
  public:
   std::optional<Error> append_error;  // of every append while it is there
   std::optional<Error> read_error;    // likewise
+  // Positions [first, second) of every shard can't be read.
+  std::pair<std::uint64_t, std::uint64_t> damaged{0, 0};
   bool holding = false;
   std::size_t reads = 0;
   std::uint64_t stored = 0;              // what stored_bytes() says
@@ -40,6 +42,8 @@ class MemoryEngine final : public Engine {
   void read(ReadRequest request, UniqueFunction<void(Result<ReadResult>)> done) override {
     ++reads;
     if (read_error) return done(*read_error);
+    if (request.from.value >= damaged.first && request.from.value < damaged.second)
+      return done(Error{ErrorCode::kCorrupt, "damaged"});
     const auto found = shards_.find(request.shard);
     if (found == shards_.end()) return done(Error{ErrorCode::kNotFound, "there is no such shard"});
     const Shard& shard = found->second;
@@ -52,6 +56,7 @@ class MemoryEngine final : public Engine {
     for (const auto& batch : shard.batches) {
       if (batch.first.value + batch.count <= request.from.value) continue;
       if (records >= request.max_records || bytes >= request.max_bytes) break;
+      if (batch.first.value >= damaged.first && batch.first.value < damaged.second) break;
       result.batches.push_back(batch);
       result.next = batch.first.plus(batch.count);
       records += result.next.value - std::max(batch.first, request.from).value;
