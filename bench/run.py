@@ -265,7 +265,7 @@ class Bench:
         """One shard at ten times the load of each of 99 others; then at ten times what they have together."""
         with Spillway() as server:
             server.create_stream("bench", 100)
-            self.beside_a_hot_shard(server, each=20, times=10, goal="goal < 20 %")
+            self.beside_a_hot_shard(server, each=50, times=10, goal="goal < 20 %")
             self.beside_a_hot_shard(server, each=5, times=10 * 99, goal="beyond the goal")
 
     def beside_a_hot_shard(self, server, each, times, goal):
