@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -127,3 +128,20 @@ def wait_until(condition, seconds=20):
         if time.monotonic() > deadline:
             raise AssertionError("it did not happen in time")
         time.sleep(0.01)
+
+
+def run_tests(namespace, wanted=()):
+    """Each test_… of a module, in a directory of its own that stays where one fails; of `wanted`, those whose
+    names have one of these words."""
+    for name, test in list(namespace.items()):
+        if not name.startswith("test_") or (wanted and not any(word in name for word in wanted)):
+            continue
+        directory = tempfile.mkdtemp(prefix="spillway-test-")
+        began = time.monotonic()
+        try:
+            test(directory)
+        except BaseException:
+            print(f"{name} failed; kept for a look: {directory}", file=sys.stderr)
+            raise
+        shutil.rmtree(directory)
+        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)

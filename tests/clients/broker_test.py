@@ -4,12 +4,10 @@ import base64
 import hashlib
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +15,7 @@ import urllib.request
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "model")]
 import api  # noqa: E402
-from region import BINARY, Region, client_of, free_port, read_all, wait_until  # noqa: E402
+from region import BINARY, Region, client_of, free_port, read_all, run_tests, wait_until  # noqa: E402
 
 
 class Broker:
@@ -355,21 +353,5 @@ def test_only_loopback_is_listened_on(directory):
     expect(broken.returncode == 1 and "loopback only" in broken.stderr, broken)
 
 
-def main(tests):
-    wanted = sys.argv[1:]
-    for name, test in list(tests.items()):
-        if not name.startswith("test_") or (wanted and not any(word in name for word in wanted)):
-            continue
-        directory = tempfile.mkdtemp(prefix="spillway-broker-")
-        began = time.monotonic()
-        try:
-            test(directory)
-        except BaseException:
-            print(f"{name} failed; kept for a look: {directory}", file=sys.stderr)
-            raise
-        shutil.rmtree(directory)
-        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
-
-
 if __name__ == "__main__":
-    main(globals())
+    run_tests(globals(), sys.argv[1:])

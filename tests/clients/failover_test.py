@@ -3,13 +3,14 @@
 import json
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 
-from broker_test import KEYS, Broker, expect, main, put, read_with_origins
-from region import BINARY, Region, wait_until
+from broker_test import KEYS, Broker, expect, put, read_with_origins
+from region import BINARY, Region, run_tests, wait_until
 
 # Far above what docs/failover.md promises: other tests run beside this one.
 SWITCHED_WITHIN = 20
@@ -208,4 +209,4 @@ def test_records_wait_while_both_are_away_and_over_a_restart_of_the_broker(direc
 
 
 if __name__ == "__main__":
-    main(globals())
+    run_tests(globals(), sys.argv[1:])

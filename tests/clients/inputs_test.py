@@ -9,18 +9,16 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "clients")]
 from broker_test import Broker, expect  # noqa: E402
-from region import BINARY, ROOT, Region, free_port, read_all, wait_until  # noqa: E402
+from region import BINARY, ROOT, Region, free_port, read_all, run_tests, wait_until  # noqa: E402
 
 NDJSON, JSON = "application/x-ndjson", "application/json"
 
@@ -359,21 +357,5 @@ def test_inputs_without_authentication_listen_on_loopback_only(directory):
         expect(broken.returncode == 1 and f"broker.{name} is 0.0.0.0" in broken.stderr, broken)
 
 
-def main():
-    wanted = sys.argv[1:]
-    for name, test in list(globals().items()):
-        if not name.startswith("test_") or (wanted and not any(word in name for word in wanted)):
-            continue
-        directory = tempfile.mkdtemp(prefix="spillway-inputs-")
-        began = time.monotonic()
-        try:
-            test(directory)
-        except BaseException:
-            print(f"{name} failed; kept for a look: {directory}", file=sys.stderr)
-            raise
-        shutil.rmtree(directory)
-        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run_tests(globals(), sys.argv[1:])

@@ -12,14 +12,13 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from region import BINARY, Region, free_port, read_all, wait_until  # noqa: E402
+from region import BINARY, Region, free_port, read_all, run_tests, wait_until  # noqa: E402
 
 
 class Up:
@@ -476,21 +475,5 @@ def test_a_broker_puts_over_https(directory):
         expect(sum(len(records) for records in read_all(region.client(), "telemetry").values()) == put, put)
 
 
-def main():
-    wanted = sys.argv[1:]
-    for name, test in list(globals().items()):
-        if not name.startswith("test_") or (wanted and not any(word in name for word in wanted)):
-            continue
-        directory = tempfile.mkdtemp(prefix="spillway-up-")
-        began = time.monotonic()
-        try:
-            test(directory)
-        except BaseException:
-            print(f"{name} failed; kept for a look: {directory}", file=sys.stderr)
-            raise
-        shutil.rmtree(directory)
-        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run_tests(globals(), sys.argv[1:])
