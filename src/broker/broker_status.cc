@@ -29,7 +29,8 @@ std::string target_json(const Route& route, std::size_t place, MonoTime now) {
 
 }  // namespace
 
-std::string status_json(const Telemetry& telemetry, const Delivery& delivery, MonoTime now) {
+std::string status_json(const Telemetry& telemetry, const Delivery& delivery, const Runway& runway,
+                        MonoTime now) {
   const auto& route = delivery.route();
   const auto& link = route.current();
   const auto up = link.status();
@@ -44,6 +45,8 @@ std::string status_json(const Telemetry& telemetry, const Delivery& delivery, Mo
   object.add("put_p50_us", micros(latency.p50)).add("put_p99_us", micros(latency.p99));
   object.add("acknowledged_records", route.acknowledged());
   object.add("held_records", delivery.held() + telemetry.held());
+  if (const auto left = runway.left())
+    object.add("runway_ms", std::chrono::duration_cast<milliseconds>(*left).count());
   const auto& choice = route.choice();
   if (choice.target) object.add("used", route.link(*choice.target).target().name());
   object.add("footing", to_string(choice.footing)).add("because", choice.because);

@@ -65,6 +65,9 @@ class Spool {
   // Empty where there is no such stream. Any thread.
   std::vector<stream::ShardInfo> shards_of(std::string_view stream) const;
   stream::Engine& engine() const { return engine_; }
+  // Since the start; any thread.
+  std::uint64_t accepted_records() const { return records_.value(); }
+  std::uint64_t accepted_bytes() const { return bytes_.value(); }
   // Called with the shards that have new records, on any thread, from open() on.
   void on_appended(std::function<void(std::span<const stream::ShardId>)> told);
 

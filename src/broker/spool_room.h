@@ -30,7 +30,8 @@ class SpoolRoom {
   SpoolRoom(SpoolLimits limits, stream::Engine& engine, io::EventLog& log,
             metrics::Registry& metrics);
 
-  // Whether the spool takes records. Any thread.
+  std::uint64_t limit_bytes() const { return limits_.bytes; }
+  // Whether the spool takes no more records. Any thread.
   bool full() const { return engine_.stored_bytes() >= limits_.bytes; }
   // Gives back what may go. Every second or so, on one thread.
   void look(Delivered delivered, MonoTime now);

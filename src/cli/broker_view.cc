@@ -25,8 +25,9 @@ std::int64_t number_of(const element& from, std::string_view name) {
 std::string duration(std::int64_t millis) {
   const std::int64_t seconds = millis / 1000;
   if (seconds < 120) return fmt::format("{} s", seconds);
-  return seconds < 2 * 3600 ? fmt::format("{} min", seconds / 60)
-                            : fmt::format("{} h", seconds / 3600);
+  return seconds < 2 * 3600     ? fmt::format("{} min", seconds / 60)
+         : seconds < 2 * 86'400 ? fmt::format("{} h", seconds / 3600)
+                                : fmt::format("{} days", seconds / 86'400);
 }
 
 }  // namespace
@@ -39,10 +40,15 @@ Result<std::string> broker_view(std::string_view json) {
       status["targets"].get(targets) != simdjson::SUCCESS)
     return Error{ErrorCode::kInvalid, "the admin port's answer is no broker's status"};
   const auto used = text_of(status, "used");
-  std::string view = fmt::format("{} for {} ({}): {}\n{} records wait in the spool\n\n",
-                                 used.empty() ? "no target is used" : "records go to " + used,
-                                 duration(number_of(status, "used_ms")), text_of(status, "footing"),
-                                 text_of(status, "because"), number_of(status, "held_records"));
+  const auto runway = status.at_key("runway_ms").error() == simdjson::SUCCESS
+                          ? fmt::format("; at the present rate it lasts {} if nothing is delivered",
+                                        duration(number_of(status, "runway_ms")))
+                          : "";
+  std::string view =
+      fmt::format("{} for {} ({}): {}\n{} records wait in the spool{}\n\n",
+                  used.empty() ? "no target is used" : "records go to " + used,
+                  duration(number_of(status, "used_ms")), text_of(status, "footing"),
+                  text_of(status, "because"), number_of(status, "held_records"), runway);
   std::size_t width = 6;
   for (const auto& target : targets) width = std::max(width, text_of(target, "name").size());
   view += fmt::format("  {:{}}  {:9}  {:>7}  {:>14}  {}\n", "TARGET", width, "STATE", "FOR",

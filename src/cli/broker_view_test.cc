@@ -1,5 +1,6 @@
 #include "cli/broker_view.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace spillway::cli {
@@ -19,6 +20,18 @@ TEST(BrokerView, ShowsWhichTargetIsUsedAndHowTheyAre) {
             "  TARGET  STATE          FOR    ACKNOWLEDGED  WHY\n"
             "  a       open         5 min               7  refused\\x1b[2J\n"
             "* b       closed           -              90  \n");
+}
+
+TEST(BrokerView, SaysHowLongTheSpoolLasts) {
+  const auto first_lines = [](std::string_view runway_ms) {
+    const auto view = broker_view(fmt::format(
+        R"({{"role":"broker","held_records":3,"runway_ms":{},"targets":[]}})", runway_ms));
+    return view.ok() ? view->substr(0, view->find("\n\n")) : view.error().message;
+  };
+  EXPECT_TRUE(first_lines("119000").ends_with(
+      "\n3 records wait in the spool; at the present rate it lasts 119 s if nothing is delivered"));
+  EXPECT_TRUE(first_lines("90000000").ends_with("lasts 25 h if nothing is delivered"));
+  EXPECT_TRUE(first_lines("864000000").ends_with("lasts 10 days if nothing is delivered"));
 }
 
 TEST(BrokerView, OtherAnswersAreRefused) {

@@ -6,6 +6,7 @@
 
 #include "base/version.h"
 #include "broker/broker_status.h"
+#include "broker/runway.h"
 #include "broker/switches.h"
 #include "broker/watched_target.h"
 #include "client/trust.h"
@@ -194,13 +195,29 @@ void stop(Running& running, seconds at_most, Status& saved) {
   running.inputs.drain(at_most, [&running, spool] { running.loop.post(spool); });
 }
 
-// Looks after the spool's room, once a second.
-void keep_room(io::Timer& timer, io::EventLoop& loop, broker::SpoolRoom& room,
-               const broker::Delivery& delivery, const broker::Cursors& cursors) {
-  auto delivered = delivery.delivered();
-  delivered[cursors.shard()] = cursors.needed_from();
-  room.look(std::move(delivered), loop.mono_now());
-  timer.start(seconds(1), [&] { keep_room(timer, loop, room, delivery, cursors); });
+// The spool's room, and those who know of it.
+struct Room {
+  io::EventLoop& loop;
+  io::Timer& timer;
+  broker::SpoolRoom& room;
+  broker::Runway& runway;
+  const broker::Spool& spool;
+  const broker::Delivery& delivery;
+  const broker::Cursors& cursors;
+};
+
+// Once a second.
+void keep_room(const Room& of) {
+  auto delivered = of.delivery.delivered();
+  delivered[of.cursors.shard()] = of.cursors.needed_from();
+  of.room.look(std::move(delivered), of.loop.mono_now());
+  of.runway.look({.accepted_records = of.spool.accepted_records(),
+                  .accepted_bytes = of.spool.accepted_bytes(),
+                  .held_records = of.delivery.held(),
+                  .stored_bytes = of.spool.engine().stored_bytes(),
+                  .limit_bytes = of.room.limit_bytes()},
+                 of.loop.mono_now());
+  of.timer.start(seconds(1), [&of] { keep_room(of); });
 }
 
 Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& delivery, Status saved) {
@@ -238,6 +255,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::SpoolRoom room(
       {static_cast<std::uint64_t>(options.spool_mib) * kMiB, seconds(options.keep_seconds)},
       *engine, *log, metrics);
+  broker::Runway runway(seconds(options.runway_alarm_seconds), *log, metrics);
   broker::Spool spool(*engine, room, entropy, metrics);
   broker::Cursors cursors(loop, *engine, *log);
   const auto streams = streams_of(options);
@@ -276,14 +294,13 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                                                                  workers, *log, metrics, spool}));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, options.data);
   Routes routes;
-  add_admin_routes(routes,
-                   {metrics,
-                    [&] {
-                      if (room.full())
-                        return Status(Error{ErrorCode::kThrottled, "the spool is full"});
-                      return engine->writable();
-                    },
-                    [&] { return broker::status_json(*telemetry, delivery, loop.mono_now()); }});
+  add_admin_routes(
+      routes, {metrics,
+               [&] {
+                 if (room.full()) return Status(Error{ErrorCode::kThrottled, "the spool is full"});
+                 return engine->writable();
+               },
+               [&] { return broker::status_json(*telemetry, delivery, runway, loop.mono_now()); }});
   add_switch_route(routes, switches);
   HttpServerOptions admin_options;
   admin_options.name = "admin";
@@ -326,7 +343,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   });
   salvage->start(spool);
   const auto timer = loop.make_timer();
-  keep_room(*timer, loop, room, delivery, cursors);
+  const Room kept{loop, *timer, room, runway, spool, delivery, cursors};
+  keep_room(kept);
   for (const auto& taken : inputs->described())
     std::printf("spillway broker takes %s\n", taken.c_str());
   std::fflush(stdout);

@@ -118,6 +118,8 @@ const ConfigKey kKeys[] = {
    .meaning = "What the spool may take on the disk, besides 64 MiB of journal. When it is full of what the target has not taken, records are refused.", .min = 256, .max = 1'073'741'824},
   {.name = "broker.keep_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.keep_seconds; },
    .meaning = "How long what was delivered stays in the spool at least, unless the room is needed.", .min = 0, .max = 31'536'000},
+  {.name = "broker.runway_alarm_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.runway_alarm_seconds; },
+   .meaning = "The log warns when the spool would be full before that, at the rate of the last minute, if nothing were delivered; 0: it doesn't.", .min = 0, .max = 31'536'000},
   {.name = "broker.threads", .field = +[](Config& c) -> std::int64_t& { return c.broker.threads; },
    .meaning = "Threads that serve the broker's Kinesis API; 0 is one per core.", .min = 0, .max = 1024},
   {.name = "broker.connections_max", .field = +[](Config& c) -> std::int64_t& { return c.broker.connections_max; },

@@ -95,6 +95,7 @@ struct BrokerConfig {
                                     "/var/log/kern.log", "/var/log/dpkg.log"};
   std::int64_t spool_mib = 4096;
   std::int64_t keep_seconds = 600;
+  std::int64_t runway_alarm_seconds = 3600;
   std::int64_t threads = 0;  // 0: one per core
   std::int64_t connections_max = 10'000;
   std::int64_t drain_seconds = 10;

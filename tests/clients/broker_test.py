@@ -103,12 +103,15 @@ def test_nothing_is_lost_while_the_region_is_away_and_the_broker_is_killed(direc
     broker.start()
     # And what the broker says of itself.
     expect(broker.held() >= 150 * len(KEYS), broker.held())
+    expect("\nspillway_spool_runway_seconds 315360000\n" in broker.metrics(), "nothing comes, so it lasts")
+    put(broker.client(), KEYS, 150, 1)
+    wait_until(lambda: "\nspillway_spool_runway_seconds 315360000\n" not in broker.metrics())
     with region:
         wait_until(lambda: broker.held() == 0, 60)
-        expect(arrived(region) == {key: list(range(150)) for key in KEYS}, "all, once, in order")
-        put(broker.client(), KEYS, 150, 10)
+        expect(arrived(region) == {key: list(range(151)) for key in KEYS}, "all, once, in order")
+        put(broker.client(), KEYS, 151, 10)
         broker.stop()
-        expect(arrived(region) == {key: list(range(160)) for key in KEYS}, "and what came then")
+        expect(arrived(region) == {key: list(range(161)) for key in KEYS}, "and what came then")
 
 
 def test_a_region_that_is_killed_while_it_is_sent_to(directory):

@@ -1,0 +1,53 @@
+// How long the spool takes records at the present rate if none is delivered from now on: its
+// runway.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "base/time.h"
+#include "io/event_log.h"
+#include "metrics/registry.h"
+
+namespace spillway::broker {
+
+// On one thread, but for the metric.
+class Runway {
+ public:
+  static constexpr nanoseconds kOver = seconds(60);  // of which the rate is the mean
+
+  struct Look {
+    std::uint64_t accepted_records = 0;  // since the start
+    std::uint64_t accepted_bytes = 0;    // their data
+    std::uint64_t held_records = 0;      // not delivered
+    std::uint64_t stored_bytes = 0;
+    std::uint64_t limit_bytes = 0;
+  };
+
+  // `alarm`: a shorter runway is told in the log, once, and that it is over; zero: none is.
+  Runway(nanoseconds alarm, io::EventLog& log, metrics::Registry& metrics);
+
+  // Every second or so.
+  void look(const Look& look, MonoTime now);
+  // nullopt: nothing was accepted lately.
+  std::optional<nanoseconds> left() const { return left_; }
+
+ private:
+  struct Sample {
+    MonoTime at;
+    std::uint64_t bytes;
+  };
+  static std::uint64_t stored_size(std::uint64_t records, std::uint64_t bytes);
+  std::optional<nanoseconds> measure(const Look& look, MonoTime now);
+
+  const nanoseconds alarm_;
+  io::EventLog& log_;
+  metrics::Gauge& seconds_;
+  std::deque<Sample> samples_;  // the first is the last one that is older than kOver
+  std::optional<nanoseconds> left_;
+  bool told_ = false;
+};
+
+}  // namespace spillway::broker
