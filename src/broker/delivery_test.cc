@@ -103,17 +103,38 @@ TEST_F(DeliveryTest, SendsWhatIsSpooledInOrder) {
   EXPECT_THAT(target_.prepared, ElementsAre("s")) << "once for all shards";
 }
 
-TEST_F(DeliveryTest, DamagedRecordsArePassedOver) {
+TEST_F(DeliveryTest, ATargetThatFailsAllEntriesForLongLosesNothing) {
   put("a", 1, 1);
   loop_.run(seconds(1));
+  target_.refuse_every = 1;
+  put("a", 2, 20);
+  loop_.run(seconds(200));
+  EXPECT_GT(target_.puts, 100) << "each doubles what a request may hold";
+  target_.refuse_every = 0;
+  loop_.run(seconds(5));
+  EXPECT_EQ(stored()["a"], up_to(21));
+}
+
+TEST_F(DeliveryTest, DamageThatTheNextReadDoesNotFindCostsNothing) {
+  engine_.damaged = {0, 3};
+  put("a", 1, 3);
+  loop_.run(milliseconds(1500));
+  engine_.damaged = {0, 0};
+  loop_.run(seconds(5));
+  EXPECT_EQ(stored()["a"], up_to(3));
+}
+
+TEST_F(DeliveryTest, DamagedRecordsArePassedOver) {
+  put("a", 1, 1);
+  loop_.run(seconds(5));
   target_.silent = true;
   for (int i = 2; i <= 100; ++i) put("a", i, 1);
   engine_.damaged = {40, 61};
   target_.silent = false;
   target_.answer();
-  loop_.run(seconds(1));
+  loop_.run(seconds(5));
   put("a", 101, 1);
-  loop_.run(seconds(1));
+  loop_.run(seconds(5));
   auto expected = up_to(40);
   for (int i = 62; i <= 101; ++i) expected.push_back(i);
   EXPECT_EQ(stored()["a"], expected);
@@ -127,9 +148,9 @@ TEST_F(DeliveryTest, DamageUpToTheTipIsPassedOver) {
   put("a", 1, 1);
   put("a", 2, 1);
   put("a", 3, 1);
-  loop_.run(seconds(1));
+  loop_.run(seconds(5));
   put("a", 4, 1);
-  loop_.run(seconds(1));
+  loop_.run(seconds(5));
   EXPECT_EQ(stored()["a"], std::vector<int>{4});
   EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_broker_unreadable_records_total 3"));
 }

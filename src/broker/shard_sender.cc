@@ -76,6 +76,7 @@ Task<void> ShardSender::run() {
 Task<ShardSender::Batch> ShardSender::read() {
   auto read = co_await read_from(cursor_.next, kRequestBytesMax);
   if (read.ok()) {
+    damaged_reads_ = 0;
     if (std::exchange(unreadable_, false))
       parts_.log.info("the spool can be read again", {{"stream", stream_}, {"shard", shard_}});
     auto batch = take(*read);
@@ -83,16 +84,17 @@ Task<ShardSender::Batch> ShardSender::read() {
     link(batch);
     co_return batch;
   }
-  if (read.error().code == ErrorCode::kCorrupt) {
-    co_await pass_over_damage(std::move(read).error());
-    woken_ = true;
-    co_return Batch();
-  }
   if (!std::exchange(unreadable_, true)) {
     parts_.log.error("the spool can't be read, trying again",
                      {{"stream", stream_}, {"shard", shard_}, {"error", read.error().message}});
   }
-  co_await wait(kRetryMax);
+  // It may have been the reading.
+  const bool damaged = read.error().code == ErrorCode::kCorrupt;
+  damaged_reads_ = damaged ? damaged_reads_ + 1 : 0;
+  if (damaged_reads_ > kDamagedReads)
+    co_await pass_over_damage(std::move(read).error());
+  else
+    co_await wait(kRetryMax);
   woken_ = true;
   co_return Batch();
 }
@@ -122,6 +124,7 @@ Task<void> ShardSender::pass_over_damage(Error damage) {
                     {"position", cursor_.next.value},
                     {"records", records},
                     {"damage", damage.message}});
+  damaged_reads_ = 0;
   cursor_.next = *behind;
   next_ = behind->value;
 }
@@ -219,7 +222,7 @@ Task<void> ShardSender::send(Batch batch) {
       }
       continue;
     }
-    most = 2 * most;
+    most = std::min(2 * most, batch.entries.size());
     auto left = judge(*to, batch, pending, result->outcomes);
     const bool all = left.size() + count == pending.size();
     if (left.size() < pending.size()) retry_ = kRetryFirst;

@@ -36,6 +36,8 @@ class ShardSender {
  public:
   static constexpr nanoseconds kRetryFirst = milliseconds(50);
   static constexpr nanoseconds kRetryMax = seconds(1);
+  // So often damage is read again, before what is in it is given up.
+  static constexpr int kDamagedReads = 3;
   // Of a request, but for one record that is larger.
   static constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
 
@@ -106,6 +108,7 @@ class ShardSender {
   const std::unique_ptr<io::Timer> timer_;  // of wait()
   UniqueFunction<void(bool)> waiting_;
   bool unreadable_ = false;  // told
+  int damaged_reads_ = 0;    // in a row
   bool idle_ = false;        // waiting for records
   bool woken_ = false;       // since the last look
   bool draining_ = false;
