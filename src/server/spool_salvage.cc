@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kDamaged = "spool.damaged-";
 constexpr std::string_view kSalvaged = "spool.salvaged-";
+constexpr std::string_view kPartly = "spool.partly-salvaged-";
 constexpr std::size_t kBytesAtOnce = std::size_t{1} << 20;
 constexpr auto kRetryEvery = seconds(1);
 
@@ -39,6 +40,7 @@ void note_cursors(std::string_view payload, Delivered& delivered) {
 // What is read of one spool.
 struct SpoolSalvage::Source {
   std::map<stream::ShardId, std::string> streams;
+  std::optional<stream::ShardId> cursors;
   Delivered next;  // of each shard: what is before is delivered, or was taken
   // Waiting to be restored, all of one stream; views into `payloads`.
   std::string stream;
@@ -46,6 +48,7 @@ struct SpoolSalvage::Source {
   std::deque<std::string> payloads;
   std::size_t bytes = 0;
   std::uint64_t restored = 0;
+  std::uint64_t unknown = 0;  // records of streams that the damaged catalog doesn't tell
 };
 
 std::string spool_directory(const std::string& data) { return io::join_path(data, "spool"); }
@@ -122,18 +125,17 @@ io::Step SpoolSalvage::step() {
 
 Status SpoolSalvage::salvage(const Aside& aside) {
   Source source;
-  std::optional<stream::ShardId> cursors;
   for (const auto& [name, stream] : aside.inspection->report().catalog->streams) {
     for (const auto& shard : stream->shards) {
       if (name == broker::Spool::kCursorStream)
-        cursors = shard.id;
+        source.cursors = shard.id;
       else
         source.streams[shard.id] = name;
     }
   }
   // The cursors may come behind what they are of.
   SPILLWAY_TRY(aside.inspection->walk([&](const engine::FoundBatch& found) {
-    if (found.where != engine::FoundBatch::Where::kLeftover && found.batch.shard == cursors)
+    if (found.where != engine::FoundBatch::Where::kLeftover && found.batch.shard == source.cursors)
       note_cursors(found.batch.payload, source.next);
   }));
   SPILLWAY_TRY(
@@ -141,20 +143,29 @@ Status SpoolSalvage::salvage(const Aside& aside) {
   if (!flush(source)) return Error{ErrorCode::kClosed, "the broker ends"};
   const std::string name = aside.path.substr(aside.path.rfind('/') + 1);
   const std::string directory = aside.path.substr(0, aside.path.size() - name.size());
-  const std::string to = directory + std::string(kSalvaged) + name.substr(kDamaged.size());
+  const std::string to = directory + std::string(source.unknown == 0 ? kSalvaged : kPartly) +
+                         name.substr(kDamaged.size());
   SPILLWAY_TRY(parts_.disk.rename(aside.path, to));
   SPILLWAY_TRY(parts_.disk.sync_directory(directory));
   parts_.log.warning("what could be read of a damaged spool is in the spool again",
                      {{"path", to},
                       {"records", source.restored},
                       {"damages", aside.inspection->report().damage_count}});
+  if (source.unknown > 0) {
+    parts_.log.error("a damaged spool holds records of streams that it can't name any more",
+                     {{"path", to}, {"records", source.unknown}});
+  }
   return {};
 }
 
 void SpoolSalvage::take(Source& source, const engine::FoundBatch& found) {
   const auto stream = source.streams.find(found.batch.shard);
   // A leftover may never have been acknowledged.
-  if (found.where == engine::FoundBatch::Where::kLeftover || stream == source.streams.end()) return;
+  if (found.where == engine::FoundBatch::Where::kLeftover) return;
+  if (stream == source.streams.end()) {
+    if (found.batch.shard != source.cursors) source.unknown += found.batch.count;
+    return;
+  }
   std::uint64_t& next = source.next[found.batch.shard];
   if (found.batch.end() <= next) return;
   if (source.stream != stream->second || source.bytes >= kBytesAtOnce) {

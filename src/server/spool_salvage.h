@@ -5,6 +5,7 @@
 //   DIR/spool                   the one in use
 //   DIR/spool.damaged-MILLIS    set aside; taken up at every start until it was read to its end
 //   DIR/spool.salvaged-MILLIS   read to its end; for people, who remove it
+//   DIR/spool.partly-salvaged-MILLIS  so too, but there are records of which the stream isn't known
 #pragma once
 
 #include <condition_variable>

@@ -56,7 +56,9 @@ Status Inspection::read_catalog() {
   auto snapshot = read_newest_snapshot(disk_, path("snapshots"));
   if (!snapshot.ok()) {
     damaged(snapshot.error().message);
-    return {};  // without it, nobody knows where the journal goes on
+    // Without it, nobody knows where the journal goes on; of the catalog there is what stands
+    // there.
+    return read_damaged_journal();
   }
   report_.catalog = snapshot->catalog;
   report_.snapshot_frame = report_.last_frame = snapshot->last_frame;
@@ -290,9 +292,27 @@ void Inspection::walk_extent(const log::Segment& segment, const log::Extent& ext
       visit({FoundBatch::Where::kSegment, segment.path(), 0, batch});
     }
     if (!read.ok()) damaged(read.error().message);
-    if (!read.ok() || batches.empty()) return;  // the rest of the extent can't be found
-    from = batches.back().end();
+    if (!batches.empty()) from = batches.back().end();
+    if (read.ok() && batches.empty()) return;  // the rest of the extent can't be found
+    if (!read.ok()) from = whole_behind(segment, extent, from);
   }
+}
+
+// The first position behind a damaged one that can be read, or the extent's end: by doubling steps,
+// then by halves.
+std::uint64_t Inspection::whole_behind(const log::Segment& segment, const log::Extent& extent,
+                                       std::uint64_t from) {
+  std::uint64_t low = from;  // damaged
+  std::uint64_t high = extent.end;
+  bool doubling = true;
+  for (std::uint64_t step = 1; high - low > 1; step *= 2) {
+    const std::uint64_t probe = doubling ? std::min(low + step, high - 1) : low + (high - low) / 2;
+    std::vector<log::Batch> batches;
+    const bool whole = segment.read(extent, probe, 1, 1, batches).ok();
+    (whole ? high : low) = probe;
+    doubling = doubling && !whole;
+  }
+  return high;
 }
 
 }  // namespace spillway::engine

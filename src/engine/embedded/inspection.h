@@ -110,6 +110,8 @@ class Inspection {
   void walk_segments(const std::function<void(const FoundBatch&)>& visit);
   bool is_leftover(const log::Segment& segment) const;
   void note_hole(const Hole& hole, std::uint64_t after_frame, std::uint64_t before_frame);
+  static std::uint64_t whole_behind(const log::Segment& segment, const log::Extent& extent,
+                                    std::uint64_t from);
   void walk_extent(const log::Segment& segment, const log::Extent& extent,
                    const std::function<void(const FoundBatch&)>& visit);
 

@@ -158,6 +158,35 @@ TEST_F(InspectionTest, OfADamagedJournalItTellsWhatIsWhole) {
   EXPECT_EQ(found, (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{a, 0}, {second, 0}}));
 }
 
+TEST_F(InspectionTest, BehindADamagedBlockTheWalkGoesOn) {
+  engine_.reset();
+  options_.journal_file_bytes = std::uint64_t{1} << 20;  // so that a segment has several blocks
+  open();
+  const auto a = create("a");
+  std::string random(2000, ' ');
+  for (int i = 0; i < 1000; ++i) {
+    entropy_.fill({reinterpret_cast<unsigned char*>(random.data()), random.size()});
+    put(a, random);
+  }
+  open();
+  const auto in_segments = [this] {
+    std::set<std::uint64_t> found;
+    EXPECT_TRUE(inspect()
+                    ->walk([&](const FoundBatch& batch) {
+                      if (batch.where == FoundBatch::Where::kSegment)
+                        found.insert(batch.batch.first);
+                    })
+                    .ok());
+    return found;
+  };
+  const auto before = in_segments();
+  flip(file_in("segments", ".segment"), 100);
+  const auto after = in_segments();
+  EXPECT_LT(after.size(), before.size());
+  EXPECT_GT(after.size(), before.size() / 2);
+  EXPECT_EQ(*after.rbegin(), *before.rbegin());
+}
+
 TEST_F(InspectionTest, AWalkCanBeEnded) {
   const auto a = create("a");
   for (int i = 0; i < 100; ++i) put(a, std::string(700, 'x'));
