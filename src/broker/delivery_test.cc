@@ -227,6 +227,24 @@ TEST_F(DeliveryTest, AStreamThatIsGoneIsMadeAgain) {
   EXPECT_EQ(stored()["a"], up_to(2));
 }
 
+TEST_F(DeliveryTest, ATargetThatDeniesIsAskedOnceForAllShardsEverMoreRarely) {
+  target_.denies = true;
+  const std::vector<std::string> keys = {"a", "b", "c", "d", "e", "f", "g", "h"};
+  for (const auto& key : keys) put(key, 1, 1);
+  loop_.run(seconds(60));
+  EXPECT_THAT(target_.prepared.size(), testing::AllOf(testing::Ge(11u), testing::Le(17u)));
+  target_.denies = false;
+  loop_.run(seconds(7));
+  EXPECT_EQ(target_.stored.size(), keys.size());
+  // What it took to get there is forgotten.
+  target_.gone = target_.denies = true;
+  put("a", 2, 1);
+  loop_.run(milliseconds(150));
+  target_.denies = false;
+  loop_.run(milliseconds(1500));
+  EXPECT_EQ(stored()["a"], up_to(2));
+}
+
 TEST_F(DeliveryTest, ARecordThatIsRefusedAloneIsGivenUp) {
   put("a", 1, 1);
   loop_.run(seconds(1));

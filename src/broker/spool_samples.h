@@ -43,6 +43,7 @@ class FakeTarget final : public Target {
     co_await over;
     if (closed) co_return Error{ErrorCode::kClosed, "closed"};
     if (down) co_return Error{ErrorCode::kIo, "connection refused"};
+    if (denies) co_return Error{ErrorCode::kDenied, "AccessDeniedException: no"};
     gone = false;
     co_return Status();
   }
@@ -115,6 +116,7 @@ class FakeTarget final : public Target {
 
   bool down = false;
   bool gone = false;
+  bool denies = false;        // to prepare a stream
   bool silent = false;        // answers when answer() is called
   bool unreadable = false;    // what is written can't be read
   bool behind = false;        // and isn't there yet

@@ -41,18 +41,29 @@ TargetLink::TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log,
 
 bool TargetLink::prepared(const std::string& stream) const {
   const auto found = streams_.find(stream);
-  return found != streams_.end() && found->second == Stream::kPrepared;
+  return found != streams_.end() && found->second.state == State::kPrepared;
 }
 
 Task<bool> TargetLink::prepare(std::string stream) {
-  if (!streams_.try_emplace(stream, Stream::kPreparing).second) co_return prepared(stream);
+  const auto [known, is_new] = streams_.try_emplace(stream);
+  if (!is_new) {
+    Stream& tried = known->second;
+    if (tried.state != State::kFailed || loop_.mono_now() < tried.not_before)
+      co_return prepared(stream);
+    tried.state = State::kPreparing;
+  }
   auto ready = co_await target_.prepare(stream);
   if (!ready.ok()) {
-    streams_.erase(stream);
+    Stream& failed = streams_[stream];
+    const bool denied = ready.error().code == ErrorCode::kDenied;
+    failed.state = State::kFailed;
+    failed.retry = std::min(failed.retry, denied ? kDeniedRetryMax : kPrepareRetryMax);
+    failed.not_before = loop_.mono_now() + failed.retry;
+    failed.retry *= 2;
     if (!closed_) note_failure(ready.error());
     co_return false;
   }
-  streams_[stream] = Stream::kPrepared;
+  streams_[stream] = {.state = State::kPrepared};
   note_success();
   co_return true;
 }

@@ -31,13 +31,19 @@ class TargetLink {
   // Records given up that the log is told of, one by one, in each kToldWithin.
   static constexpr std::uint64_t kToldMax = 20;
   static constexpr nanoseconds kToldWithin = seconds(60);
+  static constexpr nanoseconds kPrepareRetryFirst = milliseconds(200);
+  static constexpr nanoseconds kPrepareRetryMax = seconds(1);
+  // Of a target that refuses: somebody must change a policy first, and it audits each request.
+  static constexpr nanoseconds kDeniedRetryMax = seconds(5);
 
   TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log, metrics::Registry& metrics);
 
   const Target& target() const { return target_; }
   // Whether the stream is there, as far as is known.
   bool prepared(const std::string& stream) const;
-  // Prepares the stream, one call of this at a time for each. False: it is not there yet.
+  // Prepares the stream, one call of this at a time for each, and after a failure not before a
+  // delay that doubles: however many senders ask, the target is asked once. False: it is not there
+  // yet.
   Task<bool> prepare(std::string stream);
   // Entries that failed are an outcome, not an error. kNotFound: it must be prepared again.
   // kClosed: nobody waits for it any more.
@@ -59,7 +65,12 @@ class TargetLink {
   std::uint64_t acknowledged() const { return records_.value(); }  // records; any thread
 
  private:
-  enum class Stream { kPreparing, kPrepared };
+  enum class State { kPreparing, kPrepared, kFailed };
+  struct Stream {
+    State state = State::kPreparing;
+    nanoseconds retry = kPrepareRetryFirst;  // from the next failure on
+    MonoTime not_before{};                   // once it has failed
+  };
 
   void note(const Result<client::PutRecordsResult>& result, std::size_t data_bytes,
             nanoseconds took);
