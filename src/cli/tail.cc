@@ -124,7 +124,8 @@ CommandRun declare_tail(CLI::App& app) {
   app.add_option("--from", options->from,
                  "trim, latest, a time (2020-11-25T14:00:00Z), how long ago (-10m), or a sequence "
                  "number; latest, with --until-tip trim");
-  app.add_option("--limit", tail.limit, "End after so many records")
+  app.add_option("--limit", tail.limit,
+                 "End after so many records; with --state at the end of an aggregate")
       ->check(CLI::Range(1, 1'000'000'000));
   app.add_flag("--until-tip", tail.until_tip, "End when all was printed that is stored now");
   app.add_flag("--json", tail.format.json, "One JSON object for each record");

@@ -105,30 +105,40 @@ Status TailRegions::commit() {
 
 void TailRegions::on_ready() {
   while (!exit_code_) {
-    const auto records = options_.limit == 0
-                             ? kBatchRecords
-                             : std::min<std::uint64_t>(kBatchRecords, options_.limit - printed_);
-    const auto batch = reader_->take(records, kBatchBytes);
-    if (batch.empty()) return;
-    print(batch);
+    if (print_some() == 0) return;
     write();
-    if (exit_code_) return;  // it isn't handled
-    reader_->handled();
+    if (exit_code_) return;  // it isn't committed
     if (const auto committed = commit(); !committed.ok()) return end(fail(committed.error()));
-    if (options_.limit != 0 && printed_ >= options_.limit) end(kExitOk);
+    if (enough()) end(kExitOk);
   }
 }
 
-void TailRegions::print(const std::vector<client::RegionRecord>& batch) {
-  constexpr auto kNoLimit = std::numeric_limits<std::uint64_t>::max();
-  for (const auto& each : batch) {
-    const auto most = options_.limit == 0 ? kNoLimit : options_.limit - printed_;
-    const TailRegion region{.name = reader_->name(each.region), .late = each.late};
-    std::uint64_t lines = 0;
-    out_ += tail_text(options_.format, each.shard_id, each.record, most, lines, &region);
-    printed_ += lines;
+std::size_t TailRegions::print_some() {
+  // An aggregate is one record of many lines: under a limit each is taken by itself, so that
+  // nothing is handled that the limit leaves unprinted.
+  const auto records_max = options_.limit == 0 ? kBatchRecords : 1;
+  std::size_t records = 0;
+  while (records < kBatchRecords && out_.size() < kBatchBytes && !enough()) {
+    const auto batch = reader_->take(std::min(records_max, kBatchRecords - records), kBatchBytes);
+    if (batch.empty()) break;
+    for (const auto& each : batch) print(each);
+    reader_->handled();
+    records += batch.size();
   }
+  return records;
 }
+
+void TailRegions::print(const client::RegionRecord& record) {
+  // A state has no place within an aggregate, which is therefore printed to its end.
+  const bool whole = options_.limit == 0 || !options_.state_directory.empty();
+  const auto most = whole ? std::numeric_limits<std::uint64_t>::max() : options_.limit - printed_;
+  const TailRegion region{.name = reader_->name(record.region), .late = record.late};
+  std::uint64_t lines = 0;
+  out_ += tail_text(options_.format, record.shard_id, record.record, most, lines, &region);
+  printed_ += lines;
+}
+
+bool TailRegions::enough() const { return options_.limit != 0 && printed_ >= options_.limit; }
 
 void TailRegions::write() {
   if (out_.empty() || write_out(std::exchange(out_, ""))) return;

@@ -2,6 +2,7 @@
 // each once (client/regions_reader.h). With a state directory it commits what it has printed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -62,7 +63,10 @@ class TailRegions final : public client::RegionsEvents {
   // What a person has to mend before it is tried again.
   bool hopeless(const Region& region, const Error& error) const;
   void look();  // every kLookInterval
-  void print(const std::vector<client::RegionRecord>& batch);
+  // At most a batch, to be written and then committed. How many records; 0: there are none now.
+  std::size_t print_some();
+  void print(const client::RegionRecord& record);
+  bool enough() const;  // as the limit has it
   void write();
   void finish();
   void end(int exit_code);

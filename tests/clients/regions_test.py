@@ -16,7 +16,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "model")]
 import api  # noqa: E402
 from failover_test import RETURNED_WITHIN, SWITCHED_WITHIN, Load, Pair  # noqa: E402
-from broker_test import KEYS  # noqa: E402
+from broker_test import KEYS, aggregate  # noqa: E402
 from region import BINARY, Region, free_port, wait_until  # noqa: E402
 
 PRODUCER = "0123456789abcdef" * 2
@@ -180,6 +180,24 @@ def test_goes_on_from_its_state(directory, a, b):
     path.write_bytes(path.read_bytes()[:-1])
     err = run(directory, of(a, b), *state, code=1)[1]
     assert f"{path}, without which tail begins anew: a reader's places: their checksum is wrong" in err, err
+
+
+def test_a_limit_loses_nothing_of_aggregates(directory, a, b):
+    """Whose lines it counts, while the state has places of whole records."""
+    client = a.client()
+    for number in range(10):
+        records = [("k", f"{number} {part}".encode()) for part in range(5)]
+        client.put_record(StreamName="s", PartitionKey=str(number), Data=aggregate(records))
+    expected = sorted(f"{number} {part}" for number in range(10) for part in range(5))
+    limited = ("--from", "trim", "--until-tip", "--limit", "12")
+    assert len(run(directory, of(a, b), *limited)[0]) == 12, "and without a state an aggregate is cut"
+    state = ("--state", str(directory / "state"))
+    found = []
+    for count in (15, 15, 15, 5, 0):
+        data, _ = run(directory, of(a, b), *limited, *state)
+        assert len(data) == count, (count, data)
+        found += data
+    assert sorted(found) == expected, "each once"
 
 
 def test_a_killed_tail_repeats_what_it_had_not_committed_and_nothing_else(directory, a, b):
