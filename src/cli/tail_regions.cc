@@ -150,9 +150,9 @@ bool TailRegions::hopeless(const Region& region, const Error& error) const {
   if (region.answered) return false;
   switch (error.code) {
     case ErrorCode::kIo:
-      // One that answers is enough.
+      // One that answers is enough, be it that it has no such stream yet.
       return std::ranges::all_of(regions_, [](const auto& each) {
-        return !each.second.answered && each.second.away_since;
+        return !each.second.answered && each.second.away_since && !each.second.missing;
       });
     case ErrorCode::kNotFound:
       return !options_.wait;

@@ -302,8 +302,10 @@ def check_full_disk():
                     {"Data": b"after", "PartitionKey": "k"}])
                 return answer["FailedRecordCount"] == 0
             wait_until(writes_go_on)
+            # The log is written in the background.
+            wait_until(lambda: "space for records again" in (region.directory / "log").read_text())
             log = (region.directory / "log").read_text()
-            assert log.count("no space for records") == 1 and "space for records again" in log, log
+            assert log.count("no space for records") == 1, log
             now = stored(client)
             assert len(now) == full + 1 and now[-1][1] == b"after", (len(now), full)
             region.kill()
