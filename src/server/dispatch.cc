@@ -460,21 +460,6 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   std::size_t inflated_size_ = 0;           // counted in Dispatch::inflated_
 };
 
-namespace {
-
-// The connection owns its reader; the call itself lives on in its task.
-class SharedReader final : public BodyReader {
- public:
-  explicit SharedReader(std::shared_ptr<BodyReader> reader) : reader_(std::move(reader)) {}
-  void on_body(std::string_view bytes) override { reader_->on_body(bytes); }
-  void on_end() override { reader_->on_end(); }
-
- private:
-  std::shared_ptr<BodyReader> reader_;
-};
-
-}  // namespace
-
 Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loops,
                    kinesis::Service& service, std::shared_ptr<const auth::KeyTable> keys,
                    auth::AuditLog& audit_log, io::Entropy& entropy, metrics::Registry& metrics,

@@ -234,21 +234,6 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
   std::size_t inflated_size_ = 0;  // counted in HttpInput::inflated_
 };
 
-namespace {
-
-// The connection owns its reader; the call itself lives on in its task.
-class SharedReader final : public BodyReader {
- public:
-  explicit SharedReader(std::shared_ptr<BodyReader> reader) : reader_(std::move(reader)) {}
-  void on_body(std::string_view bytes) override { reader_->on_body(bytes); }
-  void on_end() override { reader_->on_end(); }
-
- private:
-  const std::shared_ptr<BodyReader> reader_;
-};
-
-}  // namespace
-
 HttpInput::HttpInput(broker::Spool& spool, const std::vector<std::string>& streams,
                      io::Entropy& entropy, metrics::Registry& metrics)
     : spool_(spool),

@@ -89,6 +89,17 @@ class BodyReader {
   virtual void on_end() = 0;
 };
 
+// For a call that lives on in its task: the connection owns this, and shares the reader.
+class SharedReader final : public BodyReader {
+ public:
+  explicit SharedReader(std::shared_ptr<BodyReader> reader) : reader_(std::move(reader)) {}
+  void on_body(std::string_view bytes) override { reader_->on_body(bytes); }
+  void on_end() override { reader_->on_end(); }
+
+ private:
+  const std::shared_ptr<BodyReader> reader_;
+};
+
 // Why the server turns a request away before its body is whole, or doesn't give its answer.
 enum class Refusal {
   kBodyMemory,    // bodies that are arriving or being handled hold HttpServerOptions::body_memory
