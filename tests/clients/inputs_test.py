@@ -172,7 +172,8 @@ def test_http_tells_of_a_full_spool(directory):
     region = Region()
     broker = Inputs(directory, region, spool_mib="256")
     broker.start()
-    body = "\n".join("\"" + "x" * 1_000_000 + "\"" for _ in range(15))
+    # As hard to compress as text can be: the spool compresses what it has sealed.
+    body = "\n".join("\"" + base64.b64encode(os.urandom(750_000)).decode() + "\"" for _ in range(15))
     accepted = 0
     while True:
         status, headers, answer = broker.post(body, Content_Type=NDJSON)
@@ -180,7 +181,7 @@ def test_http_tells_of_a_full_spool(directory):
         expect(answer["accepted"] + len(answer["failed"]) == 15, answer)
         if status != 200:
             break
-        expect(accepted < 400, "it is never full")
+        expect(accepted < 1_000, "it is never full")
     expect(status == 429 and headers["Retry-After"] == "1" and answer["failed"], status, headers, answer)
     expect("full" in answer["failed"][0]["error"], answer)
     expect(broker.count("records", "http") == accepted, accepted)
