@@ -1,10 +1,12 @@
-// spillway_sim: runs seeds of the engine's simulation and tells what they went through.
+// spillway_sim: runs seeds of the engine's simulation, or of the broker's, and tells what they went
+// through.
 #include <fmt/format.h>
 
 #include <cstdio>
 
 #include <CLI/CLI.hpp>
 
+#include "sim/broker_world.h"
 #include "sim/engine_world.h"
 
 namespace spillway::sim {
@@ -76,6 +78,41 @@ int run(const Arguments& arguments) {
   return all ? 0 : 1;
 }
 
+struct BrokerArguments {
+  std::uint64_t first = 1;
+  std::uint64_t seeds = 500;
+  std::uint64_t fault_min = 0;
+  bool trace = false;
+};
+
+int run(const BrokerArguments& arguments) {
+  BrokerCoverage coverage;
+  for (std::uint64_t seed = arguments.first; seed < arguments.first + arguments.seeds; ++seed) {
+    BrokerWorldOptions options;
+    options.seed = seed;
+    options.trace = arguments.trace;
+    const auto result = run_broker_world(options);
+    coverage.add(result.coverage);
+    if (result.status.ok()) continue;
+    fmt::print(stderr, "seed {}: {}\nrun it again: tools/sim broker --seed {} --trace\n", seed,
+               result.status.error().message, seed);
+    return 1;
+  }
+  print("faults", coverage.faults);
+  fmt::print(
+      "{} seeds of {} s on average, each with at least {} faults and {} switches of region ({} in "
+      "all); {} records put, {} acknowledged, {} copies stored, {} handed over once, {} again "
+      "after "
+      "a crash of the reader before its commit, {} gaps given up\n",
+      coverage.seeds, coverage.simulated_seconds / coverage.seeds, coverage.faults_min,
+      coverage.switches_min, coverage.switches, coverage.put, coverage.acknowledged,
+      coverage.copies, coverage.handed_over, coverage.handed_over_again, coverage.gaps);
+  bool all = true;
+  for (const auto& [name, count] : coverage.faults)
+    all = enough(name.c_str(), coverage.faults, arguments.fault_min) && all;
+  return all ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace spillway::sim
 
@@ -93,7 +130,15 @@ int main(int argc, char** argv) {
   app.add_option("--checked-min", arguments.checked_min,
                  "fail where fewer records were looked for");
   app.add_flag("--trace", arguments.trace, "tell what happens");
+  spillway::sim::BrokerArguments of_broker;
+  auto* broker = app.add_subcommand("broker", "A broker, two regions and a reader instead.");
+  broker->add_option("--first", of_broker.first, "the first seed")->capture_default_str();
+  broker->add_option("--seeds", of_broker.seeds, "how many")->capture_default_str();
+  broker->add_option_function<std::uint64_t>(
+      "--seed", [&](std::uint64_t seed) { of_broker.first = seed, one = true; }, "this seed alone");
+  broker->add_option("--fault-min", of_broker.fault_min, "fail below so many faults of any kind");
+  broker->add_flag("--trace", of_broker.trace, "tell what happens");
   CLI11_PARSE(app, argc, argv);
-  if (one) arguments.seeds = 1;
-  return spillway::sim::run(arguments);
+  if (one) arguments.seeds = of_broker.seeds = 1;
+  return broker->parsed() ? spillway::sim::run(of_broker) : spillway::sim::run(arguments);
 }

@@ -85,9 +85,14 @@ void Scheduler::run_until_idle() {
   }
 }
 
-void Scheduler::sleep_until_next_interval() {
+MonoTime Scheduler::next_interval() const {
   MonoTime next = MonoTime::max();
   for (const auto* worker : workers_) next = std::min(next, worker->due());
+  return next;
+}
+
+void Scheduler::sleep_until_next_interval() {
+  const MonoTime next = next_interval();
   if (next != MonoTime::max() && next > clock_.mono_now()) clock_.advance(next - clock_.mono_now());
 }
 

@@ -69,6 +69,8 @@ class Scheduler final : public io::Workers {
   void run_until_idle();
   // Lets time pass up to the next interval of a worker.
   void sleep_until_next_interval();
+  // When that is; MonoTime::max(): none has one.
+  MonoTime next_interval() const;
 
   // Within a step: lets others go first. Elsewhere it does nothing.
   void pause();

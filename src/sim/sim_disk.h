@@ -69,6 +69,8 @@ class SimDisk final : public io::Disk {
   // whole or not at all; it and all later ones fail.
   void crash_after(std::uint64_t calls) { crash_in_ = calls; }
   void never_crash() { crash_in_.reset(); }
+  // Between two calls: none takes effect any more.
+  void crash() { crashed_ = true; }
   bool crashed() const { return crashed_; }
   Activity crashed_at() const { return crashed_at_; }
   // Comes back with what `loss` leaves. Every File must be closed.

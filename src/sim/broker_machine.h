@@ -1,0 +1,99 @@
+// A machine with a broker: the disk, which stays, and the process, which comes and goes. The
+// process is what server/broker_assembly.cc makes of the broker's parts, without inputs: its spool,
+// cursors, senders, breakers, route and switches are the product's.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "broker/delivery.h"
+#include "broker/spool_room.h"
+#include "broker/switches.h"
+#include "engine/embedded/embedded_engine.h"
+#include "sim/broker_model.h"
+#include "sim/region_link.h"
+#include "sim/sim_disk.h"
+#include "sim/stage.h"
+
+namespace spillway::sim {
+
+struct BrokerSettings {
+  std::string stream = "s";
+  engine::EmbeddedOptions engine;
+  broker::SpoolLimits limits;
+  broker::RouteSettings route;
+};
+
+// On the stage, which outlives it, as the links and the model do.
+class BrokerMachine {
+ public:
+  struct Parts {
+    Stage& stage;
+    BrokerModel& model;
+    std::vector<RegionLink*> links;  // to its targets, in their order
+    io::EventLog& log;
+  };
+
+  BrokerMachine(Parts parts, BrokerSettings settings, Random random);
+  ~BrokerMachine();  // not while the process runs
+
+  SimDisk& disk() { return *disk_; }
+  bool running() const { return running_ != nullptr; }
+
+  // Starts the process; an error is none that a broker may have. It may have met a crash of the
+  // disk: then it isn't running.
+  Status start();
+  // The process is gone, as by SIGKILL or a power cut, and the disk holds what `loss` leaves.
+  void crash(Loss loss);
+  // As by SIGTERM.
+  void stop();
+  // A copy of what the disk shows now, and a disk that was made so for this one. Not while the
+  // process runs.
+  std::unique_ptr<SimDisk> backup();
+  void restore(std::unique_ptr<SimDisk> backup);
+
+  // While the process runs.
+
+  void put(std::span<const BrokerModel::Put> records);
+  // A person's switch, and the end of one where there is no target.
+  void switch_to(const std::string& target);
+  // The name of the target in use.
+  std::optional<std::string> used() const;
+  std::uint64_t undelivered() const;  // records
+  // What the cursors say of what each region has.
+  Status check_cursors() const;
+
+  // Of all processes.
+  std::uint64_t switches() const { return switches_; }  // from one target to another
+  // What is wrong with switches of people, at any time.
+  const Status& wrong() const { return wrong_; }
+
+ private:
+  struct Running;
+
+  Status open(Running& process);
+  Status open_spool(Running& process);
+  void open_route(Running& process);
+  void check_hold(const broker::Route& route);
+  void keep_room(Running& process);
+  void end(nanoseconds drain);
+
+  const Parts parts_;
+  const BrokerSettings settings_;
+  Random random_;
+  std::unique_ptr<SimDisk> disk_;
+  SeededEntropy entropy_;
+  std::unique_ptr<Running> running_;
+  // What a person was told holds; none: nobody knows, something went wrong with it.
+  std::optional<std::string> promised_hold_ = "";
+  std::uint64_t switches_ = 0;
+  Status wrong_;
+};
+
+}  // namespace spillway::sim

@@ -1,0 +1,125 @@
+#include "sim/broker_model.h"
+
+#include <gmock/gmock.h>
+
+namespace spillway::sim {
+namespace {
+
+using testing::HasSubstr;
+
+// A checker that finds nothing is worse than none: each promise broken once.
+class BrokerModelTest : public testing::Test {
+ protected:
+  static constexpr MonoTime kNow{seconds(1)};
+
+  BrokerModel::Put acknowledged(std::uint64_t position = 0) {
+    auto put = model_.put("key", 10, false);
+    model_.acknowledged(put.number, {position}, kNow);
+    return put;
+  }
+  static client::PutEntry entry(const BrokerModel::Put& put, std::uint64_t sequence) {
+    return {put.key, put.data, std::nullopt, stream::Origin{{7}, 3, sequence, sequence - 1}};
+  }
+  static client::RegionRecord record(const BrokerModel::Put& put, std::uint64_t sequence) {
+    const auto of = entry(put, sequence);
+    return {0, "0", {"1", of.partition_key, of.data, WallTime{}, of.origin}, false};
+  }
+  std::string wrong() const { return model_.wrong().ok() ? "" : model_.wrong().error().message; }
+  std::string missing() const {
+    const auto status = model_.missing();
+    return status.ok() ? "" : status.error().message;
+  }
+
+  BrokerModel model_{{.regions = 2, .ordered = true, .gaps = false}};
+};
+
+TEST_F(BrokerModelTest, WhatWasAcknowledgedIsStoredAndHandedOverOnce) {
+  const auto put = acknowledged();
+  EXPECT_THAT(missing(), HasSubstr("no region has it"));
+  model_.stored(0, entry(put, 1));
+  EXPECT_THAT(missing(), HasSubstr("was not handed over"));
+  model_.handed_over(record(put, 1));
+  EXPECT_THAT(missing(), HasSubstr("was not handed over")) << "it isn't committed";
+  model_.committed();
+  EXPECT_EQ(missing(), "");
+  EXPECT_TRUE(model_.complete());
+  EXPECT_EQ(wrong(), "");
+  model_.handed_over(record(put, 1));
+  EXPECT_THAT(wrong(), HasSubstr("handed over again"));
+}
+
+TEST_F(BrokerModelTest, WhatWasNotCommittedComesAgain) {
+  const auto put = acknowledged();
+  model_.stored(0, entry(put, 1));
+  model_.handed_over(record(put, 1));
+  model_.reader_crashed();
+  model_.handed_over(record(put, 1));
+  model_.committed();
+  EXPECT_EQ(wrong(), "");
+  EXPECT_EQ(model_.handed_over_again(), 1U);
+}
+
+TEST_F(BrokerModelTest, NothingIsInvented) {
+  auto put = acknowledged();
+  put.data += "?";
+  model_.stored(0, entry(put, 1));
+  EXPECT_THAT(wrong(), HasSubstr("never put"));
+}
+
+TEST_F(BrokerModelTest, NothingComesFromARegionThatDoesNotHaveIt) {
+  const auto put = acknowledged();
+  model_.stored(1, entry(put, 1));
+  model_.handed_over(record(put, 1));
+  EXPECT_THAT(wrong(), HasSubstr("never stored it"));
+}
+
+TEST_F(BrokerModelTest, AnOriginNamesOneRecord) {
+  model_.stored(0, entry(acknowledged(), 1));
+  model_.stored(0, entry(acknowledged(), 1));
+  EXPECT_THAT(wrong(), HasSubstr("have one origin"));
+}
+
+TEST_F(BrokerModelTest, ARecordHasOneOrigin) {
+  const auto put = acknowledged();
+  model_.stored(0, entry(put, 1));
+  model_.stored(1, entry(put, 2));
+  EXPECT_THAT(wrong(), HasSubstr("two origins"));
+}
+
+TEST_F(BrokerModelTest, LanesAreInOrder) {
+  const auto first = acknowledged();
+  const auto second = acknowledged();
+  model_.stored(0, entry(first, 1));
+  model_.stored(0, entry(second, 2));
+  model_.handed_over(record(second, 2));
+  auto late = record(first, 1);
+  late.late = true;
+  model_.handed_over(late);
+  EXPECT_THAT(wrong(), HasSubstr("handed over after sequence 2"));
+}
+
+TEST_F(BrokerModelTest, ARestoredSpoolLosesWhatNoRegionHasYet) {
+  const auto stored = acknowledged();
+  acknowledged();
+  model_.stored(0, entry(stored, 1));
+  model_.handed_over(record(stored, 1));
+  model_.committed();
+  model_.restored(kNow + seconds(1));
+  EXPECT_THAT(missing(), HasSubstr("no region has it")) << "the backup came after it";
+  model_.restored(kNow);
+  EXPECT_EQ(missing(), "");
+}
+
+TEST_F(BrokerModelTest, CursorsTellWhatARegionWasNotSent) {
+  const auto sent = [this](std::uint64_t next, const std::vector<BrokerModel::Range>& unsent) {
+    return model_.check_sent(1, 0, 255, {next}, unsent).ok();
+  };
+  model_.stored(0, entry(acknowledged(5), 1));
+  EXPECT_TRUE(sent(5, {}));
+  EXPECT_FALSE(sent(6, {}));
+  EXPECT_TRUE(sent(6, {{{4}, {6}}}));
+  EXPECT_FALSE(sent(6, {{{4}, {5}}}));
+}
+
+}  // namespace
+}  // namespace spillway::sim

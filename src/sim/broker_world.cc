@@ -1,0 +1,500 @@
+#include "sim/broker_world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "sim/broker_machine.h"
+#include "sim/broker_model.h"
+#include "sim/reader_machine.h"
+#include "sim/region_link.h"
+#include "sim/sim_region.h"
+#include "sim/stage.h"
+#include "sim/trace_log.h"
+
+namespace spillway::sim {
+
+namespace {
+
+constexpr std::size_t kRegions = 2;
+constexpr std::string_view kNames = "ab";
+constexpr std::string_view kStream = "s";
+constexpr nanoseconds kDrainWithin = std::chrono::hours(2);
+constexpr nanoseconds kForEver = std::chrono::hours(100'000);
+
+BrokerSettings broker_settings(Random& random) {
+  BrokerSettings settings;
+  settings.stream = kStream;
+  auto& engine = settings.engine;
+  engine.directory = "broker/spool";
+  engine.journal_file_bytes = std::uint64_t{65'536} << random.below(3);
+  engine.journal_files = static_cast<std::uint32_t>(random.between(2, 4));
+  engine.queue_bytes = engine.journal_file_bytes * 2;
+  engine.shard_frame_bytes = engine.queue_bytes / 8;
+  engine.tail_bytes = random.below(65'536);
+  engine.merge_fan_in = static_cast<std::uint32_t>(random.between(2, 4));
+  settings.limits.bytes =
+      random.one_in(2) ? std::uint64_t{1} << 30 : 50'000 + random.below(300'000);
+  settings.limits.keep = seconds(random.between(5, 600));
+  settings.route.switching.returns = !random.one_in(4);
+  settings.route.switching.return_after = seconds(random.between(5, 90));
+  return settings;
+}
+
+client::RegionsReaderOptions reader_options(const ModelRules& rules, Random& random) {
+  client::RegionsReaderOptions options;
+  options.stream = kStream;
+  options.merge.mode =
+      rules.ordered ? client::RegionsMode::kOrdered : client::RegionsMode::kAvailable;
+  options.merge.gap_wait = rules.gaps ? seconds(random.between(1, 90)) : kForEver;
+  if (rules.gaps && random.one_in(2)) options.merge.waiting_max = 10 + random.below(200);
+  if (random.one_in(4)) options.merge.ready_bytes_max = 1 + random.below(20'000);
+  options.poll_interval = milliseconds(random.between(250, 2000));
+  return options;
+}
+
+ModelRules model_rules(Random& random) {
+  ModelRules rules;
+  rules.regions = kRegions;
+  rules.ordered = !random.one_in(3);
+  rules.gaps = rules.ordered && random.one_in(3);
+  return rules;
+}
+
+class BrokerWorld {
+ public:
+  explicit BrokerWorld(const BrokerWorldOptions& options);
+
+  BrokerWorldResult run();
+
+ private:
+  struct Place {
+    std::unique_ptr<SimRegion> region;
+    std::unique_ptr<RegionLink> from_broker;
+    std::unique_ptr<RegionLink> from_reader;
+  };
+
+  // --- What goes wrong, each for a while
+  void kill_broker();
+  void cut_power();
+  void restart_broker();
+  void crash_region();
+  void hang_region();
+  void cut_broker_off();
+  void cut_reader_off();
+  void spoil_weather_of_broker();
+  void spoil_weather_of_reader();
+  void spoil_conduct();
+  void jump_clock();
+  void switch_by_hand();
+  void crash_reader();
+  void fill_disk();
+  void fail_disk();
+  void reshard();
+
+  struct Fault {
+    std::string_view name;
+    void (BrokerWorld::*begin)();
+  };
+  static const std::array<Fault, 16> kFaults;
+
+  void plan();
+  void begin(const Fault& fault);
+  void heal();
+  Place& any_place() { return places_[random_.below(places_.size())]; }
+  nanoseconds a_while();
+  LinkWeather bad_weather();
+  RegionConduct bad_conduct();
+  // At the top, from where processes may be started and ended.
+  void after(nanoseconds delay, UniqueFunction<void()> todo);
+  void run_for(nanoseconds time);
+  void settle();
+  void start_broker();
+  void start_reader();
+  void crash_broker(Loss loss);
+  void produce();
+  void note(Status found) {
+    if (!found.ok() && wrong_.ok()) wrong_ = std::move(found);
+  }
+  bool drained() const;
+  Status verdict();
+
+  const BrokerWorldOptions options_;
+  Random random_;
+  Stage stage_{random_.fork()};
+  TraceLog log_;
+  const ModelRules rules_;
+  BrokerModel model_;
+  std::vector<Place> places_;
+  std::unique_ptr<BrokerMachine> broker_;
+  std::unique_ptr<ReaderMachine> reader_;
+  std::deque<UniqueFunction<void()>> due_;
+  Loss next_loss_ = Loss::kNothing;
+  bool healed_ = false;
+
+  std::uint64_t keys_ = 1;
+  std::uint64_t batch_max_ = 1;
+  std::int64_t pause_max_ns_ = 1;
+  bool poison_ = false;
+  bool produces_ = true;
+
+  BrokerCoverage coverage_;
+  Status wrong_;
+};
+
+const std::array<BrokerWorld::Fault, 16> BrokerWorld::kFaults = {{
+    {"a person switches", &BrokerWorld::switch_by_hand},
+    {"broker killed", &BrokerWorld::kill_broker},
+    {"broker's power cut", &BrokerWorld::cut_power},
+    {"broker restarted", &BrokerWorld::restart_broker},
+    {"broker's disk full", &BrokerWorld::fill_disk},
+    {"broker's disk failing", &BrokerWorld::fail_disk},
+    {"broker cut off", &BrokerWorld::cut_broker_off},
+    {"broker's network bad", &BrokerWorld::spoil_weather_of_broker},
+    {"region crashed", &BrokerWorld::crash_region},
+    {"region hanging", &BrokerWorld::hang_region},
+    {"region failing", &BrokerWorld::spoil_conduct},
+    {"region resharded", &BrokerWorld::reshard},
+    {"reader crashed", &BrokerWorld::crash_reader},
+    {"reader cut off", &BrokerWorld::cut_reader_off},
+    {"reader's network bad", &BrokerWorld::spoil_weather_of_reader},
+    {"clock jumping", &BrokerWorld::jump_clock},
+}};
+
+BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
+    : options_(options),
+      random_(options.seed),
+      log_(stage_.clock, options.trace),
+      rules_(model_rules(random_)),
+      model_(rules_) {
+  for (std::size_t i = 0; i < kRegions; ++i) {
+    Place place;
+    place.region =
+        std::make_unique<SimRegion>(stage_, random_.fork(), [this, i](const auto& entry) {
+          if (entry.data != "canary") model_.stored(i, entry);
+        });
+    place.from_broker = std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),
+                                                     broker::HealthSettings().request_deadline);
+    place.from_reader = std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),
+                                                     seconds(random_.between(1, 15)));
+    places_.push_back(std::move(place));
+  }
+  std::vector<RegionLink*> from_broker;
+  std::vector<RegionLink*> from_reader;
+  for (const auto& place : places_) {
+    from_broker.push_back(place.from_broker.get());
+    from_reader.push_back(place.from_reader.get());
+  }
+  broker_ = std::make_unique<BrokerMachine>(
+      BrokerMachine::Parts{stage_, model_, std::move(from_broker), log_}, broker_settings(random_),
+      random_.fork());
+  reader_ =
+      std::make_unique<ReaderMachine>(ReaderMachine::Parts{stage_, model_, std::move(from_reader)},
+                                      reader_options(rules_, random_), random_.fork());
+  keys_ = 1 + random_.below(40);
+  batch_max_ = 1 + random_.below(20);
+  pause_max_ns_ = random_.between(200'000'000, 3'000'000'000);
+  poison_ = random_.one_in(3);
+}
+
+// --- Faults
+
+// From moments to minutes.
+nanoseconds BrokerWorld::a_while() {
+  static constexpr std::array<std::int64_t, 4> kMaxMs = {300, 3'000, 30'000, 180'000};
+  return milliseconds(random_.between(10, kMaxMs[random_.below(kMaxMs.size())]));
+}
+
+LinkWeather BrokerWorld::bad_weather() {
+  LinkWeather weather;
+  const auto some = [this](std::uint64_t most) {
+    return random_.one_in(2) ? static_cast<std::uint32_t>(random_.below(most + 1)) : 0;
+  };
+  weather.loses_request = some(400);
+  weather.loses_answer = some(600);
+  weather.resets = some(600);
+  weather.slow = some(1000);
+  weather.slow_max = milliseconds(random_.between(50, 5000));
+  return weather;
+}
+
+RegionConduct BrokerWorld::bad_conduct() {
+  RegionConduct conduct;
+  const auto some = [this](std::uint64_t most) {
+    return random_.one_in(2) ? static_cast<std::uint32_t>(random_.below(most + 1)) : 0;
+  };
+  conduct.entry_fails = some(random_.one_in(3) ? 1000 : 300);
+  conduct.fails = some(400);
+  conduct.throttles = some(600);
+  conduct.unreadable = some(1000);
+  conduct.expires = some(300);
+  if (random_.one_in(2)) conduct.service_max = milliseconds(random_.between(10, 2000));
+  return conduct;
+}
+
+void BrokerWorld::crash_broker(Loss loss) {
+  log_.say(fmt::format("the broker is gone, loss {}", static_cast<int>(loss)));
+  broker_->crash(loss);
+  after(a_while(), [this] { start_broker(); });
+}
+
+// At some call to its disk, or now.
+void BrokerWorld::kill_broker() {
+  next_loss_ = Loss::kNothing;
+  if (random_.one_in(2)) return broker_->disk().crash_after(random_.below(40));
+  crash_broker(next_loss_);
+}
+
+void BrokerWorld::cut_power() {
+  next_loss_ = kLosses[1 + random_.below(kLosses.size() - 1)];
+  if (!random_.one_in(4)) return broker_->disk().crash_after(random_.below(40));
+  crash_broker(next_loss_);
+}
+
+void BrokerWorld::restart_broker() {
+  broker_->stop();
+  after(a_while(), [this] { start_broker(); });
+}
+
+void BrokerWorld::fill_disk() {
+  broker_->disk().set_capacity(broker_->disk().used() + random_.below(100'000));
+  after(a_while(), [this] { broker_->disk().set_capacity(UINT64_MAX); });
+}
+
+// Writes stop until somebody restarts it.
+void BrokerWorld::fail_disk() {
+  constexpr std::array kKinds = {Failing::kRead, Failing::kWrite, Failing::kSync};
+  broker_->disk().fail_after(kKinds[random_.below(kKinds.size())], random_.below(20));
+  after(a_while(), [this] { restart_broker(); });
+}
+
+void BrokerWorld::cut_broker_off() {
+  Place& place = any_place();
+  LinkWeather weather;
+  weather.cut = true;
+  place.from_broker->set_weather(weather);
+  after(a_while(), [&place] { place.from_broker->set_weather({}); });
+}
+
+void BrokerWorld::cut_reader_off() {
+  Place& place = any_place();
+  LinkWeather weather;
+  weather.cut = true;
+  place.from_reader->set_weather(weather);
+  after(a_while(), [&place] { place.from_reader->set_weather({}); });
+}
+
+void BrokerWorld::spoil_weather_of_broker() {
+  Place& place = any_place();
+  place.from_broker->set_weather(bad_weather());
+  after(a_while(), [&place] { place.from_broker->set_weather({}); });
+}
+
+void BrokerWorld::spoil_weather_of_reader() {
+  Place& place = any_place();
+  place.from_reader->set_weather(bad_weather());
+  after(a_while(), [&place] { place.from_reader->set_weather({}); });
+}
+
+void BrokerWorld::crash_region() {
+  SimRegion& region = *any_place().region;
+  region.crash();
+  after(a_while(), [&region] { region.start(); });
+}
+
+void BrokerWorld::hang_region() {
+  SimRegion& region = *any_place().region;
+  region.hang();
+  after(a_while(), [&region] { region.go_on(); });
+}
+
+void BrokerWorld::spoil_conduct() {
+  SimRegion& region = *any_place().region;
+  region.behave(bad_conduct());
+  after(a_while(), [&region] { region.behave({}); });
+}
+
+void BrokerWorld::reshard() { any_place().region->reshard(); }
+
+void BrokerWorld::crash_reader() {
+  reader_->crash();
+  after(a_while(), [this] { start_reader(); });
+}
+
+void BrokerWorld::jump_clock() {
+  stage_.clock.step_wall(milliseconds(random_.between(-7'200'000, 7'200'000)));
+}
+
+// Somebody sees to it that another region is used, and releases it later, or forgets to. Or holds
+// the one that is used at first.
+void BrokerWorld::switch_by_hand() {
+  const auto used = broker_->used();
+  if (!used || random_.one_in(4)) {
+    if (used) broker_->switch_to(*used);
+    return after(seconds(1), [this] { switch_by_hand(); });
+  }
+  broker_->switch_to(used == "a" ? "b" : "a");
+  if (!random_.one_in(4)) after(a_while(), [this] { broker_->switch_to(""); });
+}
+
+void BrokerWorld::plan() {
+  const std::uint64_t count = 6 + random_.below(12);
+  coverage_.faults_min = count;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    // A person's switch is among them, and has time to come about.
+    const bool first = i == 0;
+    const Fault& fault = kFaults[first ? 0 : random_.below(kFaults.size())];
+    after(nanoseconds(random_.between(0, options_.faults_for.count() / (first ? 3 : 1))),
+          [this, &fault] { begin(fault); });
+  }
+}
+
+void BrokerWorld::begin(const Fault& fault) {
+  log_.say(fmt::format("--- {}", fault.name));
+  ++coverage_.faults[std::string(fault.name)];
+  (this->*fault.begin)();
+}
+
+void BrokerWorld::heal() {
+  log_.say("--- all is well from now on");
+  healed_ = true;
+  for (const auto& place : places_) {
+    place.from_broker->set_weather({});
+    place.from_reader->set_weather({});
+    place.region->behave({});
+    place.region->go_on();
+    place.region->start();
+  }
+  broker_->disk().set_capacity(UINT64_MAX);
+  broker_->disk().never_fail();
+  broker_->disk().never_crash();
+  // Its disk may have failed, and a person may hold a region.
+  broker_->stop();
+  start_broker();
+  broker_->switch_to("");
+  start_reader();
+}
+
+// --- What goes on
+
+void BrokerWorld::after(nanoseconds delay, UniqueFunction<void()> todo) {
+  stage_.loop.after(delay, [this, todo = std::move(todo)]() mutable {
+    due_.push_back([this, todo = std::move(todo)]() mutable {
+      if (!healed_) todo();
+    });
+  });
+}
+
+// A start may fail as the disk does.
+void BrokerWorld::start_broker() {
+  if (broker_->running()) return;
+  note(broker_->start());
+  log_.say(broker_->running() ? "the broker runs" : "the broker can't start");
+  if (!broker_->running() && !broker_->disk().crashed())
+    after(seconds(1), [this] { start_broker(); });
+}
+
+void BrokerWorld::start_reader() {
+  if (!reader_->running()) note(reader_->start());
+}
+
+void BrokerWorld::produce() {
+  if (!produces_) return;
+  std::vector<BrokerModel::Put> records;
+  const std::uint64_t count = 1 + random_.below(batch_max_);
+  records.reserve(count);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    records.push_back(model_.put(fmt::format("key-{}", random_.below(keys_)), random_.below(200),
+                                 poison_ && !healed_ && random_.one_in(100)));
+  }
+  broker_->put(records);
+  stage_.loop.after(nanoseconds(random_.between(1'000'000, pause_max_ns_)), [this] { produce(); });
+}
+
+void BrokerWorld::settle() {
+  if (broker_->disk().crashed()) crash_broker(next_loss_);
+  while (!due_.empty()) {
+    auto todo = std::move(due_.front());
+    due_.pop_front();
+    todo();
+  }
+  note(model_.wrong());
+  note(broker_->wrong());
+}
+
+void BrokerWorld::run_for(nanoseconds time) {
+  const MonoTime end = stage_.clock.mono_now() + time;
+  while (stage_.clock.mono_now() < end && wrong_.ok()) {
+    stage_.step();
+    settle();
+  }
+}
+
+bool BrokerWorld::drained() const { return broker_->undelivered() == 0 && model_.complete(); }
+
+Status BrokerWorld::verdict() {
+  SPILLWAY_TRY(std::move(wrong_));
+  SPILLWAY_TRY(model_.missing());
+  if (broker_->undelivered() > 0) {
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{} records of the spool are not delivered", broker_->undelivered())};
+  }
+  return broker_->check_cursors();
+}
+
+BrokerWorldResult BrokerWorld::run() {
+  const MonoTime began = stage_.clock.mono_now();
+  start_broker();
+  start_reader();
+  plan();
+  produce();
+  run_for(options_.faults_for);
+  if (wrong_.ok()) heal();
+  run_for(seconds(20));
+  produces_ = false;
+  const MonoTime end = stage_.clock.mono_now() + kDrainWithin;
+  while (wrong_.ok() && !drained() && stage_.clock.mono_now() < end) run_for(seconds(5));
+  auto status = verdict();
+  reader_->crash();
+  broker_->stop();
+  coverage_.seeds = 1;
+  coverage_.switches = coverage_.switches_min = broker_->switches();
+  coverage_.put = model_.puts();
+  coverage_.acknowledged = model_.acknowledged();
+  coverage_.copies = model_.copies();
+  coverage_.handed_over = model_.handed_over();
+  coverage_.handed_over_again = model_.handed_over_again();
+  coverage_.gaps = reader_->gaps();
+  coverage_.simulated_seconds =
+      static_cast<std::uint64_t>((stage_.clock.mono_now() - began) / seconds(1));
+  return {std::move(status), coverage_, stage_.history.digest(), stage_.history.events()};
+}
+
+}  // namespace
+
+void BrokerCoverage::add(const BrokerCoverage& other) {
+  seeds += other.seeds;
+  for (const auto& [name, count] : other.faults) faults[name] += count;
+  faults_min = std::min(faults_min, other.faults_min);
+  switches_min = std::min(switches_min, other.switches_min);
+  switches += other.switches;
+  put += other.put;
+  acknowledged += other.acknowledged;
+  copies += other.copies;
+  handed_over += other.handed_over;
+  handed_over_again += other.handed_over_again;
+  gaps += other.gaps;
+  simulated_seconds += other.simulated_seconds;
+}
+
+BrokerWorldResult run_broker_world(const BrokerWorldOptions& options) {
+  return BrokerWorld(options).run();
+}
+
+}  // namespace spillway::sim
