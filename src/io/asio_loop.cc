@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -46,13 +47,20 @@ Error io_error(std::string_view doing, const ErrorCodeOfAsio& failed) {
   return Error{ErrorCode::kIo, fmt::format("{}: {}", doing, failed.message())};
 }
 
+// The system takes megabytes from a writer at once, and tells it of room when a third of them has
+// gone: whether the peer takes anything at all could not be told from that for minutes. So no more
+// than this waits there, beside what is on its way (tcp(7), TCP_NOTSENT_LOWAT).
+constexpr int kNotSentMax = 256 << 10;
+using NotSentLowAt = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
+
 // The state that handlers share with the ByteStream. A destroyed stream clears the callbacks, so
 // that a completion which is already queued finds nothing to call.
 struct StreamState : std::enable_shared_from_this<StreamState> {
   StreamState(tcp::socket connected, tcp::endpoint its_peer)
       : socket(std::move(connected)), peer(std::move(its_peer)) {
-    ErrorCodeOfAsio ignored;  // both fail only on a socket that is dead already: reads will say so
+    ErrorCodeOfAsio ignored;  // they fail only on a socket that is dead already: reads will say so
     socket.set_option(tcp::no_delay(true), ignored);
+    socket.set_option(NotSentLowAt(kNotSentMax), ignored);
     socket.non_blocking(true, ignored);
   }
 

@@ -1,6 +1,7 @@
 """SubscribeToShard by the newest boto3: where it begins, what it sends, and every way in which it ends."""
 
 import contextlib
+import json
 import pathlib
 import queue
 import socket
@@ -8,9 +9,11 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent.parent / name) for name in (".", "http")]
 from botocore.exceptions import EventStreamError  # noqa: E402
+from raw import call  # noqa: E402
 from region import Region, expect, wait_until  # noqa: E402
 
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/{}"
@@ -226,7 +229,64 @@ def check_life():
             assert reader.next() == "end"
 
 
+def subscribe_with_small_buffers(region, consumer_arn):
+    """A connection of which the kernel holds little, with a subscription from the horizon; not read yet."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    connection.settimeout(60)
+    connection.connect(("127.0.0.1", region.port))
+    connection.sendall(call("SubscribeToShard", json.dumps({
+        "ConsumerARN": consumer_arn, "ShardId": SHARD.format(0), "StartingPosition": {"Type": "TRIM_HORIZON"}}),
+        port=region.port))
+    return connection
+
+
+def read_to_the_end(connection):
+    """All that comes, also before a reset."""
+    got = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while more := connection.recv(1 << 20):
+            got += more
+    return bytes(got)
+
+
+def check_slow_readers():
+    """One that takes less than the records that come is cut off with an error, one that takes nothing is cut off;
+    both long before all was sent, and the third has got all meanwhile."""
+    with Region() as region:
+        client = region.client(read_timeout=20)
+        client.create_stream(StreamName="slow", ShardCount=1)
+        slow, none, good = (consumer(client, "slow", name) for name in ("slow", "none", "good"))
+        size, count = 1_000_000, 80
+        for number in range(count):
+            client.put_record(StreamName="slow", PartitionKey="k", Data=b"%06d" % number + b"x" * (size - 6))
+        with subscribe_with_small_buffers(region, slow) as slow, subscribe_with_small_buffers(region, none) as none:
+            reader = Reader(client, good, {"Type": "TRIM_HORIZON"})
+            data = reader.records(count)[0]
+            assert [int(record[:6]) for record in data] == list(range(count))
+            reader.close()
+            for _ in range(45):  # longer than the region bears with it
+                assert slow.recv(1 << 14)
+                time.sleep(1)
+            size_taken, end = 0, b""
+            while b"does not take what it is sent" not in end:
+                more = slow.recv(1 << 20)
+                size_taken += len(more)
+                assert more and size_taken < size * count // 2, (size_taken, end)
+                end = (end + more)[-1000:]
+            got = read_to_the_end(none)
+            assert got.startswith(b"HTTP/1.1 200") and len(got) < size * count // 2, len(got)
+
+
 def main():
+    with ThreadPoolExecutor(1) as beside:
+        slow = beside.submit(check_slow_readers)
+        check_all()
+        slow.result()
+    print("SubscribeToShard: begins, goes on and ends as at AWS")
+
+
+def check_all():
     with Region() as region:
         client = region.client(read_timeout=20)
         check_starts(client)
@@ -237,7 +297,6 @@ def main():
         check_gone(client)
         check_restart(region)
     check_life()
-    print("SubscribeToShard: begins, goes on and ends as at AWS")
 
 
 if __name__ == "__main__":
