@@ -147,8 +147,8 @@ Status run_region(const Config& config, const ConfigSource& source) {
       serve.threads > 0 ? static_cast<std::size_t>(serve.threads) : io::core_count();
   io::LoopThreads loops(threads);
   io::AsioLoop main_loop;
-  Dispatch dispatch({serve.region}, loops.loops(), service, first_keys, audit_log, entropy, metrics,
-                    *log);
+  Dispatch dispatch({serve.region, static_cast<std::size_t>(serve.requests_max)}, loops.loops(),
+                    service, first_keys, audit_log, entropy, metrics, *log);
   HttpServerOptions api_options;
   api_options.address = serve.listen;
   api_options.connections = static_cast<std::size_t>(serve.connections_max);

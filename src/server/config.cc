@@ -55,6 +55,8 @@ const ConfigKey kKeys[] = {
    .meaning = "How long requests under way may take to finish after SIGTERM.", .min = 0, .max = 3600},
   {.name = "serve.connections_max", .field = +[](Config& c) -> std::int64_t& { return c.serve.connections_max; },
    .meaning = "Connections at once; more are refused.", .min = 1, .max = 1'000'000},
+  {.name = "serve.requests_max", .field = +[](Config& c) -> std::int64_t& { return c.serve.requests_max; },
+   .meaning = "Requests under way at once, from their last byte to their answer; more are answered with 503 (ServiceUnavailable).", .min = 1, .max = 1'000'000},
   {.name = "serve.idle_seconds", .field = +[](Config& c) -> std::int64_t& { return c.serve.idle_seconds; },
    .meaning = "How long a connection may stay open between two requests.", .min = 1, .max = 86400},
   {.name = "serve.journal_file_mib", .field = +[](Config& c) -> std::int64_t& { return c.serve.journal_file_mib; },

@@ -43,6 +43,7 @@ struct ServeConfig {
   std::int64_t threads = 0;  // 0: one per core
   std::int64_t drain_seconds = 10;
   std::int64_t connections_max = 10'000;
+  std::int64_t requests_max = 4096;
   std::int64_t idle_seconds = 120;
   std::int64_t journal_file_mib = 64;
   std::int64_t queue_mib = 64;

@@ -120,10 +120,9 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     call_.secure = peer.secure;
     call_.request_id = make_request_id(dispatch.entropy_);
     reserve_body();
-    dispatch_.calls_.fetch_add(1, std::memory_order_relaxed);
   }
   ~ApiCall() override {
-    dispatch_.calls_.fetch_sub(1, std::memory_order_relaxed);
+    if (under_way_) dispatch_.calls_.fetch_sub(1, std::memory_order_relaxed);
     dispatch_.reserved_.fetch_sub(reserved_, std::memory_order_relaxed);
     dispatch_.inflated_.fetch_sub(inflated_size_, std::memory_order_relaxed);
   }
@@ -308,7 +307,9 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     call_.key = caller.key;
     if (auto refusal = refuse_rate()) return refusal;
     if (asks_for_caller_) return std::nullopt;
-    if (dispatch_.calls_.load(std::memory_order_relaxed) > dispatch_.options_.calls_max)
+    // Of known callers, whose requests are whole: others can't keep them from being served.
+    under_way_ = true;
+    if (dispatch_.calls_.fetch_add(1, std::memory_order_relaxed) >= dispatch_.options_.calls_max)
       return refused("ServiceUnavailable", "Too many requests are under way; try again", 503);
     return std::nullopt;
   }
@@ -451,6 +452,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   kinesis::Call call_;
   const kinesis::Operation* operation_ = nullptr;
   std::size_t reserved_ = 0;      // counted in Dispatch::reserved_
+  bool under_way_ = false;        // counted in Dispatch::calls_
   bool asks_for_caller_ = false;  // GetCallerIdentity, which is none of Kinesis's operations
   Sha256 hash_;
   MonoTime began_{};

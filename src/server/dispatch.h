@@ -20,7 +20,7 @@ namespace spillway::server {
 
 struct DispatchOptions {
   std::string region = "us-east-1";
-  std::size_t calls_max = 4096;  // under way at a time; one more is turned away
+  std::size_t calls_max = 4096;  // under way at a time, once whole; one more is turned away
   // Those that there are; empty: all. What a caller of another one is told.
   std::span<const std::string_view> operations = {};
   std::string_view no_others = {};

@@ -2,11 +2,17 @@
 their time.
 """
 
+import contextlib
 import json
 import pathlib
+import socket
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
+from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from region import Region, expect, read_all, wait_until  # noqa: E402
@@ -231,6 +237,37 @@ def check_statuses(region):
     assert summary(client, "t")["OpenShardCount"] == 2
 
 
+def check_requests_max():
+    """More requests at once than there may be are told to come again; half a request, from whomever, is none."""
+    region = Region()
+    config = region.directory / "spillway.toml"
+    config.write_text("[serve]\nrequests_max = 1\n", encoding="utf-8")
+    region.arguments = ("--config", str(config))
+    with region, contextlib.ExitStack() as held:
+        for _ in range(3):
+            half = held.enter_context(socket.create_connection(("127.0.0.1", region.port), timeout=20))
+            half.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{")
+        client = region.client()
+        client.create_stream(StreamName="s", ShardCount=1)
+        turned_away, taken, deadline = threading.Event(), [], time.monotonic() + 60
+
+        def put():
+            while not turned_away.is_set() and time.monotonic() < deadline:
+                try:
+                    taken.append(client.put_record(StreamName="s", Data=b"a", PartitionKey="k")["SequenceNumber"])
+                except ClientError as error:
+                    answer = error.response
+                    assert answer["Error"]["Code"] == "ServiceUnavailable", answer
+                    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 503, answer
+                    turned_away.set()
+        with ThreadPoolExecutor(8) as threads:
+            for one in [threads.submit(put) for _ in range(8)]:
+                one.result()
+        assert turned_away.is_set(), "eight at once were never too many"
+        found = [record["SequenceNumber"] for record in read_all(client, "s")["shardId-000000000000"]]
+        assert sorted(found) == sorted(taken), "what was turned away was stored all the same"
+
+
 def main():
     with Region() as region:
         client = region.client()
@@ -255,6 +292,7 @@ def main():
     finally:
         settings.unlink()
     check_updating()
+    check_requests_max()
     print("settings: retention, tags, modes, sizes and statuses: right")
 
 
