@@ -1,8 +1,11 @@
 """`--limits aws` by the newest boto3: throttling, quotas, and streams on demand that grow."""
 
+import os
 import pathlib
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from region import Region, expect, read_all, wait_until  # noqa: E402
@@ -118,6 +121,42 @@ def check_on_demand():
         assert metrics["WarmThroughput"] == {"TargetMiBps": 10, "CurrentMiBps": 10}, metrics
 
 
+def check_full_queue():
+    """Without limits: more at once than waits for the disk is throttled, record by record, and not stored."""
+    region = Region()
+    config = region.directory / "spillway.toml"
+    config.write_text("[serve]\nqueue_mib = 8\n", encoding="utf-8")
+    region.arguments = ("--config", str(config))
+    with region:
+        client = region.client()
+        client.create_stream(StreamName="q", ShardCount=4)
+        taken, full, deadline = [], threading.Event(), time.monotonic() + 120
+
+        def put(thread):
+            number = 0
+            while not full.is_set() and time.monotonic() < deadline:
+                batch = [{"Data": b"%d-%d " % (thread, number + i) + os.urandom(500_000),
+                          "PartitionKey": f"{thread}-{number + i}"} for i in range(9)]
+                answer = client.put_records(StreamName="q", Records=batch)["Records"]
+                for record, entry in zip(batch, answer):
+                    if "ErrorCode" not in entry:
+                        taken.append(record["Data"][:record["Data"].index(b" ")])
+                        continue
+                    assert entry["ErrorCode"] == "ProvisionedThroughputExceededException", entry
+                    full.set()
+                number += 9
+        with ThreadPoolExecutor(8) as threads:
+            for one in [threads.submit(put, thread) for thread in range(8)]:
+                one.result()
+        assert full.is_set(), "36 MB at once were never too much for 8 MiB"
+        assert client.put_records(StreamName="q", Records=records(1, 10))["FailedRecordCount"] == 0, "it passes"
+        region.kill()
+        region.start()
+        found = [record["Data"] for shard in read_all(region.client(), "q").values() for record in shard]
+        found = [data[:data.index(b" ")] for data in found if b" " in data[:20]]
+        assert sorted(found) == sorted(taken), (len(found), len(taken))
+
+
 def main():
     with Region("--limits", "aws") as region:
         client = region.client()
@@ -126,6 +165,7 @@ def main():
         check_control_plane(client)
         check_what_was_acknowledged_is_there(region)
     check_on_demand()
+    check_full_queue()
     print("limits: rates, quotas and streams on demand: as at AWS")
 
 
