@@ -76,7 +76,7 @@ std::optional<std::string> apply_filter(const wire::Value& filter, const stream:
   if (needs_time && !time.present) return fmt::format("Timestamp is required for {}.", type);
   if (needs_time && from_millis(time.integer) > now)
     return "The timestamp of the shard filter lies in the future.";
-  const WallTime horizon = now - std::chrono::hours(stream.retention_hours);
+  const WallTime horizon = stream.horizon(now);
   if (type == "AFTER_SHARD_ID") {
     const auto index = stream::parse_shard_name(filter["ShardId"].text);
     if (!filter["ShardId"].present || !index) return "ShardId is required for AFTER_SHARD_ID.";

@@ -42,6 +42,7 @@ Task<Reply> set_retention(Service& service, Call& call, const wire::Shape& shape
                       hours, stream.name, increase ? "shorter" : "longer", stream.retention_hours,
                       increase ? "Decrease" : "Increase"));
     }
+    stream.expired_before = stream.horizon(service.now());
     stream.retention_hours = static_cast<std::uint32_t>(hours);
     service.settle_later(stream, stream::StreamStatus::kUpdating);
     return std::nullopt;

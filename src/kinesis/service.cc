@@ -373,7 +373,7 @@ std::string_view to_string(stream::RecordDistribution distribution) {
 }
 
 bool expired(const stream::StreamInfo& stream, const stream::ShardInfo& shard, WallTime now) {
-  return shard.ended && shard.ended->closed_at + std::chrono::hours(stream.retention_hours) < now;
+  return shard.ended && shard.ended->closed_at < stream.horizon(now);
 }
 
 }  // namespace spillway::kinesis

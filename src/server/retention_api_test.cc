@@ -38,6 +38,18 @@ TEST_F(RetentionApiTest, AnIncreaseKeepsWhatWouldHaveExpired) {
   EXPECT_THAT(records(), Not(HasSubstr("AAAA")));
 }
 
+TEST_F(RetentionApiTest, AnIncreaseDoesNotBringBackWhatHasExpired) {
+  put("AAAA");
+  pass_hours(12);
+  put("BBBB");
+  pass_hours(13);
+  set_hours("IncreaseStreamRetentionPeriod", 168);
+  EXPECT_THAT(records(), Not(HasSubstr("AAAA")));
+  EXPECT_THAT(records(), HasSubstr(R"("Data":"BBBB")"));
+  pass_hours(100);
+  EXPECT_THAT(records(), HasSubstr(R"("Data":"BBBB")"));
+}
+
 TEST_F(RetentionApiTest, ADecreaseHidesAtOnceWhatIsOlder) {
   set_hours("IncreaseStreamRetentionPeriod", 48);
   put("AAAA");

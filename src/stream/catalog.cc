@@ -10,7 +10,7 @@ namespace {
 // Of both stored forms (docs/formats/catalog.md). Version 1 has no settles_at, version 2 no
 // consumers, version 3 no encryption, policies, metrics of shards, distribution and account
 // settings.
-constexpr std::uint8_t kVersion = 4;
+constexpr std::uint8_t kVersion = 5;
 constexpr std::uint8_t kShardHasParent = 1;
 constexpr std::uint8_t kShardHasAdjacentParent = 2;
 constexpr std::uint8_t kShardEnded = 4;
@@ -100,6 +100,7 @@ void append_stream(std::string& to, const StreamInfo& stream) {
   append_prefixed(to, stream.policy);
   append_le(to, stream.shard_level_metrics);
   append_le(to, static_cast<std::uint8_t>(stream.distribution));
+  append_le(to, to_millis(stream.expired_before));
   append_le(to, static_cast<std::uint32_t>(stream.consumers.size()));
   for (const auto& [name, consumer] : stream.consumers) {
     append_le(to, consumer.id);
@@ -189,6 +190,7 @@ StreamInfo read_stream(ByteReader& from, std::uint8_t version) {
     stream.shard_level_metrics = from.integer<std::uint32_t>();
     stream.distribution = read_enum(from, RecordDistribution::kAuto);
   }
+  if (version >= 5) stream.expired_before = from_millis(from.integer<std::int64_t>());
   for (auto left = version >= 3 ? read_count(from, kConsumerSizeMin) : 0; left > 0; --left) {
     ConsumerInfo consumer;
     consumer.id = from.integer<std::uint64_t>();

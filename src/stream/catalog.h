@@ -4,6 +4,7 @@
 // makes a new one that shares every stream that it does not touch.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -91,6 +92,8 @@ struct StreamInfo : Lifecycle {
   StreamMode mode = StreamMode::kProvisioned;
   WallTime created_at{};
   std::uint32_t retention_hours = 24;
+  // What arrived earlier expired under a shorter retention, and a longer one doesn't bring it back.
+  WallTime expired_before{};
   std::uint32_t max_record_kib = 1024;
   std::optional<std::uint32_t> warm_throughput_mibps;
   std::map<std::string, std::string> tags;
@@ -105,6 +108,10 @@ struct StreamInfo : Lifecycle {
   // The open shard whose range holds `key`; every key has one unless the stream is CREATING.
   const ShardInfo* open_shard_for(Uint128 key) const;
   std::size_t open_shard_count() const;
+  // Records that arrived earlier have expired, whether they are stored still or not.
+  WallTime horizon(WallTime now) const {
+    return std::max(now - std::chrono::hours(retention_hours), expired_before);
+  }
   friend bool operator==(const StreamInfo&, const StreamInfo&) = default;
 };
 

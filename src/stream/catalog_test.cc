@@ -52,6 +52,7 @@ StreamInfo random_stream(Random& random, std::string name) {
   if (random.one_in(2)) stream.policy = R"({"Version":"2012-10-17"})";
   stream.shard_level_metrics = static_cast<std::uint32_t>(random.next());
   stream.distribution = static_cast<RecordDistribution>(random.below(2));
+  if (random.one_in(2)) stream.expired_before = from_millis(random.between(0, 2'000'000'000'000));
   const auto shards = static_cast<std::uint32_t>(random.below(20));
   for (std::uint32_t i = 0; i < shards; ++i) stream.shards.push_back(random_shard(random, i * 2));
   return stream;
@@ -59,7 +60,7 @@ StreamInfo random_stream(Random& random, std::string name) {
 
 // Written by hand from docs/formats/catalog.md: what older builds stored must stay readable.
 class OldCatalog : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Version, OldCatalog, testing::Values(1, 2, 3));
+INSTANTIATE_TEST_SUITE_P(Version, OldCatalog, testing::Values(1, 2, 3, 4));
 
 TEST_P(OldCatalog, IsRead) {
   std::string bytes;
@@ -72,10 +73,22 @@ TEST_P(OldCatalog, IsRead) {
   bytes.push_back(0);                                      // provisioned
   if (GetParam() >= 2) append_le(bytes, std::int64_t{1});  // when its status ended
   append_le(bytes, std::int64_t{1'600'000'000'000});
-  append_le(bytes, std::uint32_t{48});       // hours
-  append_le(bytes, std::uint32_t{1024});     // KiB
-  const int rest = GetParam() >= 3 ? 6 : 5;  // with consumers
-  for (int i = 0; i < rest; ++i) append_le(bytes, std::uint32_t{0});
+  append_le(bytes, std::uint32_t{48});    // hours
+  append_le(bytes, std::uint32_t{1024});  // KiB
+  // Warm throughput, tags and shards; consumers; streams that are removed, shards that are closed.
+  append_le(bytes, std::uint32_t{0});
+  append_le(bytes, std::uint32_t{0});
+  append_le(bytes, std::uint32_t{0});
+  if (GetParam() >= 4) {
+    bytes.push_back(0);  // not encrypted
+    for (int i = 0; i < 4; ++i)
+      append_le(bytes, std::uint32_t{0});  // key, data keys, policy, metrics
+    bytes.push_back(1);                    // Spillway chooses shards
+  }
+  if (GetParam() >= 3) append_le(bytes, std::uint32_t{0});
+  append_le(bytes, std::uint32_t{0});
+  append_le(bytes, std::uint32_t{0});
+  if (GetParam() >= 4) bytes.push_back(0);  // no account settings
   const auto change = decode_catalog_change(bytes);
   ASSERT_TRUE(change.ok()) << change.error().message;
   ASSERT_EQ(change->put.size(), 1u);
@@ -83,6 +96,8 @@ TEST_P(OldCatalog, IsRead) {
   EXPECT_EQ(change->put[0].retention_hours, 48u);
   EXPECT_EQ(change->put[0].status_at({}), StreamStatus::kActive);
   EXPECT_EQ(to_millis(change->put[0].created_at), 1'600'000'000'000);
+  EXPECT_EQ(change->put[0].distribution == RecordDistribution::kAuto, GetParam() >= 4);
+  EXPECT_EQ(to_millis(change->put[0].expired_before), 0);
 }
 
 TEST(Catalog, StatusesSettleByThemselves) {
@@ -150,7 +165,7 @@ TEST(Catalog, CutOrChangedAnywhereItIsRefusedOrStillWellFormed) {
 
 TEST(Catalog, NewerVersionsAreRefusedWithTheReason) {
   std::string bytes = encode(Catalog{});
-  bytes[0] = 5;
+  bytes[0] = 6;
   const auto decoded = decode_catalog(bytes);
   ASSERT_FALSE(decoded.ok());
   EXPECT_EQ(decoded.error().code, ErrorCode::kUnsupported);

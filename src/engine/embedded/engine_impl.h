@@ -112,12 +112,12 @@ class EmbeddedEngine final : public stream::Engine {
   void count_segments();
   void look_for_files();
   // nullopt where the shard is gone.
-  std::optional<std::int64_t> retention_ms(stream::ShardId id);
   std::optional<log::Kept> kept(stream::ShardId id);
 
   io::Step read_from_disk();
   bool enqueue_read(UniqueFunction<void()> job);
-  std::int64_t horizon_ms(const Shard& shard) const;
+  std::int64_t horizon_ms(const Shard& shard) const;  // milliseconds since 1970
+  std::optional<std::int64_t> horizon_ms(stream::ShardId id);
   stream::ReadResult tail_read(const Shard& shard, const stream::ReadRequest& request) const;
   Result<stream::ReadResult> segment_read(const stream::ReadRequest& request);
   // Where segments end and the tail begins; rises when the tail is evicted.

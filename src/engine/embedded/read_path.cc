@@ -16,7 +16,13 @@ stream::StoredBatch stored(const log::Batch& batch) {
 }
 
 std::int64_t EmbeddedEngine::horizon_ms(const Shard& shard) const {
-  return to_millis(seams_.clock.wall_now()) - shard.retention_ms;
+  return std::max(to_millis(seams_.clock.wall_now()) - shard.retention_ms, shard.expired_before_ms);
+}
+
+std::optional<std::int64_t> EmbeddedEngine::horizon_ms(stream::ShardId id) {
+  const std::lock_guard lock(mutex_);
+  const Shard* shard = table_.find(id);
+  return shard == nullptr ? std::nullopt : std::optional(horizon_ms(*shard));
 }
 
 void set_tip(const Shard& shard, stream::ReadResult& result) {
@@ -103,8 +109,7 @@ Result<stream::ReadResult> EmbeddedEngine::segment_read(const stream::ReadReques
                             .from = request.from.value,
                             .max_records = request.max_records,
                             .max_bytes = request.max_bytes};
-    query.horizon_ms =
-        to_millis(seams_.clock.wall_now()) - retention_ms(request.shard).value_or(INT64_MAX / 2);
+    if (const auto horizon = horizon_ms(request.shard)) query.horizon_ms = *horizon;
     std::vector<log::Batch> batches;
     const auto searched = segments_->read(query, batches);
     // What lies before a damage is handed over; the damage is met again by the next read.

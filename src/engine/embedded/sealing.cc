@@ -146,12 +146,6 @@ std::optional<log::Kept> EmbeddedEngine::kept(stream::ShardId id) {
   return log::Kept(shard->retention_ms, shard->released);
 }
 
-std::optional<std::int64_t> EmbeddedEngine::retention_ms(stream::ShardId id) {
-  const std::lock_guard lock(mutex_);
-  const Shard* shard = table_.find(id);
-  return shard == nullptr ? std::nullopt : std::optional(shard->retention_ms);
-}
-
 // Removes segments of which the last record has expired, was released, or has lost its stream. That
 // is not needed for what is asked of the engine now, and neither is merging: errors are told, and
 // what is there stays as it is.

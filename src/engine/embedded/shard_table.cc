@@ -33,6 +33,7 @@ void ShardTable::add_shards(const stream::StreamInfo& stream, std::uint64_t firs
     shard = std::make_unique<Shard>();
     shard->sequenced_next = shard->visible_next = first_position;
     shard->retention_ms = std::int64_t{stream.retention_hours} * kHourMs;
+    shard->expired_before_ms = to_millis(stream.expired_before);
   }
 }
 
@@ -50,6 +51,7 @@ void ShardTable::adopt(const stream::Catalog& visible, const stream::Catalog& ne
       present.insert(info.id);
       Shard& shard = *shards_[info.id];
       shard.retention_ms = std::int64_t{stream->retention_hours} * kHourMs;
+      shard.expired_before_ms = to_millis(stream->expired_before);
       if (!info.open()) shard.closed = shard.visibly_closed = true;
       if (&newest == &visible) shard.data_key = data_key_of(*stream);
     }

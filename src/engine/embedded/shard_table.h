@@ -31,6 +31,7 @@ struct Shard {
   std::uint32_t data_key = 0;      // of the batches that it takes, likewise; 0: plain ones
   std::uint64_t queued_bytes = 0;  // sequenced, and neither visible nor failed yet
   std::int64_t retention_ms = 0;
+  std::int64_t expired_before_ms = 0;
   std::uint64_t released = 0;  // nobody asks for what is before
   std::deque<TailBatch> tail;  // the newest visible batches; without gaps up to visible_next
 
