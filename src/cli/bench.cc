@@ -18,6 +18,7 @@ namespace {
 struct BenchOptions {
   std::string kind;
   std::string endpoint = "http://127.0.0.1:4566";
+  std::string put_endpoint;
   std::string authority_file;
   std::string directory = ".";
   std::string duration = "5s";
@@ -55,6 +56,11 @@ Status fill_in(BenchOptions& options) {
   io::PosixDisk disk;
   SPILLWAY_ASSIGN(options.load.tls,
                   client::trust_for(disk, options.load.endpoint, options.authority_file));
+  if (!options.put_endpoint.empty()) {
+    SPILLWAY_ASSIGN(options.load.put_endpoint, client::parse_endpoint(options.put_endpoint));
+    SPILLWAY_ASSIGN(options.load.put_tls,
+                    client::trust_for(disk, *options.load.put_endpoint, options.authority_file));
+  }
   SPILLWAY_ASSIGN(options.load.duration, parse_seconds(options.duration));
   SPILLWAY_ASSIGN(options.load.warm_up, parse_seconds(options.warm_up));
   options.load.from_trim_horizon = !options.from_tip;
@@ -102,6 +108,9 @@ CommandRun declare_bench(CLI::App& app) {
       ->check(CLI::IsMember(
           {"put-records", "put-record", "get-records", "put-to-read", "subscribe", "machine"}));
   app.add_option("--endpoint", options->endpoint, "Any Kinesis endpoint")->capture_default_str();
+  app.add_option("--put-endpoint", options->put_endpoint,
+                 "put-to-read and subscribe: puts go to this one, a broker say that delivers to "
+                 "--endpoint");
   options->authority_file = environment("AWS_CA_BUNDLE", "");
   app.add_option("--ca", options->authority_file,
                  "https: certificates to trust, instead of the system's");

@@ -27,7 +27,11 @@ constexpr auto kConnectTimeout = seconds(10);
 // One run: everything happens on `loop_`, in one coroutine per connection.
 class LoadRun {
  public:
-  explicit LoadRun(const LoadOptions& options) : options_(options), requests_(options) {
+  explicit LoadRun(const LoadOptions& options)
+      : options_(options),
+        put_options_(for_puts(options)),
+        requests_(options_),
+        puts_(put_options_) {
     report_.latency = std::make_unique<metrics::Histogram>();
   }
 
@@ -35,9 +39,10 @@ class LoadRun {
 
  private:
   Task<void> main();
-  Task<Result<std::unique_ptr<io::ByteStream>>> dial();
+  static LoadOptions for_puts(LoadOptions options);
+  Task<Result<std::unique_ptr<io::ByteStream>>> dial(const LoadOptions& to);
   // Adds a connection to connections_: over HTTP/2 one for each request at once.
-  Task<Status> connect();
+  Task<Status> connect(const LoadOptions& to);
   // The answer's body; an answer other than 200 is an error. For setting up.
   Task<Result<std::string>> call(LoadConnection& connection, PreparedRequest request);
   Task<Status> find_shards();
@@ -67,8 +72,10 @@ class LoadRun {
   void on_ended();
 
   const LoadOptions& options_;
+  const LoadOptions put_options_;  // its endpoint is that of the puts
   io::AsioLoop loop_;
   RequestMaker requests_;
+  RequestMaker puts_;
   LoadReport report_;
   std::vector<std::unique_ptr<LoadConnection>> connections_;
   std::vector<std::string> shards_;
@@ -117,18 +124,25 @@ void LoadRun::on_ended() {
   if (--running_ == 0) loop_.post([this] { loop_.stop(); });
 }
 
-Task<Result<std::unique_ptr<io::ByteStream>>> LoadRun::dial() {
+LoadOptions LoadRun::for_puts(LoadOptions options) {
+  if (!options.put_endpoint) return options;
+  options.endpoint = *options.put_endpoint;
+  options.tls = options.put_tls;
+  return options;
+}
+
+Task<Result<std::unique_ptr<io::ByteStream>>> LoadRun::dial(const LoadOptions& to) {
   std::optional<Dial> under_way;
   auto dialled = callback<Result<std::unique_ptr<io::ByteStream>>>([&](DialDone done) {
-    under_way.emplace(loop_, options_.endpoint, options_.tls, options_.http2_requests > 0,
-                      kConnectTimeout, std::move(done));
+    under_way.emplace(loop_, to.endpoint, to.tls, to.http2_requests > 0, kConnectTimeout,
+                      std::move(done));
   });
   auto stream = co_await dialled;
   co_return stream;
 }
 
-Task<Status> LoadRun::connect() {
-  auto stream = co_await dial();
+Task<Status> LoadRun::connect(const LoadOptions& to) {
+  auto stream = co_await dial(to);
   if (!stream.ok()) co_return std::move(stream).error();
   if (options_.http2_requests == 0) {
     connections_.push_back(make_http1_load_connection(*std::move(stream)));
@@ -151,7 +165,7 @@ Task<Result<std::string>> LoadRun::call(LoadConnection& connection, PreparedRequ
 }
 
 Task<Status> LoadRun::find_shards() {
-  auto connected = co_await connect();
+  auto connected = co_await connect(options_);
   if (!connected.ok()) co_return std::move(connected).error();
   LoadConnection& connection = *connections_.front();
   auto body = co_await call(connection, requests_.list_shards(loop_.wall_now()));
@@ -185,7 +199,7 @@ Task<Result<std::string>> LoadRun::consumer_arn(std::string_view stream_arn, std
 }
 
 Task<Status> LoadRun::connect_subscriber() {
-  auto stream = co_await dial();
+  auto stream = co_await dial(options_);
   if (!stream.ok()) co_return std::move(stream).error();
   subscribers_.push_back(std::make_shared<Connection>(
       loop_, *std::move(stream), options_.http2_requests > 0, UniqueFunction<void()>()));
@@ -250,8 +264,15 @@ Task<void> LoadRun::main() {
                               : options_.kind == LoadKind::kPutToRead ? iterators_.size()
                                                                       : 0;
   const std::size_t writers = options_.kind == LoadKind::kGetRecords ? 0 : at_once;
+  while (connections_.size() < readers && !failed_) {
+    auto connected = co_await connect(options_);
+    if (!connected.ok()) failed_ = std::move(connected).error();
+  }
+  // Those of the preparation, and of HTTP/2 what a reader leaves: puts may go elsewhere.
+  connections_.erase(connections_.begin() + static_cast<std::ptrdiff_t>(readers),
+                     connections_.end());
   while (connections_.size() < readers + writers && !failed_) {
-    auto connected = co_await connect();
+    auto connected = co_await connect(put_options_);
     if (!connected.ok()) failed_ = std::move(connected).error();
   }
   if (failed_) co_return;
@@ -285,7 +306,7 @@ void LoadRun::make_requests() {
       (options_.kind == LoadKind::kPutRecord ? 1 : options_.records_per_request);
   const std::size_t count = std::clamp<std::size_t>((std::size_t{16} << 20) / (one + 1), 8, 512);
   auto made = std::make_shared<std::vector<PreparedRequest>>();
-  for (std::size_t i = 0; i < count; ++i) made->push_back(requests_.put(loop_.wall_now()));
+  for (std::size_t i = 0; i < count; ++i) made->push_back(puts_.put(loop_.wall_now()));
   prepared_ = std::move(made);
   signed_at_ = loop_.mono_now();
 }
@@ -345,7 +366,7 @@ Task<void> LoadRun::stamped_loop(std::size_t connection) {
     const MonoTime due = next_due();
     if (due >= end_) co_return;
     co_await pause_until(due);
-    const PreparedRequest request = requests_.put_stamped(
+    const PreparedRequest request = puts_.put_stamped(
         static_cast<std::uint64_t>(due.time_since_epoch().count()), loop_.wall_now());
     auto response = co_await callback<Result<LoadResponse>>(
         [&](LoadDone done) { connections_[connection]->send(request, std::move(done)); });

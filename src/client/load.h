@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "auth/sigv4.h"
@@ -32,6 +33,9 @@ enum class LoadKind {
 struct LoadOptions {
   Endpoint endpoint;
   std::shared_ptr<io::TlsContext> tls;  // whom to trust, where the endpoint is https
+  // kPutToRead and kSubscribe: puts go here, to a broker say, that delivers to `endpoint`.
+  std::optional<Endpoint> put_endpoint;
+  std::shared_ptr<io::TlsContext> put_tls;
   std::string region;
   auth::Credentials credentials;
   std::string stream;

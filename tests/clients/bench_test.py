@@ -57,6 +57,21 @@ def check_subscriptions(region, client):
         assert found["payload_bytes"] == 50 * found["records"], found
 
 
+def check_puts_elsewhere(region, client):
+    """Puts to one region and reads of another: what came to the latter is counted, which is nothing."""
+    with Region() as other:
+        other.client().create_stream(StreamName="elsewhere", ShardCount=1)
+        client.create_stream(StreamName="elsewhere", ShardCount=1)
+        for kind in (["put-to-read"], ["put-to-read", "--http2", "2"], ["subscribe", "--consumers", "2"]):
+            before = stored(other.client(), "elsewhere")
+            ended = bench(region, *kind, "--stream", "elsewhere", "--requests-per-second", "50", "--records-per-request",
+                          "5", "--put-endpoint", other.endpoint)
+            found = json.loads(ended.stdout)
+            assert found["errors"] == found["failed_records"] == found["records"] == 0, found
+            assert stored(other.client(), "elsewhere") >= before + 50, "the puts"
+        assert stored(client, "elsewhere") == 0
+
+
 def stored(client, stream):
     return sum(len(records) for records in read_all(client, stream).values())
 
@@ -88,6 +103,7 @@ def main():
         assert 150 <= found["records"] <= 210, found
         check_formats(region, client)
         check_subscriptions(region, client)
+        check_puts_elsewhere(region, client)
         wrong = bench(region, "put-record", "--stream", "open", keys=(KEYS[0], "another-secret"))
         assert wrong.returncode != 0 or json.loads(wrong.stdout)["errors"] > 0, wrong
         assert "InvalidSignature" in wrong.stdout + wrong.stderr, wrong
