@@ -7,7 +7,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build ccache mold pkg-config libboost1.81-dev li
   libsimdjson-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev libzstd-dev libssl-dev
   zlib1g-dev libdeflate-dev libgtest-dev libgmock-dev)
 CLANG_PACKAGES=(clang-16 libclang-rt-16-dev llvm-16)
-TEST_PACKAGES=(python3-boto3 python3-venv awscli curl)
+TEST_PACKAGES=(python3-boto3 python3-venv awscli curl iproute2 openssl)
 # Node of another make than Debian's will do; it brings its own npm.
 command -v node >/dev/null || TEST_PACKAGES+=(nodejs)
 command -v npm >/dev/null || TEST_PACKAGES+=(npm)

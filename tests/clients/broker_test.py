@@ -51,10 +51,13 @@ class Broker:
     def client(self):
         return client_of(f"http://127.0.0.1:{self.listen}")
 
+    def ask(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=60) as answer:
+            return answer.read().decode()
+
     def metrics(self):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics") as answer:
-                return answer.read().decode()
+            return self.ask("/metrics")
         except (urllib.error.URLError, ConnectionError):
             return None
 
