@@ -44,9 +44,9 @@ class Process:
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
 
-    def launch(self, command, port):
+    def launch(self, command, port, environment=None):
         with open(self.directory / "log", "ab") as log:
-            self.process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log)
+            self.process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log, env=environment)
         return wait_until_it_accepts(port, self.process)
 
     def kill(self):
@@ -120,28 +120,36 @@ class Spillway(Process):
 
     def start_load(self, kind, stream, secure=False, **options):
         """Returns what waits for its end, and gives its result."""
-        command = [BINARY, "bench", kind, "--stream", stream, "--json", "--endpoint"]
-        command += ([f"https://localhost:{self.port}", "--ca", self.directory / "data" / "tls" / "ca.pem"]
-                    if secure else [f"http://127.0.0.1:{self.port}"])
-        for option, value in options.items():
-            flag = "--" + option.replace("_", "-")
-            command += [flag] if value is True else [flag, value]
-        running = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True, env=self.environment())
+        if secure:
+            options["ca"] = self.directory / "data" / "tls" / "ca.pem"
+        endpoint = f"https://localhost:{self.port}" if secure else f"http://127.0.0.1:{self.port}"
+        return start_load(kind, endpoint, stream, **options)
 
-        def wait():
-            out, err = running.communicate()
-            if running.returncode != 0:
-                raise RuntimeError(f"{' '.join(map(str, command))}: {err.strip()}")
-            result = json.loads(out)
-            if result["errors"] > 0 or result["failed_records"] > 0 or result["records"] == 0:
-                raise RuntimeError(f"{' '.join(map(str, command))}: {result}")
-            return result
-        return wait
 
-    @staticmethod
-    def environment():
-        return os.environ | {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+
+
+def environment():
+    return os.environ | {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+
+
+def start_load(kind, endpoint, stream, **options):
+    """Returns what waits for its end, and gives its result."""
+    command = [BINARY, "bench", kind, "--stream", stream, "--json", "--endpoint", endpoint]
+    for option, value in options.items():
+        flag = "--" + option.replace("_", "-")
+        command += [flag] if value is True else [flag, value]
+    running = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env=environment())
+
+    def wait():
+        out, err = running.communicate()
+        if running.returncode != 0:
+            raise RuntimeError(f"{' '.join(map(str, command))}: {err.strip()}")
+        result = json.loads(out)
+        if result["errors"] > 0 or result["failed_records"] > 0 or result["records"] == 0:
+            raise RuntimeError(f"{' '.join(map(str, command))}: {result}")
+        return result
+    return wait
 
 
 def authorization(headers, body):

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 
+import broker
 import plot
-from processes import BINARY, DATA, ROOT, Nats, Redis, Spillway
+from processes import BINARY, DATA, ROOT, Nats, Redis, Spillway, environment
 
 PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
@@ -24,8 +25,9 @@ def say(text):
 
 
 class Bench:
-    def __init__(self, runs, seconds, memory_seconds):
-        self.runs, self.seconds, self.memory_seconds = runs, seconds, memory_seconds
+    def __init__(self, options):
+        self.runs, self.seconds, self.memory_seconds = options.runs, options.seconds, options.memory_seconds
+        self.outage_seconds, self.spool_gb = options.outage_seconds, options.spool_gb
         self.rows, self.machine = [], {}
         self.group = "machine"
 
@@ -340,7 +342,7 @@ class Bench:
                        "--duration", f"{seconds}s", "--json"]
             samples, begin = [], time.monotonic()
             with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True,
-                                  env=server.environment()) as load:
+                                  env=environment()) as load:
                 while load.poll() is None:
                     samples.append((time.monotonic() - begin, server.status("VmRSS") / 1024))
                     time.sleep(1)
@@ -453,26 +455,36 @@ GROUPS = {
     "shards": Bench.many_shards,
     "start": Bench.start_with_data,
     "memory": Bench.flat_memory,
+    **broker.GROUPS,
     "plots": plots,
 }
 
 
+def measured_with(name, wanted):
+    """`broker` has all of `broker-…`."""
+    return not wanted or any(name == each or name.startswith(f"{each}-") for each in wanted)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
-    parser.add_argument("--only", metavar="GROUP", action="append", choices=GROUPS,
-                        help=f"measure these alone (again for more): {', '.join(GROUPS)}")
+    parser.add_argument("--only", metavar="GROUP", action="append",
+                        choices=["broker", *GROUPS],
+                        help=f"measure these alone (again for more): {', '.join(GROUPS)}; broker: all of broker-…")
     parser.add_argument("--runs", type=int, default=5, help="runs for each median (default 5)")
     parser.add_argument("--seconds", type=int, default=5, help="of load in each run (default 5)")
     parser.add_argument("--memory-seconds", type=int, default=300)
+    parser.add_argument("--outage-seconds", type=int, default=60, help="of the broker's regions (default 60)")
+    parser.add_argument("--spool-gb", type=int, default=10, help="in the broker's spool (default 10)")
     parser.add_argument("--write", action="store_true",
                         help="renew docs/performance.md: the rows of these groups")
     options = parser.parse_args()
 
-    bench = Bench(options.runs, options.seconds, options.memory_seconds)
+    bench = Bench(options)
     bench.measure_machine()
-    for name in options.only or GROUPS:
-        bench.group = name
-        GROUPS[name](bench)
+    for name, measure in GROUPS.items():
+        if measured_with(name, options.only):
+            bench.group = name
+            measure(bench)
     shutil.rmtree(DATA, ignore_errors=True)
     print(bench.table())
     if options.write:

@@ -1,0 +1,234 @@
+"""The rows of the broker: `spillway broker` between the load and its regions."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+import urllib.request
+
+from processes import ACCESS_KEY, BINARY, SECRET_KEY, Process, Spillway, free_port, start_load
+
+STREAM = "bench"
+MIB = 1 << 20
+# Of everything that waits for something here: then the row fails.
+DEADLINE = 300
+
+
+def wait_until(condition, what, seconds=DEADLINE, every=0.005):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise RuntimeError(f"in {seconds} s, not yet: {what}")
+        time.sleep(every)
+
+
+class Broker(Process):
+    """In front of these regions, or of one that never answers; its inputs are those of `settings`."""
+
+    def __init__(self, *regions, **settings):
+        super().__init__("broker")
+        self.port, self.admin = free_port(), free_port()
+        ports = [region.port for region in regions] or [free_port()]
+        self.config = self.directory / "spillway.toml"
+        self.config.write_text("".join(f'[[broker.targets]]\nname = "{name}"\nendpoint = "http://127.0.0.1:{port}"\n'
+                                       for name, port in zip("ab", ports)), encoding="utf-8")
+        self.settings = {"data": self.directory / "data", "listen": f"127.0.0.1:{self.port}",
+                         "admin": f"127.0.0.1:{self.admin}", "streams": STREAM, "files": "",
+                         "host_metrics": "false", "access_key": ACCESS_KEY, "secret_key": SECRET_KEY, "shards": 4,
+                         "spool_mib": 16384, "drain_seconds": 0} | settings
+        self.start()
+
+    def start(self):
+        """Seconds until it accepts."""
+        return self.launch([BINARY, "broker", "--config", self.config], self.port,
+                           os.environ | {f"SPILLWAY_BROKER_{key.upper()}": str(value)
+                                         for key, value in self.settings.items()})
+
+    def start_load(self, kind="put-records", **options):
+        return start_load(kind, f"http://127.0.0.1:{self.port}", STREAM, **options)
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=30) as answer:
+            return answer.read().decode()
+
+    def metric(self, name):
+        return next(float(line.split()[-1]) for line in self.get("/metrics").splitlines()
+                    if line.startswith((name + " ", name + "{")))
+
+    def acknowledged(self, name):
+        return next(target["acknowledged_records"] for target in json.loads(self.get("/v1/status"))["targets"]
+                    if target["name"] == name)
+
+    def delivers(self):
+        """Waits until a stream is made, and all that is known of it: not part of what is measured."""
+        start_load("put-record", f"http://127.0.0.1:{self.port}", STREAM, connections=1, record_bytes=1, warm_up="0s",
+                   duration="1s", requests_per_second=1)()
+        wait_until(lambda: self.metric("spillway_broker_held_records") == 0, "the first record is delivered")
+
+
+class Memory:
+    """A process's resident memory, looked at all the time: MB, of the process alone and with its files' pages."""
+
+    def __init__(self, process):
+        self.process, self.samples = process, []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.over.wait(0.5):
+            self.samples.append(self.process.status("VmRSS") / 1024)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def accepting(bench):
+    """Accepted and durable in the spool, while nothing is delivered and while all of it is."""
+    options = {"connections": 8, "records_per_request": 500, "record_bytes": 1024, "duration": f"{bench.seconds}s"}
+
+    def alone():
+        with Broker() as broker:
+            return broker.start_load(**options)()
+
+    def delivering():
+        with Spillway() as region, Broker(region) as broker:
+            broker.delivers()
+            before = broker.metric("spillway_broker_put_records_total")
+            result = broker.start_load(**options)()
+            result["delivered_per_s"] = ((broker.metric("spillway_broker_put_records_total") - before)
+                                         / (bench.seconds + 1))
+            return result
+    away, there = bench.compare(alone, delivering)
+    for where, goal, result, more in (
+            ("no region answers", "150,000", away, ""),
+            ("a region takes them meanwhile", "150,000", there,
+             f"; delivered meanwhile {there['delivered_per_s']:,.0f}/s")):
+        bench.row(f"broker: accepted and durable, PutRecords 500 × 1 KiB, 8 connections, {where}",
+                  f"{result['records_per_s']:,.0f} records/s", goal,
+                  note=f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms{more}")
+
+
+def latency(bench):
+    """What the way through a broker adds to that from a put to its event."""
+    with Spillway() as region, Broker(region) as broker:
+        broker.delivers()
+        options = {"connections": 8, "consumers": 1, "records_per_request": 10, "record_bytes": 128,
+                   "requests_per_second": 1000, "duration": f"{bench.seconds}s"}
+        through, direct = bench.compare(
+            lambda: region.load("subscribe", STREAM, put_endpoint=f"http://127.0.0.1:{broker.port}", **options),
+            lambda: region.load("subscribe", STREAM, **options))
+    for result in (through, direct):
+        if result["records"] < 0.95 * 10_000 * bench.seconds:
+            raise SystemExit(f"broker: only {result['records']} records came")
+    bench.row("broker: added to delivery, put to event of a subscriber, 10,000 records/s in 1,000 PutRecords",
+              f"p50 {through['p50_ms'] - direct['p50_ms']:.2f} ms, p99 {through['p99_ms'] - direct['p99_ms']:.2f} ms",
+              "p50 5 ms, p99 20 ms",
+              note=f"through the broker p50 {through['p50_ms']:.2f} ms, p99 {through['p99_ms']:.2f} ms; "
+                   f"without it {direct['p50_ms']:.2f} ms, {direct['p99_ms']:.2f} ms")
+
+
+def failover(bench):
+    """From the signal to the first record that the other region has acknowledged."""
+    for what, number in (("SIGKILL", signal.SIGKILL), ("SIGSTOP", signal.SIGSTOP)):
+        def once(number=number):
+            with Spillway("a") as a, Spillway("b") as b, Broker(a, b) as broker:
+                broker.delivers()
+                wait = broker.start_load("put-record", connections=8, record_bytes=128, requests_per_second=1000,
+                                         warm_up="0s", duration="6s")
+                try:
+                    before = broker.acknowledged("a")
+                    wait_until(lambda: broker.acknowledged("a") > before, "records are delivered to a")
+                    of_b, began = broker.acknowledged("b"), time.monotonic()
+                    a.process.send_signal(number)
+                    wait_until(lambda: broker.acknowledged("b") > of_b, "records are delivered to b", 20)
+                    took = time.monotonic() - began
+                    return {"took": took, "p99_ms": wait()["p99_ms"]}
+                finally:
+                    a.kill()
+        result = bench.median(once)
+        bench.row(f"broker: {what} of the region in use, until the other has acknowledged a record",
+                  f"{result['took']:.2f} s", "2 s",
+                  note=f"1,000 PutRecord/s meanwhile: p99 {result['p99_ms']:.1f} ms")
+
+
+def outage(bench):
+    """Both regions are away, then back, while records come at the same rate."""
+    rate, away_s = 50_000, bench.outage_seconds
+    options = {"connections": 8, "records_per_request": 500, "record_bytes": 1024,
+               "requests_per_second": rate / 500, "warm_up": "0s"}
+    with contextlib.ExitStack() as stack:
+        regions = [stack.enter_context(Spillway(name)) for name in "ab"]
+        broker = stack.enter_context(Broker(*regions))
+        broker.delivers()
+        for region in regions:
+            region.kill()
+        accepted = broker.metric("spillway_spool_records_total")
+        with Memory(broker) as memory:
+            during = broker.start_load(duration=f"{away_s}s", **options)()
+        before = broker.metric("spillway_broker_put_records_total")
+        # A breaker is open for 10 s, and half-open for 5: no wait of the backlog is counted.
+        wait = broker.start_load(duration=f"{20 + away_s // 3}s", **options)
+        for region in regions:
+            region.start()
+        wait_until(lambda: broker.metric("spillway_broker_put_records_total") > before, "a region is used again")
+        begun, before = time.monotonic(), broker.metric("spillway_broker_put_records_total")
+        back = wait()
+        elapsed = time.monotonic() - begun
+        caught_up = (broker.metric("spillway_broker_put_records_total") - before) / elapsed
+        left = broker.metric("spillway_broker_held_records")
+        wait_until(lambda: broker.metric("spillway_broker_held_records") == 0, "everything is delivered", every=0.1)
+        drained = left / max(0.001, time.monotonic() - begun - elapsed)
+        accepted = broker.metric("spillway_spool_records_total") - accepted
+        lost = during["records"] + back["records"] - accepted + sum(
+            broker.metric(f"spillway_{name}_records_total") for name in
+            ("spool_refused", "broker_given_up", "broker_unreadable"))
+    if lost != 0:
+        raise SystemExit(f"broker: {lost:,.0f} records were lost")
+    samples = memory.samples
+    quarter = max(1, len(samples) // 4)
+    bench.row(f"broker: an outage of both regions for {away_s} s at 50,000 records/s of 1 KiB: acknowledged",
+              f"p99 {during['p99_ms']:.1f} ms", "10 ms",
+              note=f"p50 {during['p50_ms']:.1f} ms, {during['records_per_s']:,.0f}/s; none lost; after it, while the "
+                   f"backlog is delivered, p50 {back['p50_ms']:.1f} ms, p99 {back['p99_ms']:.1f} ms")
+    bench.row("broker: its memory in that outage", f"{max(samples):.0f} MB resident at most", "flat",
+              note=f"{max(samples[:quarter]):.0f} MB in the first quarter, "
+                   f"{max(samples[-quarter:]):.0f} MB in the last")
+    bench.row("broker: catching up after it, while records go on coming", f"{caught_up:,.0f} records/s",
+              f"{3 * rate:,}", note=f"{caught_up / rate:.1f} times the arrival rate; when nothing comes any more, "
+                                    f"{drained:,.0f} records/s")
+
+
+def spooled(bench):
+    """Memory and a start with a full spool."""
+    goal = bench.spool_gb * 10**9
+    with Broker(spool_mib=2 * goal // MIB) as broker:
+        while broker.metric("spillway_spool_bytes_total") < goal:
+            broker.start_load(connections=8, duration="5s", warm_up="0s")()
+        stored = broker.metric("spillway_spool_bytes_total")
+        full = broker.status("VmRSS") / 1024
+        starts = []
+        for _ in range(bench.runs):
+            broker.kill()
+            starts.append(broker.start())
+        broker.start_load("put-record", connections=8, duration="2s")()
+        rss = broker.status("VmRSS") / 1024
+    bench.row(f"broker: memory with {stored / 1e9:.0f} GB in the spool", f"{rss:.0f} MB resident", "64 MB",
+              note=f"after a restart and 2 s of puts; {full:.0f} MB when it had taken them all at full speed")
+    bench.row(f"broker: accepts after a start with {stored / 1e9:.0f} GB in the spool", f"{max(starts):.2f} s", "1 s",
+              note=f"the worst of {bench.runs}, each after SIGKILL")
+
+
+GROUPS = {
+    "broker-accept": accepting,
+    "broker-latency": latency,
+    "broker-failover": failover,
+    "broker-outage": outage,
+    "broker-spool": spooled,
+}
