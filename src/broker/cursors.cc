@@ -32,6 +32,12 @@ void append_cursor(std::string& to, const CursorKey& key, const Cursor& cursor) 
   }
 }
 
+std::size_t size_of(const CursorKey& key, const Cursor& cursor) {
+  constexpr std::size_t kFixed = 8 + 8 + 4 + 4 + 4;
+  return kFixed + key.second.size() + cursor.lanes.size() * (1 + 16 + 8) +
+         cursor.unsent.size() * 16;
+}
+
 void read_cursor(ByteReader& from, std::uint8_t version, CursorTable& table) {
   const auto shard = from.integer<std::uint64_t>();
   const stream::Position next{from.integer<std::uint64_t>()};
@@ -148,7 +154,7 @@ Task<Status> Cursors::read_stored() {
       auto record = decode_cursors(stored->data);
       if (!record.ok()) co_return std::move(record).error();
       if (!std::exchange(begun, true)) {
-        whole_at_ = record->whole_at;
+        whole_at_ = whole_end_ = record->whole_at;
         has_whole_ = true;
         if (whole_at_ < batch.first) {
           read->next = whole_at_;
@@ -225,15 +231,23 @@ void Cursors::told(Status status) {
 
 void Cursors::write() {
   writing_ = true;
-  CursorRecord record;
-  const bool whole = whole_is_due();
-  record.whole_at = whole ? next_ : whole_at_;
-  record.cursors = whole ? table_ : moved_;
+  if (!whole_ && whole_is_due()) whole_ = Whole{next_, {}};
+  CursorRecord record{whole_at_, {}};
+  CursorTable sent;
+  if (whole_) {
+    record = next_of_whole();
+    for (const auto& [key, cursor] : record.cursors) {
+      sent[key] = cursor;
+      moved_.erase(key);
+    }
+  } else {
+    record.cursors = sent = next_moved();
+  }
   std::vector<stream::AppendItem> items;
   items.push_back(item_of(shard_, encode(record)));
   // What fails is written with what moves next: a cursor never moves back.
   engine_.append(std::move(items),
-                 [this, sent = std::exchange(moved_, {})](
+                 [this, sent = std::move(sent)](
                      const std::vector<Result<stream::Appended>>& outcomes) mutable {
                    loop_.post([this, outcome = outcomes.front(), sent = std::move(sent)]() mutable {
                      written(outcome, std::move(sent));
@@ -241,9 +255,41 @@ void Cursors::write() {
                  });
 }
 
+// The next cursors of the whole. Only its last record says where it begins: until that is written,
+// a restart begins at the one before, and finds these among what has moved since.
+CursorRecord Cursors::next_of_whole() {
+  CursorRecord record;
+  std::size_t bytes = 0;
+  auto at = table_.upper_bound(whole_->last);
+  for (; at != table_.end(); ++at) {
+    bytes += size_of(at->first, at->second);
+    if (bytes > kRecordBytesMax && !record.cursors.empty()) break;
+    record.cursors.insert(*at);
+    whole_->last = at->first;
+  }
+  record.whole_at = at == table_.end() || !has_whole_ ? whole_->first : whole_at_;
+  return record;
+}
+
+// Goes round, so that each has its turn.
+CursorTable Cursors::next_moved() {
+  CursorTable next;
+  std::size_t bytes = 0;
+  while (!moved_.empty()) {
+    auto at = moved_.upper_bound(moved_last_);
+    if (at == moved_.end()) at = moved_.begin();
+    bytes += size_of(at->first, at->second);
+    if (bytes > kRecordBytesMax && !next.empty()) break;
+    moved_last_ = at->first;
+    next.insert(moved_.extract(at));
+  }
+  return next;
+}
+
 void Cursors::written(const Result<stream::Appended>& outcome, CursorTable sent) {
   writing_ = false;
   if (!outcome.ok()) {
+    whole_.reset();
     for (const auto& [key, cursor] : moved_) move(sent[key], cursor);
     moved_ = std::move(sent);
     if (!std::exchange(failing_, true))
@@ -254,12 +300,14 @@ void Cursors::written(const Result<stream::Appended>& outcome, CursorTable sent)
   }
   for (const auto& [key, cursor] : sent) kept_[key] = cursor.next;
   if (std::exchange(failing_, false)) log_.info("the spool's cursors are kept again");
-  if (whole_is_due()) {
-    has_whole_ = true;
-    whole_at_ = next_;
-  }
   next_ = outcome->first.plus(1);
-  if (!moved_.empty()) return write();
+  if (whole_ && table_.upper_bound(whole_->last) == table_.end()) {
+    whole_at_ = whole_->first;
+    whole_end_ = next_;
+    has_whole_ = true;
+    whole_.reset();
+  }
+  if (whole_ || !moved_.empty()) return write();
   told({});
 }
 

@@ -5,22 +5,23 @@
 // shard was acknowledged by some target.
 //
 // Kept as records of a shard of the spool's own engine, so that their syncs are the journal's. One
-// append is under way at a time; what moves meanwhile goes into the next. A record holds the
-// cursors that have moved since the one before it; now and then one holds all of them.
+// append is under way at a time; what moves meanwhile goes into the next. A record holds cursors
+// that have moved since the one before it; now and then one, or several where there are too many
+// for one, hold all of them.
 //
 // Format of a record's data, version 2 (integers little-endian; also
 // docs/formats/spool-cursors.md):
 //   0   u8  version = 2; 1 is read too, whose cursors have no ranges
 //   1   [3] zero
 //   4   u32 cursors
-//   8   u64 position, in this shard, of the last record that holds every cursor: this one or an
-//           earlier one. Whoever reads begins there.
+//   8   u64 position, in this shard, of the last record that holds every cursor, or of the first
+//           of those that do so together: this one or an earlier one. Whoever reads begins there.
 //   16  cursors, each:
 //         u64  shard of the spool
 //         u64  position in it: what is before has been delivered
 //         u32  size of the target's name, name
 //         u32  lanes, each: u8 lane, [16] producer, u64 sequence of the lane's last record that was
-//              delivered. In a record that doesn't hold every cursor: lanes that have moved.
+//              delivered. Of a cursor that only moved: lanes that have moved.
 //         u32  ranges, each: u64 position of the first record that wasn't sent to the target, u64
 //              position behind the last one. All there are, in their order.
 #pragma once
@@ -28,6 +29,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -75,8 +77,10 @@ Result<CursorRecord> decode_cursors(std::string_view data);
 // outlives it.
 class Cursors {
  public:
-  // A record that holds every cursor is written for each so many others.
+  // Every cursor is written after each so many other records.
   static constexpr std::uint64_t kWholeEvery = 256;
+  // Of a record's data; a frame of the journal takes far more.
+  static constexpr std::size_t kRecordBytesMax = std::size_t{256} << 10;
   // Beyond that many ranges, those that are nearest to each other become one, with what was sent
   // between them.
   static constexpr std::size_t kUnsentMax = 64;
@@ -106,9 +110,17 @@ class Cursors {
 
  private:
   Task<Status> read_stored();
-  bool whole_is_due() const { return !has_whole_ || next_.value - whole_at_.value >= kWholeEvery; }
+  // Records that hold every cursor together, while they are written, one by one.
+  struct Whole {
+    stream::Position first;
+    CursorKey last;  // of the cursors that are written; before the first record: below all keys
+  };
+
+  bool whole_is_due() const { return !has_whole_ || next_.value - whole_end_.value >= kWholeEvery; }
   void moved(const CursorKey& key, stream::Position next, const LaneMarks& lanes);
   void write();
+  CursorRecord next_of_whole();
+  CursorTable next_moved();
   void written(const Result<stream::Appended>& outcome, CursorTable sent);
   void told(Status status);
 
@@ -117,12 +129,15 @@ class Cursors {
   io::EventLog& log_;
   const std::unique_ptr<io::Timer> retry_;
   stream::ShardId shard_ = 0;
-  stream::Position next_;      // of the record that is written next
-  stream::Position whole_at_;  // of the last record with every cursor
+  stream::Position next_;       // of the record that is written next
+  stream::Position whole_at_;   // of the last record, or the first of those, with every cursor
+  stream::Position whole_end_;  // behind them
   bool has_whole_ = false;
+  std::optional<Whole> whole_;  // being written
   CursorTable table_;
   std::map<CursorKey, stream::Position> kept_;
-  CursorTable moved_;  // since what is being written
+  CursorTable moved_;     // and not being written
+  CursorKey moved_last_;  // the last of them that was
   bool writing_ = false;
   bool failing_ = false;
   UniqueFunction<void(Status)> settled_;

@@ -175,6 +175,104 @@ TEST_F(CursorsTest, RangesAreBounded) {
   }
 }
 
+// More than fit one record, twice over.
+class ManyCursorsTest : public CursorsTest {
+ protected:
+  static constexpr std::uint64_t kShards = 400;
+
+  ManyCursorsTest() {
+    for (std::uint64_t shard = 1; shard <= kShards; ++shard) advance(shard, 1);
+    loop_.run();
+  }
+  // With as much as a shard's cursor holds.
+  void advance(std::uint64_t shard, std::uint64_t round) {
+    LaneMarks lanes;
+    for (std::uint8_t lane = 0; lane < 32; ++lane) lanes[lane] = mark(1, 1000 * round + shard);
+    for (std::uint64_t range = 1; range <= Cursors::kUnsentMax; ++range) {
+      cursors_->take_over(shard, "b", cursors_->furthest(shard));
+      cursors_->advance(shard, "b", {position(round, range) + 1}, lanes);
+      cursors_->take_over(shard, "a", cursors_->furthest(shard));
+      cursors_->advance(shard, "a", {position(round, range) + 2}, lanes);
+    }
+  }
+  static std::uint64_t position(std::uint64_t round, std::uint64_t range) {
+    return 10'000 * round + 10 * range;
+  }
+  CursorTable all() {
+    CursorTable table;
+    for (std::uint64_t shard = 1; shard <= kShards; ++shard)
+      for (const std::string target : {"a", "b"})
+        table[{shard, target}] = cursors_->at(shard, target);
+    return table;
+  }
+  // The largest record there is.
+  std::size_t largest() {
+    std::size_t largest = 0;
+    const auto shard = spool_->shards_of(Spool::kCursorStream).front().id;
+    engine_.read({shard, {}, UINT32_MAX, SIZE_MAX}, [&](const Result<stream::ReadResult>& read) {
+      for (const auto& batch : read->batches) largest = std::max(largest, batch.payload.size());
+    });
+    return largest;
+  }
+};
+
+TEST_F(ManyCursorsTest, NoRecordOutgrowsItsBound) {
+  EXPECT_GT(written(), 3u);
+  EXPECT_LE(largest(), Cursors::kRecordBytesMax + 100);
+  const auto before = all();
+  load();
+  EXPECT_EQ(all(), before);
+  for (std::uint64_t i = 0; i < 2 * Cursors::kWholeEvery; ++i) {
+    cursors_->advance(1, "a", {100'000 + i}, {});
+    loop_.run();
+  }
+  const auto later = all();
+  load();
+  EXPECT_EQ(all(), later);
+  EXPECT_LE(largest(), Cursors::kRecordBytesMax + 100);
+  EXPECT_GT(cursors_->needed_from().value, 100u) << "what is before is needed for ever";
+}
+
+TEST_F(ManyCursorsTest, ACrashAmongTheRecordsOfAWholeLosesNothing) {
+  engine_.holding = true;
+  const auto before = cursors_->needed_from();
+  for (std::uint64_t i = 0; cursors_->needed_from() == before; ++i) {
+    ASSERT_LT(i, 2 * Cursors::kWholeEvery);
+    const std::uint64_t shard = 1 + i % kShards;
+    cursors_->advance(shard, "a", {200'000 + i}, {{3, mark(2, i)}});
+    engine_.release();
+    loop_.run();
+    Cursors found(loop_, engine_, log_);
+    start(found.load(cursors_->shard()), UniqueFunction<void(Status)>([](const Status& status) {
+            EXPECT_TRUE(status.ok()) << status.error().message;
+          }));
+    loop_.run();
+    for (std::uint64_t of = 1; of <= kShards; ++of)
+      ASSERT_EQ(found.kept(of), cursors_->kept(of)) << of << " after " << i;
+  }
+  engine_.release();
+  engine_.holding = false;
+  loop_.run();
+}
+
+TEST_F(ManyCursorsTest, AllThatMoveHaveTheirTurn) {
+  engine_.append_error = Error{ErrorCode::kNoSpace, "the disk is full"};
+  for (std::uint64_t shard = 1; shard <= kShards; ++shard) advance(shard, 2);
+  loop_.run(seconds(1));
+  engine_.append_error.reset();
+  // The first ones move all the time.
+  for (int i = 0; i < 20; ++i) {
+    loop_.run(milliseconds(200));
+    for (std::uint64_t shard = 1; shard <= kShards / 2; ++shard)
+      cursors_->advance(shard, "a", {300'000 + static_cast<std::uint64_t>(i)}, {});
+  }
+  EXPECT_EQ(cursors_->kept(kShards).value, position(2, Cursors::kUnsentMax) + 2);
+  loop_.run(seconds(1));
+  const auto before = all();
+  load();
+  EXPECT_EQ(all(), before);
+}
+
 TEST_F(CursorsTest, RecordsOfVersion1AreRead) {
   auto data = encode({{4}, {{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {}}}}});
   data[0] = 1;
