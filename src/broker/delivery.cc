@@ -10,6 +10,7 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                                   parts.spool.engine(),
                                   parts.cursors,
                                   parts.route,
+                                  budget_,
                                   parts.log,
                                   parts.metrics.counter("spillway_broker_unreadable_records_total",
                                                         "Records given up: damaged in the spool")};

@@ -23,6 +23,10 @@ namespace spillway::broker {
 // On the loop's thread, but for what is marked. What it is handed outlives it.
 class Delivery {
  public:
+  // Of the spool in memory, and as much again of what is being sent: at most so much, and
+  // ReadBudget::kShareMin of each shard.
+  static constexpr std::size_t kReadBytesMax = std::size_t{8} << 20;
+
   struct Parts {
     io::EventLoop& loop;
     Spool& spool;
@@ -52,6 +56,7 @@ class Delivery {
   void ended();
 
   const Parts parts_;
+  ReadBudget budget_{kReadBytesMax};
   std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // made by the constructor
   std::shared_ptr<void> held_gauge_;
   const std::unique_ptr<io::Timer> deadline_;

@@ -58,6 +58,10 @@ std::uint64_t ShardSender::held() const {
 Task<void> ShardSender::run() {
   while (!closed_) {
     woken_ = false;
+    if (held() > 0 && parts_.route.sendable() == nullptr) {
+      co_await wait(next_delay());
+      continue;
+    }
     auto batch = co_await read();
     if (closed_) break;
     if (!batch.empty()) {
@@ -74,12 +78,13 @@ Task<void> ShardSender::run() {
 
 // What comes next; empty where there is nothing, or nothing that could be read now.
 Task<ShardSender::Batch> ShardSender::read() {
-  auto read = co_await read_from(cursor_.next, kRequestBytesMax);
+  auto share = parts_.budget.take(kRequestBytesMax);
+  auto read = co_await read_from(cursor_.next, share.bytes());
   if (read.ok()) {
     damaged_reads_ = 0;
     if (std::exchange(unreadable_, false))
       parts_.log.info("the spool can be read again", {{"stream", stream_}, {"shard", shard_}});
-    auto batch = take(*read);
+    auto batch = take(*read, std::move(share));
     batch.given_up.resize(batch.entries.size());
     link(batch);
     co_return batch;
@@ -88,6 +93,7 @@ Task<ShardSender::Batch> ShardSender::read() {
     parts_.log.error("the spool can't be read, trying again",
                      {{"stream", stream_}, {"shard", shard_}, {"error", read.error().message}});
   }
+  share.settle(0);
   // It may have been the reading.
   const bool damaged = read.error().code == ErrorCode::kCorrupt;
   damaged_reads_ = damaged ? damaged_reads_ + 1 : 0;
@@ -151,24 +157,30 @@ Task<std::optional<stream::Position>> ShardSender::readable_behind(stream::Posit
 }
 
 // The first records of what was read that fit one request.
-ShardSender::Batch ShardSender::take(const stream::ReadResult& read) {
+ShardSender::Batch ShardSender::take(const stream::ReadResult& read, ReadBudget::Share share) {
   Batch batch;
   batch.next = cursor_.next;
-  std::size_t bytes = 0;
+  batch.share = std::move(share);
+  std::size_t taken = 0;
   for (const auto& stored : read.batches) {
     stream::RecordBatchReader records(stored.payload);
     stream::Position position = stored.first;
     for (auto record = records.next(); record;
          record = records.next(), position = position.plus(1)) {
       if (position < cursor_.next) continue;
-      bytes += record->data.size() + record->partition_key.size();
+      const std::size_t bytes = taken + record->data.size() + record->partition_key.size();
       const bool fits = batch.entries.size() < client::kPutRecordsMax &&
-                        (batch.empty() || bytes <= kRequestBytesMax);
-      if (!fits) return batch;
+                        (batch.empty() || bytes <= batch.share.bytes());
+      if (!fits) {
+        batch.share.settle(taken);
+        return batch;
+      }
+      taken = bytes;
       batch.entries.push_back(entry_of(*record));
       batch.next = position.plus(1);
     }
   }
+  batch.share.settle(taken);
   return batch;
 }
 

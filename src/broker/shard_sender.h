@@ -1,8 +1,9 @@
 // Takes one shard of the spool to the target in use: from where the shard was delivered to on, one
-// batch in memory and one request in flight, so that each lane arrives in its order. Entries that
-// failed are sent again alone, after a delay that grows and is spread at random, before the shard
-// goes on. When another target is used, it gets the batch that was under way whole, and then what
-// follows.
+// batch in memory and one request in flight, so that each lane arrives in its order. While no
+// target is used nothing is read; and all senders together hold what a ReadBudget allows. Entries
+// that failed are sent again alone, after a delay that grows and is spread at random, before the
+// shard goes on. When another target is used, it gets the batch that was under way whole, and then
+// what follows.
 //
 // A request that the target refuses for what is in it is halved until a record is alone; that one
 // is given up, and no later record names it as its lane's previous one.
@@ -23,6 +24,7 @@
 #include "base/random.h"
 #include "base/task.h"
 #include "broker/cursors.h"
+#include "broker/read_budget.h"
 #include "broker/route.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
@@ -46,6 +48,7 @@ class ShardSender {
     stream::Engine& engine;
     Cursors& cursors;
     Route& route;
+    ReadBudget& budget;
     io::EventLog& log;
     metrics::Counter& unreadable;  // records passed over
   };
@@ -74,6 +77,7 @@ class ShardSender {
     std::vector<bool> given_up;  // of each entry
     stream::Position next;
     LaneMarks lanes;  // of the entries before `next`, but for those that are given up
+    ReadBudget::Share share;
     bool empty() const { return entries.empty(); }
   };
   using Pending = std::vector<std::size_t>;  // entries of a batch, by their numbers
@@ -83,7 +87,8 @@ class ShardSender {
   Task<Result<stream::ReadResult>> read_from(stream::Position from, std::size_t bytes);
   Task<void> pass_over_damage(Error damage);
   Task<std::optional<stream::Position>> readable_behind(stream::Position damaged);
-  Batch take(const stream::ReadResult& read);
+  // As many as `share` is for, but one at least.
+  Batch take(const stream::ReadResult& read, ReadBudget::Share share);
   // Gives the entries the sequences before theirs.
   void link(Batch& batch) const;
   Task<void> send(Batch batch);

@@ -57,9 +57,13 @@ class FakeTarget final : public Target {
     }
     ++puts;
     most_in_flight = std::max(most_in_flight, ++in_flight);
+    std::size_t bytes = 0;
+    for (const auto& entry : entries) bytes += entry.data.size();
+    bytes_in_flight += bytes;
     auto over = answered();
     co_await over;
     --in_flight;
+    bytes_in_flight -= bytes;
     if (closed) co_return Error{ErrorCode::kClosed, "closed"};
     if (gone) co_return Error{ErrorCode::kNotFound, "no stream"};
     if (down) co_return Error{ErrorCode::kIo, "connection refused"};
@@ -131,6 +135,7 @@ class FakeTarget final : public Target {
   int reads = 0;
   int in_flight = 0;
   int most_in_flight = 0;
+  std::size_t bytes_in_flight = 0;  // of data
   std::vector<std::string> prepared;
   std::vector<client::PutEntry> stored;
 
