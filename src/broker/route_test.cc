@@ -136,6 +136,34 @@ TEST_F(RouteTest, OneThatRefusesIsLeftWithin2Seconds) {
   EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_broker_switches_total 1"));
 }
 
+TEST_F(RouteTest, ASwitchEndsTheWaitForAStreamThatIsBeingMade) {
+  a_.silent = true;
+  put_for(milliseconds(200));
+  EXPECT_THAT(a_.prepared, testing::Contains("s"));
+  ASSERT_TRUE(route_->hold(1, "by hand").ok());
+  put_for(milliseconds(200));
+  EXPECT_EQ(b_.stored.size(), static_cast<std::size_t>(last_));
+  a_.silent = false;
+  a_.answer();
+  route_->release();
+  put_for(seconds(1));
+  expect_all_in_order();
+}
+
+TEST_F(RouteTest, NothingIsReadThatNobodyTakes) {
+  put_for(seconds(2));
+  a_.down = b_.down = true;
+  put_for(seconds(30));
+  ASSERT_EQ(route_->choice().target, std::nullopt);
+  engine_.reads = 0;
+  for (int i = 1; i <= 50; ++i) put(fmt::format("key{}", i), 1, 1);
+  loop_.run(seconds(20));
+  EXPECT_EQ(engine_.reads, 0u);
+  a_.down = b_.down = false;
+  loop_.run(seconds(60));
+  EXPECT_EQ(delivery_->held(), 0u);
+}
+
 TEST_F(RouteTest, WhatIsUnderWayToOneThatNeverAnswersIsSentToTheOther) {
   put_for(seconds(2));
   a_.silent = true;

@@ -37,7 +37,7 @@ WatchedTarget::WatchedTarget(io::EventLoop& loop, Target& target, const HealthSe
       timer_(loop.make_timer()) {}
 
 WatchedTarget::~WatchedTarget() {
-  SPILLWAY_ASSERT(queued_.empty() && under_way_.empty() && !canary_running_);
+  SPILLWAY_ASSERT(queued_.empty() && under_way_.empty() && preparing_.empty() && !canary_running_);
 }
 
 void WatchedTarget::tick() {
@@ -63,11 +63,25 @@ void WatchedTarget::abandon() {
   }
   for (auto& call : queued_) told.push_back(std::move(call.done));
   queued_.clear();
-  for (auto& done : told) done(Error{ErrorCode::kClosed, "nobody waits for it any more"});
+  const Error abandoned{ErrorCode::kClosed, "nobody waits for it any more"};
+  for (auto& done : told) done(abandoned);
+  std::vector<Prepared> waiting;
+  waiting.reserve(preparing_.size());
+  for (auto& done : preparing_)
+    if (done) waiting.push_back(std::exchange(done, nullptr));
+  for (auto& done : waiting) done(abandoned);
 }
 
 Task<Status> WatchedTarget::prepare(std::string stream) {
-  auto prepared = co_await target_.prepare(std::move(stream));
+  auto over = callback<Status>([this, stream = std::move(stream)](Prepared done) mutable {
+    const auto call = preparing_.insert(preparing_.end(), std::move(done));
+    start(target_.prepare(std::move(stream)), Prepared([this, call](Status prepared) {
+            auto waiting = std::move(*call);
+            preparing_.erase(call);
+            if (waiting) waiting(std::move(prepared));
+          }));
+  });
+  auto prepared = co_await over;
   co_return prepared;
 }
 

@@ -41,7 +41,7 @@ class WatchedTarget final : public Target {
   const Breaker& breaker() const { return breaker_; }
   // Whether one more request may be sent.
   bool may_send() const { return abandoned_ == 0 && breaker_.may_send(); }
-  // Ends the puts with kClosed for those who wait for them, from within.
+  // Ends puts and prepares with kClosed for those who wait for them, from within.
   void abandon();
 
   Task<Status> prepare(std::string stream) override;
@@ -60,6 +60,7 @@ class WatchedTarget final : public Target {
     std::size_t bytes = 0;
     UniqueFunction<void(PutResult)> done;  // null: nobody waits for it
   };
+  using Prepared = UniqueFunction<void(Status)>;
 
   void send_next();
   Task<PutResult> send(std::string stream, std::vector<client::PutEntry> entries);
@@ -78,7 +79,8 @@ class WatchedTarget final : public Target {
   std::list<Call> queued_;  // wait for their turn
   std::list<Call> under_way_;
   std::size_t under_way_bytes_ = 0;
-  std::size_t abandoned_ = 0;  // of those under way, that nobody waits for
+  std::list<Prepared> preparing_;  // null: nobody waits for it
+  std::size_t abandoned_ = 0;      // of those under way, that nobody waits for
   bool canary_prepared_ = false;
   bool canary_running_ = false;
   const std::unique_ptr<io::Timer> timer_;  // of pause()
