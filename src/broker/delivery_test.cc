@@ -217,6 +217,21 @@ TEST_F(DeliveryTest, SaysOnceThatTheTargetIsDownAndGoesOnWhenItIsBack) {
   EXPECT_EQ(stored()["b"], up_to(19));
 }
 
+TEST_F(DeliveryTest, OneThatDeniesIsNotCalledDown) {
+  target_.down = true;
+  put("a", 1, 1);
+  loop_.run(seconds(5));
+  target_.down = false;
+  target_.denies = true;
+  loop_.run(seconds(30));
+  EXPECT_THAT(log_.events,
+              ElementsAre("target is down, its records wait in the spool",
+                          "target denies the broker's requests, its records wait in the spool"));
+  target_.denies = false;
+  loop_.run(seconds(10));
+  EXPECT_EQ(log_.events.back(), "target is back");
+}
+
 TEST_F(DeliveryTest, AStreamThatIsGoneIsMadeAgain) {
   put("a", 1, 1);
   loop_.run(seconds(1));

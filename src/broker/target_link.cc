@@ -53,6 +53,10 @@ Task<bool> TargetLink::prepare(std::string stream) {
     tried.state = State::kPreparing;
   }
   auto ready = co_await target_.prepare(stream);
+  if (!ready.ok() && ready.error().code == ErrorCode::kClosed) {
+    streams_.erase(stream);  // another target is used
+    co_return false;
+  }
   if (!ready.ok()) {
     Stream& failed = streams_[stream];
     const bool denied = ready.error().code == ErrorCode::kDenied;
@@ -60,7 +64,7 @@ Task<bool> TargetLink::prepare(std::string stream) {
     failed.retry = std::min(failed.retry, denied ? kDeniedRetryMax : kPrepareRetryMax);
     failed.not_before = loop_.mono_now() + failed.retry;
     failed.retry *= 2;
-    if (!closed_) note_failure(ready.error());
+    note_failure(ready.error());
     co_return false;
   }
   streams_[stream] = {.state = State::kPrepared};
@@ -161,10 +165,14 @@ PutLatency TargetLink::latency() const {
 void TargetLink::note_failure(const Error& error) {
   up_.set(0);
   set_status(context("the target doesn't take records", error));
-  if (failing_since_) return;
-  failing_since_ = loop_.mono_now();
+  // A target that is there again may deny what it took before: somebody has to do something.
+  const bool denied = error.code == ErrorCode::kDenied;
+  if (failing_since_ && (!denied || denial_told_)) return;
+  if (!failing_since_) failing_since_ = loop_.mono_now();
+  denial_told_ = denied;
   log_.warning(
-      "target is down, its records wait in the spool",
+      denied ? "target denies the broker's requests, its records wait in the spool"
+             : "target is down, its records wait in the spool",
       {{"target", target_.name()}, {"address", target_.address()}, {"error", error.message}});
 }
 
@@ -177,6 +185,7 @@ void TargetLink::note_success() {
   set_status({});
   const auto down = std::chrono::duration_cast<milliseconds>(loop_.mono_now() - *failing_since_);
   failing_since_.reset();
+  denial_told_ = false;
   log_.info("target is back", {{"target", target_.name()},
                                {"address", target_.address()},
                                {"down_ms", static_cast<std::int64_t>(down.count())}});

@@ -1,5 +1,6 @@
 // One target as all senders see it: whether it takes records, which of its streams are there, and
-// the figures. It says once that the target is down, and once that it is back.
+// the figures. It says once that the target is down, or that it denies what it is asked, and once
+// that it is back.
 #pragma once
 
 #include <cstdint>
@@ -91,6 +92,7 @@ class TargetLink {
   UniqueFunction<void()> flows_;
   bool closed_ = false;
   std::optional<MonoTime> failing_since_;
+  bool denial_told_ = false;  // since then
   MonoTime told_since_{};
   std::uint64_t told_ = 0;  // records given up, since then
   std::uint64_t untold_ = 0;
