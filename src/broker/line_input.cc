@@ -20,27 +20,33 @@ void LineInput::start(UniqueFunction<void()> ended) {
 
 void LineInput::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
   parts_.loop.post([this, deadline, drained = std::move(drained)]() mutable {
-    input_ = nullptr;
-    ended_ = nullptr;
-    drained_ = std::move(drained);
-    deadline_->start(deadline, [this] {
-      writer_->close();
-      begun_.clear();
-      go_on();
-    });
-    if (!writer_->busy()) go_on();
+    drain_now(deadline, std::move(drained));
   });
 }
 
+void LineInput::drain_now(nanoseconds deadline, UniqueFunction<void()> drained) {
+  ended_ = nullptr;
+  drained_ = std::move(drained);
+  deadline_->start(deadline, [this] {
+    input_ = nullptr;
+    writer_->close();
+    end();
+  });
+  // Its read may have taken from a pipe what nobody else could read any more.
+  if (reading_) return input_->end();
+  if (!writer_->busy()) go_on();
+}
+
 void LineInput::read() {
+  reading_ = true;
   input_->read([this](const Result<std::string>& got) { take(got); });
 }
 
 void LineInput::take(const Result<std::string>& got) {
+  reading_ = false;
+  if (!got.ok() && got.error().code != ErrorCode::kClosed)
+    parts_.log.error("standard input failed", {{"error", got.error().message}});
   std::vector<InputRecord> records;
-  if (!got.ok()) parts_.log.error("standard input failed", {{"error", got.error().message}});
-  // Its end, too, is no more than an input that is not read any more.
-  if (!got.ok() || got->empty()) input_ = nullptr;
   std::string_view bytes = got.ok() ? std::string_view(*got) : std::string_view();
   while (!bytes.empty()) {
     const auto newline = bytes.find('\n');
@@ -49,6 +55,8 @@ void LineInput::take(const Result<std::string>& got) {
     end_line(records);
     bytes.remove_prefix(newline + 1);
   }
+  if (got.ok() && got->empty()) end_line(records);
+  if (!got.ok() || got->empty()) input_ = nullptr;
   put(std::move(records));
 }
 
@@ -69,10 +77,12 @@ void LineInput::put(std::vector<InputRecord> records) {
 }
 
 void LineInput::go_on() {
-  if (input_ != nullptr) return read();
-  std::vector<InputRecord> last;
-  end_line(last);
-  if (!last.empty()) return put(std::move(last));
+  if (input_ != nullptr && !drained_) return read();
+  end();
+}
+
+void LineInput::end() {
+  if (!std::exchange(begun_, {}).empty()) counts_.refused.add();
   deadline_->cancel();
   if (auto ended = std::exchange(ended_, nullptr)) ended();
   if (auto drained = std::exchange(drained_, nullptr)) drained();

@@ -35,17 +35,20 @@ class LineInput {
 
   // Calls `ended` when the input has ended and all of it is durable; not after drain().
   void start(UniqueFunction<void()> ended);
-  // From any thread, once: reads no more, and calls `drained` on the loop when what was read is
-  // durable, or `deadline` is over.
+  // From any thread, once: reads no more, and calls `drained` on the loop when the lines that were
+  // read are durable, or `deadline` is over. A line of which only the beginning came is none: it is
+  // counted as refused.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained);
 
  private:
   void read();
+  void drain_now(nanoseconds deadline, UniqueFunction<void()> drained);
   void take(const Result<std::string>& got);
   void append(std::string_view part);
   void end_line(std::vector<InputRecord>& records);
   void put(std::vector<InputRecord> records);
   void go_on();
+  void end();
 
   std::unique_ptr<io::StandardInput> input_;  // nullptr: it is not read any more
   const std::string key_;
@@ -57,6 +60,7 @@ class LineInput {
   UniqueFunction<void()> drained_;
   std::string begun_;  // a line whose end hasn't come
   bool cut_ = false;   // more of it came than there is room for
+  bool reading_ = false;
 };
 
 }  // namespace spillway::broker

@@ -15,6 +15,7 @@ class FakeInput final : public io::StandardInput {
  public:
   struct Typed {
     UniqueFunction<void(Result<std::string>)> asked;
+    Result<std::string> read_at_the_end = Error{ErrorCode::kClosed, ""};
     bool is_read() const { return static_cast<bool>(asked); }
     void type(std::string bytes) { std::exchange(asked, nullptr)(std::move(bytes)); }
   };
@@ -23,6 +24,7 @@ class FakeInput final : public io::StandardInput {
   void read(UniqueFunction<void(Result<std::string>)> done) override {
     typed_.asked = std::move(done);
   }
+  void end() override { std::exchange(typed_.asked, nullptr)(typed_.read_at_the_end); }
 
  private:
   Typed& typed_;
@@ -53,6 +55,11 @@ class LineInputTest : public SpoolTest {
       });
     }
     return lines;
+  }
+
+  std::uint64_t refused() {
+    return metrics_.counter("spillway_input_refused_records_total", "", {{"input", "stdin"}})
+        .value();
   }
 
   FakeInput::Typed typed_;
@@ -96,13 +103,26 @@ TEST_F(LineInputTest, CutsALineThatIsTooLong) {
 
 TEST_F(LineInputTest, DrainedItHasPutWhatItRead) {
   type("a\nb");
+  typed_.read_at_the_end = std::string("c\nd\ne");
   bool drained = false;
   input_.drain(seconds(5), [&] { drained = true; });
   EXPECT_FALSE(drained);
   loop_.run();
   EXPECT_TRUE(drained);
   EXPECT_FALSE(ended_);
-  EXPECT_THAT(stored(), ElementsAre("a", "b"));
+  EXPECT_THAT(stored(), ElementsAre("a", "bc", "d")) << "e isn't known to be a line";
+  EXPECT_EQ(refused(), 1u);
+}
+
+TEST_F(LineInputTest, DrainedItReadsNoMore) {
+  type("a\nb");
+  bool drained = false;
+  input_.drain(seconds(5), [&] { drained = true; });
+  loop_.run();
+  EXPECT_TRUE(drained);
+  EXPECT_FALSE(typed_.is_read());
+  EXPECT_THAT(stored(), ElementsAre("a"));
+  EXPECT_EQ(refused(), 1u);
 }
 
 TEST_F(LineInputTest, ADrainHasItsDeadline) {

@@ -38,6 +38,8 @@ class SyslogFramer {
   void take(std::string_view bytes, std::vector<SyslogMessage>& messages);
   // The connection has ended: what is there is a message too, cut where its length says so.
   void end(std::vector<SyslogMessage>& messages);
+  // Nothing more is read of it: what is there is the beginning of a message, which says so.
+  void cut(std::vector<SyslogMessage>& messages);
 
  private:
   enum class State {

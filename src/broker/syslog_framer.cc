@@ -37,6 +37,12 @@ void SyslogFramer::end(std::vector<SyslogMessage>& messages) {
   finish(messages);
 }
 
+void SyslogFramer::cut(std::vector<SyslogMessage>& messages) {
+  if (state_ == State::kLength) pending_.clear();
+  cut_ = cut_ || !pending_.empty();
+  finish(messages);
+}
+
 std::string_view SyslogFramer::take_length(std::string_view bytes) {
   std::size_t digits = 0;
   while (digits < bytes.size() && is_digit(bytes[digits])) ++digits;

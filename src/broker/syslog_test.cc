@@ -113,6 +113,25 @@ TEST_F(SyslogFramerTest, WhatIsNoLengthBeginsALine) {
   EXPECT_THAT(framed("12"), ElementsAre("12"));
 }
 
+TEST(SyslogFramerCut, SaysThatAMessageIsNotWhole) {
+  const auto left_of = [](std::string_view bytes) {
+    SyslogFramer framer;
+    std::vector<SyslogMessage> messages;
+    framer.take(bytes, messages);
+    messages.clear();
+    framer.cut(messages);
+    return messages;
+  };
+  EXPECT_TRUE(left_of("<13>a\n").empty());
+  EXPECT_TRUE(left_of("5 <13>a12").empty()) << "of a length";
+  for (const std::string_view bytes : {"<13>a\n<13>b", "5 <13>a9 <13>b"}) {
+    const auto messages = left_of(bytes);
+    ASSERT_EQ(messages.size(), 1u) << bytes;
+    EXPECT_EQ(messages.front().text, "<13>b");
+    EXPECT_TRUE(messages.front().cut);
+  }
+}
+
 TEST_F(SyslogFramerTest, CutsWhatIsTooLongOrEndsTooSoon) {
   const std::string longest(kSyslogBytesMax, 'x');
   EXPECT_THAT(framed(longest + "\nb\n", 5000), ElementsAre(longest, "b"));

@@ -37,9 +37,7 @@ class ThreadInput final : public StandardInput {
 
   ~ThreadInput() override {
     asked_->done = nullptr;
-    // Can't fail: the counter is at 0.
-    const std::uint64_t one = 1;
-    SPILLWAY_ASSERT(::write(end_event_, &one, sizeof one) == sizeof one);
+    end();
     worker_ = nullptr;
     ::close(end_event_);
   }
@@ -50,13 +48,19 @@ class ThreadInput final : public StandardInput {
     worker_->wake();
   }
 
+  void end() override {
+    // Can't fail: the counter is far from its end.
+    const std::uint64_t one = 1;
+    SPILLWAY_ASSERT(::write(end_event_, &one, sizeof one) == sizeof one);
+  }
+
  private:
   // On the thread.
   Result<std::string> read_once() const {
     pollfd waiting[] = {{STDIN_FILENO, POLLIN, 0}, {end_event_, POLLIN, 0}};
     while (::poll(waiting, 2, -1) < 0)
       if (errno != EINTR) return io_error("wait for standard input", errno);
-    if (waiting[1].revents != 0) return std::string();
+    if (waiting[1].revents != 0) return Error{ErrorCode::kClosed, "nobody reads it any more"};
     std::string bytes(kReadBytes, '\0');
     ssize_t got = 0;
     do {

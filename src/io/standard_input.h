@@ -14,6 +14,8 @@ class StandardInput {
   virtual ~StandardInput() = default;  // what was not answered yet never is
   // Up to 64 KiB, as soon as there is anything; empty at the end. One at a time.
   virtual void read(UniqueFunction<void(Result<std::string>)> done) = 0;
+  // The read under way ends: with what was read already, or kClosed. Nothing is read after that.
+  virtual void end() = 0;
 };
 
 // At most one at a time. A thread waits for the input: O_NONBLOCK, which epoll would need, would be

@@ -64,5 +64,18 @@ TEST_F(StandardInputTest, ItsEndCallsOffARead) {
   EXPECT_FALSE(told);
 }
 
+TEST_F(StandardInputTest, OneThatIsEndedGivesWhatItHasRead) {
+  auto input = open_standard_input(loop_);
+  ASSERT_TRUE(input.ok());
+  ErrorCode code = ErrorCode::kIo;
+  (*input)->read([&](const Result<std::string>& got) {
+    code = got.error().code;
+    loop_.stop();
+  });
+  (*input)->end();
+  loop_.run();
+  EXPECT_EQ(code, ErrorCode::kClosed);
+}
+
 }  // namespace
 }  // namespace spillway::io

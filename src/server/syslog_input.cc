@@ -47,7 +47,10 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
 
   // Reads no more; what was read is still put.
   void drain() {
-    if (!std::exchange(ended_, true)) stream_ = nullptr;
+    if (!std::exchange(ended_, true)) {
+      cut_short_ = true;
+      stream_ = nullptr;
+    }
     if (!writer_->busy()) go_on();
   }
   void close() { writer_->close(); }
@@ -67,7 +70,10 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
     if (!ended_) return read();
     if (removed_) return;
     std::vector<broker::SyslogMessage> rest;
-    framer_.end(rest);
+    if (cut_short_)
+      framer_.cut(rest);
+    else
+      framer_.end(rest);
     if (!rest.empty()) return put(rest);
     removed_ = true;
     input_.remove(*this);
@@ -80,6 +86,7 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
   broker::SyslogFramer framer_;
   std::array<char, 16 * 1024> buffer_;
   bool ended_ = false;
+  bool cut_short_ = false;  // not by the sender
   bool removed_ = false;
 };
 
@@ -90,6 +97,10 @@ SyslogInput::SyslogInput(io::AsioLoop& loop, broker::Spool& spool, std::string s
       stream_(std::move(stream)),
       tcp_(metrics, "syslog_tcp"),
       udp_(metrics, "syslog_udp"),
+      refused_connections_(metrics.counter("spillway_input_refused_connections_total",
+                                           "Connections of an input that were closed at once: "
+                                           "there are too many",
+                                           {{"input", "syslog_tcp"}})),
       datagrams_(std::make_shared<broker::SpoolWriter>(loop, spool, stream_, udp_)),
       deadline_(loop.make_timer()) {}
 
@@ -110,7 +121,7 @@ Status SyslogInput::listen_udp(const std::string& address) {
 }
 
 void SyslogInput::accept(std::unique_ptr<io::ByteStream> stream) {
-  if (connections_.size() == kConnectionsMax) return;  // which closes it
+  if (connections_.size() == kConnectionsMax) return refused_connections_.add();  // closed
   auto connection = std::make_shared<Connection>(*this, std::move(stream));
   connections_.emplace(connection.get(), connection);
   connection->read();

@@ -52,6 +52,7 @@ class SyslogInput {
   const std::string stream_;
   broker::InputMetrics tcp_;
   broker::InputMetrics udp_;
+  metrics::Counter& refused_connections_;
   std::unique_ptr<io::Listener> listener_;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
   std::unique_ptr<io::DatagramPort> port_;
