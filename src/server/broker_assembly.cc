@@ -235,6 +235,7 @@ Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& deliv
 
 Status run_broker(const Config& config, const ConfigSource& source) {
   const BrokerConfig& options = config.broker;
+  SPILLWAY_TRY(BrokerInputs::check(options));
   const auto log = io::make_stderr_log(log_format(config.log), log_level(config.log));
   io::PosixDisk disk;
   io::SystemClock clock;

@@ -1,9 +1,5 @@
 #include "server/broker_input.h"
 
-#include <fmt/format.h>
-
-#include "server/access_keys.h"
-
 namespace spillway::server {
 namespace {
 
@@ -54,12 +50,6 @@ HttpServerOptions api_options(const BrokerConfig& config) {
 Result<std::unique_ptr<BrokerInput>> BrokerInput::make(const BrokerConfig& config,
                                                        const std::vector<std::string>& streams,
                                                        const Parts& parts) {
-  if (!is_loopback(config.listen)) {
-    return Error{ErrorCode::kDenied,
-                 fmt::format("broker.listen is {}: a broker has no access keys yet, and listens on "
-                             "loopback only",
-                             config.listen)};
-  }
   std::unique_ptr<BrokerInput> input(new BrokerInput(config, streams, parts));
   if (auto listening = input->api_.listen(); !listening.ok())
     return context("broker.listen", std::move(listening).error());

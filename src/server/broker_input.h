@@ -37,7 +37,7 @@ class BrokerInput {
     broker::Spool& spool;
   };
 
-  // `streams`: of the spool, as opened. kDenied: broker.listen is not on loopback.
+  // `streams`: of the spool, as opened. broker.listen is on loopback.
   static Result<std::unique_ptr<BrokerInput>> make(const BrokerConfig& config,
                                                    const std::vector<std::string>& streams,
                                                    const Parts& parts);

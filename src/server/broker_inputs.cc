@@ -23,17 +23,24 @@ std::function<void()> at_the_last(std::size_t count, UniqueFunction<void()> done
   };
 }
 
-Status check_loopback(std::string_view key, const std::string& address) {
-  if (is_loopback(address)) return {};
-  return Error{
-      ErrorCode::kDenied,
-      fmt::format("{} is {}: it is not authenticated, and listens on loopback only", key, address)};
-}
-
 }  // namespace
 
 BrokerInputs::BrokerInputs(const BrokerConfig& config)
     : loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()) {}
+
+Status BrokerInputs::check(const BrokerConfig& config) {
+  for (const auto& [key, address] :
+       {std::pair{"broker.listen", &config.listen}, std::pair{"broker.http", &config.http},
+        std::pair{"broker.syslog_tcp", &config.syslog_tcp},
+        std::pair{"broker.syslog_udp", &config.syslog_udp}}) {
+    if (address->empty() || is_loopback(*address)) continue;
+    return Error{
+        ErrorCode::kDenied,
+        fmt::format("{} is {}: a broker has no access keys yet, and listens on loopback only", key,
+                    *address)};
+  }
+  return {};
+}
 
 Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& config,
                                                          const std::string& host,
@@ -64,7 +71,6 @@ Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& con
 
 Status BrokerInputs::add_http(const BrokerConfig& config, const std::vector<std::string>& streams,
                               const Parts& parts) {
-  SPILLWAY_TRY(check_loopback("broker.http", config.http));
   http_ = std::make_unique<HttpInput>(parts.spool, streams, parts.entropy, parts.metrics);
   HttpServerOptions options;
   options.name = "http";
@@ -83,13 +89,11 @@ Status BrokerInputs::add_syslog(const BrokerConfig& config, const Parts& parts) 
   syslog_ = std::make_unique<SyslogInput>(loops_.first(), parts.spool, config.syslog_stream,
                                           parts.metrics);
   if (!config.syslog_tcp.empty()) {
-    SPILLWAY_TRY(check_loopback("broker.syslog_tcp", config.syslog_tcp));
     if (auto listening = syslog_->listen_tcp(config.syslog_tcp); !listening.ok())
       return context("broker.syslog_tcp", std::move(listening).error());
     described_.push_back(fmt::format("syslog on {} over TCP", config.syslog_tcp));
   }
   if (!config.syslog_udp.empty()) {
-    SPILLWAY_TRY(check_loopback("broker.syslog_udp", config.syslog_udp));
     if (auto listening = syslog_->listen_udp(config.syslog_udp); !listening.ok())
       return context("broker.syslog_udp", std::move(listening).error());
     described_.push_back(fmt::format("syslog on {} over UDP", config.syslog_udp));

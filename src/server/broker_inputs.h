@@ -29,9 +29,11 @@ class BrokerInputs {
     broker::Spool& spool;
   };
 
+  // Whether make() may listen where the configuration says: kDenied, of an address that is not on
+  // loopback.
+  static Status check(const BrokerConfig& config);
   // Those that the configuration names, each on its port. `host`: this machine, in the partition
-  // key of what it writes itself. `streams`: of the spool, as opened. kDenied: an address that is
-  // not on loopback.
+  // key of what it writes itself. `streams`: of the spool, as opened. Once check() allows it.
   static Result<std::unique_ptr<BrokerInputs>> make(const BrokerConfig& config,
                                                     const std::string& host,
                                                     const std::vector<std::string>& streams,

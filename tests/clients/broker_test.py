@@ -357,6 +357,7 @@ def test_only_loopback_is_listened_on(directory):
                             env=os.environ | {f"SPILLWAY_BROKER_{key.upper()}": value
                                               for key, value in broker.settings.items()})
     expect(broken.returncode == 1 and "loopback only" in broken.stderr, broken)
+    expect(not pathlib.Path(broker.settings["data"]).exists(), "it touched the spool before")
 
 
 if __name__ == "__main__":
