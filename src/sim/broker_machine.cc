@@ -216,7 +216,8 @@ void BrokerMachine::put(std::span<const BrokerModel::Put> records) {
         if (disk_->crashed()) return;  // nobody hears it
         for (std::size_t i = 0; i < numbers.size(); ++i) {
           if (!outcomes[i].ok()) continue;
-          parts_.model.acknowledged(numbers[i], outcomes[i]->first, parts_.stage.clock.mono_now());
+          parts_.model.acknowledged(numbers[i], parts_.spool, outcomes[i]->first,
+                                    parts_.stage.clock.mono_now());
         }
       });
 }
@@ -228,11 +229,8 @@ void BrokerMachine::switch_to(const std::string& target) {
   wish.reason = "a drill";
   wish.who = "somebody";
   const auto done = running_->switches->make(wish);
-  if (disk_->crashed() || !done.ok() || !done->fault.empty()) {
-    promised_hold_.reset();
-  } else {
-    promised_hold_ = done->held ? target : "";
-  }
+  promised_hold_.reset();
+  if (!disk_->crashed() && done.ok() && done->fault.empty()) promised_hold_ = target;
 }
 
 std::optional<std::string> BrokerMachine::used() const {
@@ -249,9 +247,9 @@ Status BrokerMachine::check_cursors() const {
   for (const auto& shard : running_->spool->shards_of(settings_.stream)) {
     for (std::size_t place = 0; place < running_->targets.size(); ++place) {
       const auto cursor = running_->cursors->at(shard.id, running_->targets[place]->name());
-      SPILLWAY_TRY(parts_.model.check_sent(place, stream::lane_of(shard.first_hash_key),
-                                           stream::lane_of(shard.last_hash_key), cursor.next,
-                                           cursor.unsent));
+      SPILLWAY_TRY(parts_.model.check_sent(
+          place, parts_.spool, stream::lane_of(shard.first_hash_key),
+          stream::lane_of(shard.last_hash_key), cursor.next, cursor.unsent));
     }
   }
   return {};

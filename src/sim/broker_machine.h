@@ -36,6 +36,7 @@ class BrokerMachine {
   struct Parts {
     Stage& stage;
     BrokerModel& model;
+    BrokerModel::Spool spool;
     std::vector<RegionLink*> links;  // to its targets, in their order
     io::EventLog& log;
   };
@@ -53,8 +54,8 @@ class BrokerMachine {
   void crash(Loss loss);
   // As by SIGTERM.
   void stop();
-  // A copy of what the disk shows now, and a disk that was made so for this one. Not while the
-  // process runs.
+  // A copy of what the disk shows now, and its use, for this machine or another one. The process
+  // doesn't run then.
   std::unique_ptr<SimDisk> backup();
   void restore(std::unique_ptr<SimDisk> backup);
 

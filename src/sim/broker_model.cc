@@ -29,14 +29,17 @@ BrokerModel::Put BrokerModel::put(std::string key, std::size_t size, bool poison
   return {number, std::move(key), std::move(data)};
 }
 
-void BrokerModel::acknowledged(Number number, stream::Position position, MonoTime now) {
+void BrokerModel::acknowledged(Number number, Spool spool, stream::Position position,
+                               MonoTime now) {
+  records_[number].spool = spool;
   records_[number].acknowledged = now;
   records_[number].position = position;
   ++acknowledged_;
 }
 
-void BrokerModel::restored(MonoTime backup) {
+void BrokerModel::restored(Spool spool, MonoTime backup) {
   for (auto& record : records_) {
+    if (record.spool != spool) continue;
     record.position.reset();
     if (record.regions == 0 && record.acknowledged && *record.acknowledged >= backup)
       record.excused = true;
@@ -150,11 +153,13 @@ Status BrokerModel::missing() const {
   return {};
 }
 
-Status BrokerModel::check_sent(std::size_t region, std::uint8_t first_lane, std::uint8_t last_lane,
-                               stream::Position next, const std::vector<Range>& unsent) const {
+Status BrokerModel::check_sent(std::size_t region, Spool spool, std::uint8_t first_lane,
+                               std::uint8_t last_lane, stream::Position next,
+                               const std::vector<Range>& unsent) const {
   for (std::size_t number = 0; number < records_.size(); ++number) {
     const auto& record = records_[number];
-    if (record.poison || !record.position || *record.position >= next) continue;
+    if (record.spool != spool || !record.position || *record.position >= next) continue;
+    if (record.poison) continue;
     if (record.lane < first_lane || record.lane > last_lane) continue;
     if ((record.regions >> region & 1U) != 0) continue;
     const bool noted = std::ranges::any_of(unsent, [&](const Range& range) {

@@ -34,6 +34,7 @@ struct ModelRules {
 class BrokerModel {
  public:
   using Number = std::uint64_t;  // of a record, from 0 on
+  using Spool = std::uint32_t;   // a number of its own
 
   explicit BrokerModel(ModelRules rules) : rules_(rules) {}
 
@@ -46,11 +47,11 @@ class BrokerModel {
   };
   // A record that is about to be put. Poison: regions refuse it for what it is.
   Put put(std::string key, std::size_t size, bool poison);
-  // It is accepted. `position`: in its shard of the spool.
-  void acknowledged(Number number, stream::Position position, MonoTime now);
-  // A spool as it was at `backup` has taken the place of the one that there was: what was
-  // acknowledged since then, and is in no region yet, is lost with it. Positions mean others now.
-  void restored(MonoTime backup);
+  // It is accepted by a spool. `position`: in its shard there.
+  void acknowledged(Number number, Spool spool, stream::Position position, MonoTime now);
+  // The spool is again what it was at `backup`: what it acknowledged since then, and is in no
+  // region yet, is lost. Positions mean others now.
+  void restored(Spool spool, MonoTime backup);
 
   // --- Regions and the reader
 
@@ -69,11 +70,12 @@ class BrokerModel {
   bool complete() const;
   // What is missing to that; ok where nothing is.
   Status missing() const;
-  // Whether what was acknowledged by a spool before `next`, of the shard of these lanes, is in the
-  // region, but for `unsent` ranges of positions.
+  // Whether what was acknowledged by the spool before `next`, of the shard of these lanes, is in
+  // the region, but for `unsent` ranges of positions.
   using Range = std::pair<stream::Position, stream::Position>;
-  Status check_sent(std::size_t region, std::uint8_t first_lane, std::uint8_t last_lane,
-                    stream::Position next, const std::vector<Range>& unsent) const;
+  Status check_sent(std::size_t region, Spool spool, std::uint8_t first_lane,
+                    std::uint8_t last_lane, stream::Position next,
+                    const std::vector<Range>& unsent) const;
 
   std::uint64_t puts() const { return records_.size(); }
   std::uint64_t acknowledged() const { return acknowledged_; }
@@ -89,6 +91,7 @@ class BrokerModel {
     bool poison = false;
     bool excused = false;
     std::optional<MonoTime> acknowledged;
+    Spool spool = 0;
     std::optional<stream::Position> position;
     std::uint32_t regions = 0;  // a bit for each that stores it
     std::optional<stream::Origin> origin;

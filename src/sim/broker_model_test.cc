@@ -14,7 +14,7 @@ class BrokerModelTest : public testing::Test {
 
   BrokerModel::Put acknowledged(std::uint64_t position = 0) {
     auto put = model_.put("key", 10, false);
-    model_.acknowledged(put.number, {position}, kNow);
+    model_.acknowledged(put.number, 0, {position}, kNow);
     return put;
   }
   static client::PutEntry entry(const BrokerModel::Put& put, std::uint64_t sequence) {
@@ -104,15 +104,17 @@ TEST_F(BrokerModelTest, ARestoredSpoolLosesWhatNoRegionHasYet) {
   model_.stored(0, entry(stored, 1));
   model_.handed_over(record(stored, 1));
   model_.committed();
-  model_.restored(kNow + seconds(1));
+  model_.restored(0, kNow + seconds(1));
   EXPECT_THAT(missing(), HasSubstr("no region has it")) << "the backup came after it";
-  model_.restored(kNow);
+  model_.restored(1, kNow);
+  EXPECT_THAT(missing(), HasSubstr("no region has it")) << "another's backup";
+  model_.restored(0, kNow);
   EXPECT_EQ(missing(), "");
 }
 
 TEST_F(BrokerModelTest, CursorsTellWhatARegionWasNotSent) {
   const auto sent = [this](std::uint64_t next, const std::vector<BrokerModel::Range>& unsent) {
-    return model_.check_sent(1, 0, 255, {next}, unsent).ok();
+    return model_.check_sent(1, 0, 0, 255, {next}, unsent).ok();
   };
   model_.stored(0, entry(acknowledged(5), 1));
   EXPECT_TRUE(sent(5, {}));

@@ -96,13 +96,15 @@ class BrokerWorld {
   void crash_reader();
   void fill_disk();
   void fail_disk();
+  void restore_backup();
+  void clone_broker();
   void reshard();
 
   struct Fault {
     std::string_view name;
     void (BrokerWorld::*begin)();
   };
-  static const std::array<Fault, 16> kFaults;
+  static const std::array<Fault, 18> kFaults;
 
   void plan();
   void begin(const Fault& fault);
@@ -132,7 +134,10 @@ class BrokerWorld {
   const ModelRules rules_;
   BrokerModel model_;
   std::vector<Place> places_;
+  const BrokerSettings settings_;
   std::unique_ptr<BrokerMachine> broker_;
+  std::vector<std::unique_ptr<RegionLink>> from_clone_;
+  std::unique_ptr<BrokerMachine> clone_;  // null, where there is none
   std::unique_ptr<ReaderMachine> reader_;
   std::deque<UniqueFunction<void()>> due_;
   Loss next_loss_ = Loss::kNothing;
@@ -148,13 +153,15 @@ class BrokerWorld {
   Status wrong_;
 };
 
-const std::array<BrokerWorld::Fault, 16> BrokerWorld::kFaults = {{
+const std::array<BrokerWorld::Fault, 18> BrokerWorld::kFaults = {{
     {"a person switches", &BrokerWorld::switch_by_hand},
     {"broker killed", &BrokerWorld::kill_broker},
     {"broker's power cut", &BrokerWorld::cut_power},
     {"broker restarted", &BrokerWorld::restart_broker},
     {"broker's disk full", &BrokerWorld::fill_disk},
     {"broker's disk failing", &BrokerWorld::fail_disk},
+    {"broker's backup restored", &BrokerWorld::restore_backup},
+    {"broker cloned", &BrokerWorld::clone_broker},
     {"broker cut off", &BrokerWorld::cut_broker_off},
     {"broker's network bad", &BrokerWorld::spoil_weather_of_broker},
     {"region crashed", &BrokerWorld::crash_region},
@@ -172,7 +179,8 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
       random_(options.seed),
       log_(stage_.clock, options.trace),
       rules_(model_rules(random_)),
-      model_(rules_) {
+      model_(rules_),
+      settings_(broker_settings(random_)) {
   for (std::size_t i = 0; i < kRegions; ++i) {
     Place place;
     place.region =
@@ -192,15 +200,16 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
     from_reader.push_back(place.from_reader.get());
   }
   broker_ = std::make_unique<BrokerMachine>(
-      BrokerMachine::Parts{stage_, model_, std::move(from_broker), log_}, broker_settings(random_),
+      BrokerMachine::Parts{stage_, model_, 0, std::move(from_broker), log_}, settings_,
       random_.fork());
   reader_ =
       std::make_unique<ReaderMachine>(ReaderMachine::Parts{stage_, model_, std::move(from_reader)},
                                       reader_options(rules_, random_), random_.fork());
-  keys_ = 1 + random_.below(40);
+  // Poison alone would never be given up: a target takes something first.
+  poison_ = random_.one_in(3);
+  keys_ = (poison_ ? 20 : 1) + random_.below(40);
   batch_max_ = 1 + random_.below(20);
   pause_max_ns_ = random_.between(200'000'000, 3'000'000'000);
-  poison_ = random_.one_in(3);
 }
 
 // --- Faults
@@ -272,6 +281,33 @@ void BrokerWorld::fail_disk() {
   constexpr std::array kKinds = {Failing::kRead, Failing::kWrite, Failing::kSync};
   broker_->disk().fail_after(kKinds[random_.below(kKinds.size())], random_.below(20));
   after(a_while(), [this] { restart_broker(); });
+}
+
+void BrokerWorld::restore_backup() {
+  const MonoTime made = stage_.clock.mono_now();
+  after(a_while(), [this, made, backup = broker_->backup()]() mutable {
+    log_.say("the backup takes the place of the broker's disk");
+    broker_->crash(Loss::kNothing);
+    broker_->restore(std::move(backup));
+    model_.restored(0, made);
+    start_broker();
+  });
+}
+
+// Both take records, and deliver what both have.
+void BrokerWorld::clone_broker() {
+  if (clone_) return;
+  std::vector<RegionLink*> links;
+  links.reserve(places_.size());
+  for (const auto& place : places_) {
+    from_clone_.push_back(std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),
+                                                       broker::HealthSettings().request_deadline));
+    links.push_back(from_clone_.back().get());
+  }
+  clone_ = std::make_unique<BrokerMachine>(
+      BrokerMachine::Parts{stage_, model_, 1, std::move(links), log_}, settings_, random_.fork());
+  clone_->restore(broker_->backup());
+  note(clone_->start());
 }
 
 void BrokerWorld::cut_broker_off() {
@@ -378,6 +414,7 @@ void BrokerWorld::heal() {
   broker_->stop();
   start_broker();
   broker_->switch_to("");
+  if (clone_) clone_->switch_to("");
   start_reader();
 }
 
@@ -413,7 +450,7 @@ void BrokerWorld::produce() {
     records.push_back(model_.put(fmt::format("key-{}", random_.below(keys_)), random_.below(200),
                                  poison_ && !healed_ && random_.one_in(100)));
   }
-  broker_->put(records);
+  (clone_ && random_.one_in(2) ? clone_ : broker_)->put(records);
   stage_.loop.after(nanoseconds(random_.between(1'000'000, pause_max_ns_)), [this] { produce(); });
 }
 
@@ -426,6 +463,7 @@ void BrokerWorld::settle() {
   }
   note(model_.wrong());
   note(broker_->wrong());
+  if (clone_) note(clone_->wrong());
 }
 
 void BrokerWorld::run_for(nanoseconds time) {
@@ -436,7 +474,9 @@ void BrokerWorld::run_for(nanoseconds time) {
   }
 }
 
-bool BrokerWorld::drained() const { return broker_->undelivered() == 0 && model_.complete(); }
+bool BrokerWorld::drained() const {
+  return broker_->undelivered() + (clone_ ? clone_->undelivered() : 0) == 0 && model_.complete();
+}
 
 Status BrokerWorld::verdict() {
   SPILLWAY_TRY(std::move(wrong_));
@@ -445,6 +485,7 @@ Status BrokerWorld::verdict() {
     return Error{ErrorCode::kCorrupt,
                  fmt::format("{} records of the spool are not delivered", broker_->undelivered())};
   }
+  if (clone_) SPILLWAY_TRY(clone_->check_cursors());
   return broker_->check_cursors();
 }
 
@@ -463,6 +504,7 @@ BrokerWorldResult BrokerWorld::run() {
   auto status = verdict();
   reader_->crash();
   broker_->stop();
+  if (clone_) clone_->stop();
   coverage_.seeds = 1;
   coverage_.switches = coverage_.switches_min = broker_->switches();
   coverage_.put = model_.puts();

@@ -35,7 +35,10 @@ Uint128 hash_key_of(const client::PutEntry& entry) {
 }  // namespace
 
 SimRegion::SimRegion(Stage& stage, Random random, Stored stored)
-    : stage_(stage), random_(random), stored_(std::move(stored)) {}
+    : stage_(stage),
+      random_(random),
+      stored_(std::move(stored)),
+      refuses_whole_(random_.one_in(2)) {}
 
 // --- Its life
 
@@ -168,6 +171,9 @@ Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return Error{ErrorCode::kNotFound, "ResourceNotFoundException"};
   SPILLWAY_TRY(refused());
+  const auto poisonous = [](const auto& entry) { return entry.data.starts_with(kPoison); };
+  if (entries.empty() || (refuses_whole_ && std::ranges::any_of(entries, poisonous)))
+    return Error{ErrorCode::kInvalid, "ValidationException"};
   client::PutRecordsResult result;
   result.outcomes.reserve(entries.size());
   std::bitset<stream::kLanes> failed;
@@ -176,7 +182,7 @@ Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
     const auto& entry = entries[i];
     const auto lane = stream::lane_of(hash_key_of(entry));
     client::PutOutcome outcome;
-    if (entry.data.starts_with(kPoison)) {
+    if (poisonous(entry)) {
       outcome.error_code = "ValidationException";
     } else if (chance(conduct_.entry_fails)) {
       outcome.error_code =

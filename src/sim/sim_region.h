@@ -92,6 +92,7 @@ class SimRegion {
   Stage& stage_;
   Random random_;
   const Stored stored_;
+  const bool refuses_whole_;  // a request with poison, as the service's model has it
   RegionConduct conduct_;
   std::map<std::string, Shards> streams_;
   std::map<std::uint64_t, Request> being_served_;
