@@ -29,6 +29,15 @@ std::size_t utf8_length(std::string_view text) {
   return size;
 }
 
+// So many bytes of ASCII that stand for themselves in JSON does `text` begin with.
+std::size_t plain_length(std::string_view text) {
+  const auto end = std::ranges::find_if(text, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte >= 0x80 || c == '"' || c == '\\';
+  });
+  return static_cast<std::size_t>(end - text.begin());
+}
+
 std::string written(double number) {
   return std::isfinite(number) ? fmt::format("{:.2f}", number) : "null";
 }
@@ -37,7 +46,11 @@ std::string written(double number) {
 
 void append_json_text(std::string& to, std::string_view text) {
   to += '"';
-  while (!text.empty()) {
+  while (true) {
+    const std::size_t plain = plain_length(text);
+    to += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const char c = text.front();
     if (c == '"' || c == '\\') {
       to += '\\';
