@@ -25,7 +25,8 @@ namespace {
 constexpr std::size_t kRegions = 2;
 constexpr std::string_view kNames = "ab";
 constexpr std::string_view kStream = "s";
-constexpr nanoseconds kDrainWithin = std::chrono::hours(2);
+// A breaker leaves its target alone for ten minutes at most.
+constexpr nanoseconds kDrainWithin = std::chrono::minutes(30);
 constexpr nanoseconds kForEver = std::chrono::hours(100'000);
 
 BrokerSettings broker_settings(Random& random) {
