@@ -59,7 +59,8 @@ CommandRun declare_broker(CLI::App& app) {
   auto options = std::make_shared<BrokerOptions>(app);
   auto& flags = options->flags;
   flags.add(app, "--target", "broker.endpoint",
-            "Kinesis endpoint that records are put to (http://127.0.0.1:4566)");
+            "Kinesis endpoint that records are put to (http://127.0.0.1:4566); or several, the "
+            "first that is well being used: a=URL,b=URL");
   flags.add(app, "--ca", "broker.ca", "https: certificates to trust, instead of the system's");
   flags.add(app, "--stream", "broker.stream", "The stream, made if missing (telemetry)");
   app.add_option("--follow", options->follow,

@@ -1,4 +1,5 @@
-// spillway up: a region, this machine's telemetry flowing into it, and a view of that.
+// spillway up: two regions, a broker that this machine's telemetry flows through to one of them, a
+// reader of both, and a view of that.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "auth/key_file.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
+#include "cli/up_script.h"
 #include "cli/up_session.h"
 #include "io/entropy.h"
 #include "io/posix_disk.h"
@@ -23,7 +25,10 @@ struct Options {
   explicit Options(CLI::App& app) : flags(app) {}
   ConfigFlags flags;
   std::string data;
+  std::string listen_b;
+  std::string admin_b;
   std::string run_for;
+  std::string script;
   std::vector<std::string> follow;
 };
 
@@ -84,10 +89,25 @@ std::string data_text(const server::Config& config) {
   return serve.string() + " and " + broker.string();
 }
 
+// Both are as [serve] says, but for where they are.
+std::vector<server::ServeConfig> regions_of(const server::ServeConfig& serve,
+                                            const Options& options) {
+  std::vector<server::ServeConfig> regions(std::size(kUpRegions), serve);
+  regions[1].data = serve.data + "-b";
+  regions[1].listen = options.listen_b;
+  regions[1].admin = options.admin_b;
+  return regions;
+}
+
 Result<UpOptions> make_options(const Options& options) {
   UpOptions up;
   if (!options.run_for.empty()) {
     SPILLWAY_ASSIGN(up.run_for, parse_duration(options.run_for));
+  }
+  if (!options.script.empty()) {
+    SPILLWAY_ASSIGN(up.script, parse_script(options.script));
+    if (up.run_for > nanoseconds(0) && up.script.back().at >= up.run_for)
+      return Error{ErrorCode::kInvalid, "--script does something after the time of --for"};
   }
   SPILLWAY_ASSIGN(up.program, io::program_path());
   SPILLWAY_ASSIGN(up.config, options.flags.load());
@@ -97,6 +117,7 @@ Result<UpOptions> make_options(const Options& options) {
     config.broker.data = options.data + "/broker";
   }
   config.serve.data = absolute(config.serve.data);
+  up.regions = regions_of(config.serve, options);
   config.broker.data = absolute(config.broker.data);
   SPILLWAY_TRY(check_keys(config));
   up.data = data_text(config);
@@ -123,9 +144,15 @@ CommandRun declare_up(CLI::App& app) {
   auto options = std::make_shared<Options>(app);
   app.add_option("--data", options->data, "Where everything is stored (spillway-data)");
   app.add_option("--for", options->run_for, "End by itself after this time: 20s, 5m, 1h");
+  app.add_option("--script", options->script,
+                 "What is to happen by itself: 'kill a@5s,switch b@8s,restart a@15s'");
   auto& flags = options->flags;
-  flags.add(app, "--listen", "serve.listen", "Address of the API (127.0.0.1:4566)");
-  flags.add(app, "--admin", "serve.admin", "Address of serve's /metrics (127.0.0.1:4600)");
+  flags.add(app, "--listen", "serve.listen", "Address of region a's API (127.0.0.1:4566)");
+  flags.add(app, "--admin", "serve.admin", "Address of region a's /metrics (127.0.0.1:4600)");
+  app.add_option("--listen-b", options->listen_b, "Address of region b's API (127.0.0.1:4568)")
+      ->default_val("127.0.0.1:4568");
+  app.add_option("--admin-b", options->admin_b, "Address of region b's /metrics (127.0.0.1:4608)")
+      ->default_val("127.0.0.1:4608");
   flags.add(app, "--broker-admin", "broker.admin",
             "Address of the broker's /metrics (127.0.0.1:4601)");
   app.add_option("--follow", options->follow,

@@ -5,8 +5,10 @@
 namespace spillway::cli {
 
 Status UpChild::start(const std::string& program, std::vector<std::string> arguments) {
-  SPILLWAY_ASSERT(!started());
-  arguments.insert(arguments.begin(), {program, name_});
+  SPILLWAY_ASSERT(!running());
+  partial_.clear();
+  last_.clear();
+  arguments.insert(arguments.begin(), program);
   SPILLWAY_ASSIGN(process_, io::spawn(arguments));
   return {};
 }

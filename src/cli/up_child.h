@@ -17,7 +17,7 @@ class UpChild {
 
   explicit UpChild(std::string name) : name_(std::move(name)) {}
 
-  // `arguments`: behind the program's path and the child's name.
+  // `arguments`: behind the program's path. Not while it runs; what it wrote before is forgotten.
   Status start(const std::string& program, std::vector<std::string> arguments);
   bool started() const { return process_ != nullptr; }
   bool running() { return started() && !process_->poll(); }

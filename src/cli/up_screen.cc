@@ -20,7 +20,7 @@ void put(const std::string& text) {
 
 }  // namespace
 
-UpScreen::UpScreen() : typing_hidden_(io::hide_typing()) { put(kEnter); }
+UpScreen::UpScreen() : keyboard_(io::open_keyboard()) { put(kEnter); }
 
 UpScreen::~UpScreen() { put(kLeave); }
 

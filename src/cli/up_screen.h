@@ -19,9 +19,11 @@ class UpScreen {
 
   // Lines that fit the terminal.
   void draw(const std::vector<std::string>& lines);
+  // The keys pressed since the last call.
+  std::string typed() { return keyboard_ ? keyboard_->typed() : std::string(); }
 
  private:
-  std::unique_ptr<io::TypingHidden> typing_hidden_;
+  std::unique_ptr<io::Keyboard> keyboard_;
 };
 
 }  // namespace spillway::cli

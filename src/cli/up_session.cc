@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <utility>
 
+#include "broker/switching.h"
 #include "cli/command.h"
 
 namespace spillway::cli {
@@ -23,44 +25,47 @@ constexpr nanoseconds kReadRestWithin = seconds(60);
 constexpr nanoseconds kMeetBrokerWithin = seconds(10);
 constexpr std::size_t kLogLines = 50;
 
-constexpr std::string_view kServesLine = "spillway serves";
-
-// Where a client on this machine reaches what listens on `listen`.
-std::string reachable(const std::string& listen) {
-  for (const std::string_view any : {"0.0.0.0:", "[::]:"})
-    if (listen.starts_with(any)) return "127.0.0.1:" + listen.substr(any.size());
-  return listen;
-}
+// Of a region that had ended, before the rest can be read.
+constexpr nanoseconds kServesWithin = seconds(30);
+constexpr std::size_t kBatchRecords = 1000;
+constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
 
 }  // namespace
 
 Result<std::unique_ptr<UpSession>> UpSession::make(UpOptions options, Random random) {
   const auto& config = options.config;
-  const auto api = "http://" + reachable(config.serve.listen);
-  client::ClientOptions client_options;
-  SPILLWAY_ASSIGN(client_options.endpoint, client::parse_endpoint(api));
-  client_options.region = config.serve.region;
-  client_options.credentials = {config.broker.access_key, config.broker.secret_key, ""};
-  client_options.connections_max = 8;
-  client_options.attempts_max = 2;
-  client_options.request_timeout = seconds(5);
-  client_options.user_agent = "spillway-up";
   client::PoolOptions status;
   SPILLWAY_ASSIGN(status.endpoint,
                   client::parse_endpoint("http://" + reachable(config.broker.admin)));
   status.connections_max = 1;
   status.connect_timeout = seconds(1);
   status.request_timeout = seconds(2);
-  std::unique_ptr<UpSession> session(
-      new UpSession(std::move(options), std::move(client_options), std::move(status), random));
-  SPILLWAY_TRY(session->start_serve());
+  std::unique_ptr<UpSession> session(new UpSession(std::move(options), std::move(status)));
+  for (std::size_t i = 0; i < session->options_.regions.size(); ++i) {
+    UpRegionOptions region{.name = std::string(kUpRegions[i]),
+                           .program = session->options_.program,
+                           .config_file = session->options_.config_file,
+                           .serve = session->options_.regions[i],
+                           .client = {}};
+    auto& client = region.client;
+    const auto& broker = session->options_.config.broker;
+    client.region = region.serve.region;
+    client.credentials = {broker.access_key, broker.secret_key, ""};
+    client.connections_max = 8;
+    client.attempts_max = 2;
+    client.request_timeout = seconds(5);
+    client.user_agent = "spillway-up";
+    client.origins = true;
+    SPILLWAY_ASSIGN(auto made, UpRegion::make(session->loop_, std::move(region), random.fork()));
+    session->regions_.push_back(std::move(made));
+    SPILLWAY_TRY(session->regions_.back()->start());
+  }
+  session->ended_.resize(session->regions_.size());
   return session;
 }
 
-UpSession::UpSession(UpOptions options, client::ClientOptions client_options,
-                     client::PoolOptions status, Random random)
+UpSession::UpSession(UpOptions options, client::PoolOptions status)
     : options_(std::move(options)),
-      client_(loop_, std::move(client_options), random),
       status_pool_(loop_, std::move(status)),
       look_timer_(loop_.make_timer()),
       show_timer_(loop_.make_timer()),
@@ -68,27 +73,19 @@ UpSession::UpSession(UpOptions options, client::ClientOptions client_options,
       started_at_(loop_.wall_now()) {
   state_.phase = "starting";
   state_.data = options_.data;
-  state_.api = reachable(options_.config.serve.listen);
   state_.stream = options_.config.broker.stream;
 }
 
 UpSession::~UpSession() { stop_reading(); }
 
-Status UpSession::start_serve() {
-  const auto& serve = options_.config.serve;
-  std::vector<std::string> arguments{"--data",  serve.data,  "--listen", serve.listen,
-                                     "--admin", serve.admin, "--region", serve.region};
-  if (!options_.config_file.empty())
-    arguments.insert(arguments.end(), {"--config", options_.config_file});
-  return serve_.start(options_.program, std::move(arguments));
-}
-
 Status UpSession::start_broker() {
   const auto& broker = options_.config.broker;
-  std::vector<std::string> arguments{"--target", "http://" + state_.api,
-                                     "--stream", broker.stream,
-                                     "--state",  broker.data,
-                                     "--admin",  broker.admin};
+  std::string targets;
+  for (const auto& region : regions_)
+    targets += fmt::format("{}{}=http://{}", targets.empty() ? "" : ",", region->name(),
+                           region->address());
+  std::vector<std::string> arguments{"broker",  "--target",  targets,   "--stream",  broker.stream,
+                                     "--state", broker.data, "--admin", broker.admin};
   if (!options_.config_file.empty())
     arguments.insert(arguments.end(), {"--config", options_.config_file});
   for (const auto& path : options_.follow) arguments.insert(arguments.end(), {"--follow", path});
@@ -124,8 +121,8 @@ void UpSession::on_signal(int) {
 }
 
 void UpSession::look() {
-  take_output(serve_);
-  take_output(broker_);
+  take_output();
+  act();
   if (phase_ == Phase::kStarting || phase_ == Phase::kFlowing) {
     look_while_running();
   } else {
@@ -134,26 +131,31 @@ void UpSession::look() {
   look_timer_->start(kLookInterval, [this] { look(); });
 }
 
-void UpSession::take_output(UpChild& child) {
-  for (const auto& line : child.take_lines()) {
-    if (&child == &serve_ && line.starts_with(kServesLine)) serves_ = true;
-    state_.log.push_back(child.name() + ": " + line);
-    if (state_.log.size() > kLogLines) state_.log.pop_front();
-    if (!screen_) {
-      std::fprintf(stderr, "%s\n", state_.log.back().c_str());
-      std::fflush(stderr);
-    }
+void UpSession::take_output() {
+  for (const auto& region : regions_)
+    for (auto& line : region->take_lines()) tell(std::move(line));
+  for (const auto& line : broker_.take_lines()) tell(broker_.name() + ": " + line);
+}
+
+void UpSession::tell(std::string line) {
+  state_.log.push_back(std::move(line));
+  if (state_.log.size() > kLogLines) state_.log.pop_front();
+  if (!screen_) {
+    std::fprintf(stderr, "%s\n", state_.log.back().c_str());
+    std::fflush(stderr);
   }
 }
 
 void UpSession::look_while_running() {
-  for (UpChild* child : {&serve_, &broker_}) {
-    if (!child->started() || child->running()) continue;
-    take_output(*child);
-    fail(child->report(screen_ != nullptr));
+  if (broker_.started() && !broker_.running()) {
+    take_output();
+    fail(broker_.report(screen_ != nullptr));
     return begin_stop();
   }
-  if (phase_ == Phase::kStarting && serves_) {
+  look_at_regions();
+  if (phase_ > Phase::kFlowing) return;
+  if (phase_ == Phase::kStarting && std::ranges::all_of(regions_, &UpRegion::serves)) {
+    served_ = true;
     phase_ = Phase::kFlowing;
     state_.phase = "flowing";
     if (auto started = start_broker(); !started.ok()) {
@@ -171,6 +173,90 @@ void UpSession::look_while_running() {
   if (stop_at_latest_ && (met || loop_.mono_now() >= *stop_at_latest_)) begin_stop();
 }
 
+// Before it flows, one that ends is the end; then the others go on.
+void UpSession::look_at_regions() {
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    auto& region = *regions_[i];
+    if (region.running() || ended_[i]) continue;
+    take_output();
+    ended_[i] = true;
+    if (region.killed()) continue;
+    fail(region.report(screen_ != nullptr));
+    if (phase_ == Phase::kStarting) return begin_stop();
+    tell(failures_.back());
+  }
+}
+
+void UpSession::act() {
+  const auto& script = options_.script;
+  const auto running = loop_.mono_now() - started_;
+  if (phase_ == Phase::kFlowing && state_.broker) {
+    for (; acted_ < script.size() && script[acted_].at <= running; ++acted_) act(script[acted_]);
+  }
+  if (!screen_) return;
+  for (const char key : screen_->typed()) on_key(key);
+}
+
+void UpSession::act(const UpAction& action) {
+  switch (action.verb) {
+    case UpVerb::kKill:
+      return kill_region(*action.region);
+    case UpVerb::kRestart:
+      return restart_region(*action.region);
+    case UpVerb::kSwitch:
+      return ask_switch(action.region ? *action.region : unused_region());
+    case UpVerb::kRelease:
+      return ask_switch(std::nullopt);
+  }
+}
+
+void UpSession::on_key(char key) {
+  if (key == 'q') return ask_to_stop();
+  if (phase_ != Phase::kFlowing) return;
+  if (key == 'k') kill_region(0);
+  if (key == 'r') restart_region(0);
+  if (key != 's' || !state_.broker) return;
+  ask_switch(state_.broker->held ? std::nullopt : std::optional(unused_region()));
+}
+
+void UpSession::kill_region(std::size_t region) {
+  if (!regions_[region]->running()) return;
+  regions_[region]->kill();
+  tell(fmt::format("up: killed region {}", regions_[region]->name()));
+}
+
+void UpSession::restart_region(std::size_t region) {
+  if (regions_[region]->running()) return;
+  take_output();
+  tell(fmt::format("up: starts region {} again", regions_[region]->name()));
+  ended_[region] = false;
+  if (auto started = regions_[region]->start(); !started.ok()) fail(started.error().message);
+}
+
+// Of those that records go to, the first that they don't go to now.
+std::size_t UpSession::unused_region() const {
+  return state_.broker && state_.broker->used == kUpRegions[0] ? 1 : 0;
+}
+
+void UpSession::ask_switch(std::optional<std::size_t> region) {
+  std::string body = R"({"who":"spillway up","reason":"asked for in spillway up")";
+  if (region) body += fmt::format(R"(,"to":"{}")", kUpRegions[*region]);
+  wire::RequestHead head;
+  head.method = "POST";
+  head.target = "/v1/switch";
+  head.headers = {{"Host", options_.config.broker.admin}, {"Content-Type", "application/json"}};
+  const std::string what = region ? fmt::format("a switch to region {}", kUpRegions[*region])
+                                  : std::string("the end of the switch");
+  status_pool_.request(std::move(head), body + "}",
+                       [this, what](Result<wire::ClientResponse> answer) {
+                         if (closed_) return;
+                         if (answer.ok() && answer->status == 200) return tell("up: " + what);
+                         fail(fmt::format("{} failed: {}", what,
+                                          answer.ok() ? answer->body : answer.error().message));
+                         tell("up: " + failures_.back());
+                       });
+}
+
 void UpSession::ask_to_stop() {
   if (!stop_at_latest_) stop_at_latest_ = loop_.mono_now() + kMeetBrokerWithin;
 }
@@ -178,22 +264,44 @@ void UpSession::ask_to_stop() {
 // Once the stream is there: what it says of its retention tells which records may have expired.
 void UpSession::begin_reading() {
   if (reader_ || std::exchange(describing_, true)) return;
-  start(client_.describe_summary(state_.stream),
-        UniqueFunction<void(Result<client::StreamSummary>)>(
-            [this](Result<client::StreamSummary> summary) {
-              describing_ = false;
-              if (closed_ || !summary.ok() || summary->status != "ACTIVE") return;
-              const auto horizon = loop_.wall_now() - std::chrono::hours(summary->retention_hours);
-              seen_ = std::make_unique<UpSeen>(started_at_, horizon, loop_.mono_now());
-              reader_ = std::make_unique<client::StreamReader>(
-                  loop_, client::stream_calls(client_, state_.stream), client::ReaderOptions{},
-                  *this);
-              reader_->start();
-            }));
+  const auto described = [this](Result<client::StreamSummary> summary) {
+    describing_ = false;
+    if (closed_ || !summary.ok() || summary->status != "ACTIVE") return;
+    const auto horizon = loop_.wall_now() - std::chrono::hours(summary->retention_hours);
+    seen_ = std::make_unique<UpSeen>(started_at_, horizon, loop_.mono_now());
+    std::vector<client::RegionSource> sources;
+    for (const auto& region : regions_)
+      sources.push_back({region->name(), client::stream_calls(region->client(), state_.stream)});
+    reader_ = std::make_unique<client::RegionsReader>(
+        loop_, std::move(sources),
+        client::RegionsReaderOptions{.stream = state_.stream, .missing_is_empty = true}, *this);
+    reader_->start();
+  };
+  // Of the one that records go to; the first one until that is known.
+  const auto region = state_.broker ? 1 - unused_region() : 0;
+  start(regions_[region]->client().describe_summary(state_.stream),
+        UniqueFunction<void(Result<client::StreamSummary>)>(described));
 }
 
-void UpSession::on_records(const std::string&, std::vector<client::Record> records) {
-  seen_->add(records, state_.broker ? state_.broker->source : std::string());
+void UpSession::on_ready() {
+  const std::string source = state_.broker ? state_.broker->source : std::string();
+  std::vector<client::Record> records;
+  for (auto batch = reader_->take(kBatchRecords, kBatchBytes); !batch.empty();
+       batch = reader_->take(kBatchRecords, kBatchBytes)) {
+    records.clear();
+    for (auto& each : batch) records.push_back(std::move(each.record));
+    seen_->add(records, source);
+    reader_->handled();
+  }
+}
+
+void UpSession::on_region(const std::string& name, const Status& status) {
+  if (status.ok()) {
+    away_.erase(name);
+  } else {
+    const bool missing = status.error().code == ErrorCode::kNotFound;
+    away_[name] = missing ? "no such stream yet" : status.error().message;
+  }
 }
 
 void UpSession::ask_broker() {
@@ -218,7 +326,12 @@ void UpSession::take_status(const std::string& json) {
   if (object["source"].get(text) == simdjson::SUCCESS) seen.source = text;
   if (object["target_up"].get(seen.target_up) != simdjson::SUCCESS) return;
   if (object["held_records"].get(number) == simdjson::SUCCESS)
-    seen.held = static_cast<std::uint64_t>(number);
+    seen.spooled = static_cast<std::uint64_t>(number);
+  if (object["used"].get(text) == simdjson::SUCCESS) seen.used = text;
+  if (object["because"].get(text) == simdjson::SUCCESS) seen.because = text;
+  if (object["used_ms"].get(number) == simdjson::SUCCESS) seen.used_for = milliseconds(number);
+  if (object["footing"].get(text) == simdjson::SUCCESS)
+    seen.held = text == broker::to_string(broker::Footing::kHeld);
   if (object["put_p50_us"].get(number) == simdjson::SUCCESS)
     seen.put_p50 = std::chrono::microseconds(number);
   if (object["put_p99_us"].get(number) == simdjson::SUCCESS)
@@ -233,7 +346,7 @@ void UpSession::take_status(const std::string& json) {
 
 void UpSession::begin_stop() {
   if (phase_ > Phase::kFlowing) return;
-  const bool served = serve_.running() && serves_;
+  const bool served = std::ranges::any_of(regions_, &UpRegion::serves);
   const auto drain = seconds(options_.config.broker.drain_seconds) + kKillAfter;
   enter(Phase::kStoppingBroker, served ? drain : kBrokerAlone);
   broker_.send(SIGTERM);
@@ -241,7 +354,7 @@ void UpSession::begin_stop() {
 
 void UpSession::enter(Phase phase, nanoseconds at_most) {
   constexpr const char* kNames[] = {"starting", "flowing", "stopping the broker",
-                                    "reading the rest", "stopping serve"};
+                                    "reading the rest", "stopping the regions"};
   phase_ = phase;
   state_.phase = kNames[static_cast<int>(phase)];
   phase_deadline_ = loop_.mono_now() + at_most;
@@ -251,30 +364,51 @@ void UpSession::look_while_stopping() {
   switch (phase_) {
     case Phase::kStoppingBroker:
       if (broker_.running()) return kill_late(broker_);
-      take_output(broker_);
+      take_output();
       // One that died before was reported then.
       if (broker_.started() && !broker_.ended_well() && failures_.empty())
         fail(broker_.report(screen_ != nullptr));
-      enter(Phase::kReadingRest, kReadRestWithin);
-      if (reader_) reader_->read_to_tip([this] { at_tip_ = true; });
-      return;
+      return read_rest();
     case Phase::kReadingRest:
-      if (reader_ && !at_tip_ && serve_.running()) {
-        if (loop_.mono_now() < *phase_deadline_) return;
-        fail("the reader has not read everything within its time");
-      }
-      stop_reading();
-      enter(Phase::kStoppingServe, seconds(options_.config.serve.drain_seconds) + kKillAfter);
-      return serve_.send(SIGTERM);
-    case Phase::kStoppingServe:
-      if (serve_.running()) return kill_late(serve_);
-      take_output(serve_);
-      if (!serve_.ended_well() && failures_.empty()) fail(serve_.report(screen_ != nullptr));
+      return look_while_reading_rest();
+    case Phase::kStoppingRegions:
+      for (const auto& region : regions_)
+        if (region->running()) return kill_late(region->child());
+      take_output();
+      for (std::size_t i = 0; i < regions_.size(); ++i)
+        if (!ended_[i] && !regions_[i]->ended_well() && failures_.empty())
+          fail(regions_[i]->report(screen_ != nullptr));
       return loop_.stop();
     case Phase::kStarting:
     case Phase::kFlowing:
       return;
   }
+}
+
+// What one that has ended holds alone can't be told from what is lost: it is started again.
+void UpSession::read_rest() {
+  enter(Phase::kReadingRest, kServesWithin);
+  if (!reader_) return;
+  for (std::size_t i = 0; i < regions_.size(); ++i) restart_region(i);
+}
+
+void UpSession::look_while_reading_rest() {
+  const bool running = std::ranges::all_of(regions_, &UpRegion::running);
+  const bool serving = std::ranges::all_of(regions_, &UpRegion::serves);
+  if (reader_ && running && serving && !std::exchange(reading_rest_, true)) {
+    phase_deadline_ = loop_.mono_now() + kReadRestWithin;
+    reader_->read_to_tip([this] { at_tip_ = true; });
+  }
+  if (reader_ && running && !at_tip_) {
+    if (loop_.mono_now() < *phase_deadline_) return;
+    fail("the reader has not read everything within its time");
+  } else if (reader_ && !running) {
+    fail("a region did not start again, so that what it holds was not read");
+  }
+  if (reader_) on_ready();
+  stop_reading();
+  enter(Phase::kStoppingRegions, seconds(options_.config.serve.drain_seconds) + kKillAfter);
+  for (const auto& region : regions_) region->stop();
 }
 
 void UpSession::kill_late(UpChild& child) {
@@ -287,7 +421,7 @@ void UpSession::kill_late(UpChild& child) {
 void UpSession::stop_reading() {
   if (std::exchange(closed_, true)) return;
   if (reader_) reader_->stop([] {});
-  client_.close();
+  for (const auto& region : regions_) region->client().close();
   status_pool_.close();
 }
 
@@ -298,11 +432,17 @@ void UpSession::show() {
   state_.running = loop_.mono_now() - started_;
   const std::string source = state_.broker ? state_.broker->source : std::string();
   if (seen_) seen_->show(loop_.mono_now(), source, state_);
+  state_.regions.clear();
+  for (const auto& region : regions_) state_.regions.push_back(region->seen());
+  state_.reader = "-";
   if (reader_) {
-    state_.behind = reader_->behind();
-    state_.shards = reader_->shards();
-    if (state_.problem.empty() && !reader_->status().ok() && phase_ == Phase::kFlowing)
-      state_.problem = reader_->status().error().message;
+    state_.copies = reader_->counts().copies;
+    state_.reader.clear();
+    for (const auto& region : regions_) {
+      const auto away = away_.find(region->name());
+      state_.reader += fmt::format("{}{}{}", state_.reader.empty() ? "" : ", ", region->name(),
+                                   away == away_.end() ? " is read" : ": " + away->second);
+    }
   }
   if (screen_) {
     screen_->draw(render(state_, io::terminal_size().value_or(io::TerminalSize{})));
@@ -328,9 +468,11 @@ void UpSession::judge() {
 }
 
 void UpSession::print_end() {
-  if (serves_) {
+  if (served_) {
+    // Some were missing for as long as their region was away.
+    const bool wrong = state_.totals.lost + state_.totals.doubled + state_.lost_before > 0;
     const std::vector<std::string> none;
-    std::printf("%s\n", summary(state_, seen_ ? seen_->checker().problems() : none).c_str());
+    std::printf("%s\n", summary(state_, wrong ? seen_->checker().problems() : none).c_str());
     std::fflush(stdout);
   }
   for (const auto& failure : failures_) std::fprintf(stderr, "spillway: %s\n", failure.c_str());

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "cli/up_script.h"
+
 namespace spillway::cli {
 namespace {
 
@@ -49,8 +51,8 @@ std::string latency_text(const UpState& state) {
   if (state.broker->put_p99 > nanoseconds(0))
     text = fmt::format("p50 {}, p99 {}", duration_text(state.broker->put_p50),
                        duration_text(state.broker->put_p99));
-  if (state.broker->held > 0)
-    text += fmt::format(", {} records wait", count_text(state.broker->held));
+  if (state.broker->spooled > 0)
+    text += fmt::format(", {} records wait", count_text(state.broker->spooled));
   return text;
 }
 
@@ -64,8 +66,31 @@ std::string check_text(const UpState& state) {
   return text;
 }
 
-std::string age_text(const UpState& state) {
-  return fmt::format("{} ({} shards)", duration_text(state.behind), state.shards);
+std::string regions_text(const UpState& state) {
+  std::string text;
+  for (const auto& region : state.regions)
+    text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", region.name, region.state,
+                        region.address);
+  return text;
+}
+
+std::string route_text(const UpState& state) {
+  if (!state.broker) return "-";
+  const auto& broker = *state.broker;
+  return fmt::format("{}{} for {}: {}", broker.used.empty() ? "no region" : broker.used,
+                     broker.held ? ", held," : "", clock_text(broker.used_for), broker.because);
+}
+
+// What the keys do now: k and r are about a, s about where the records go.
+std::string keys_text(const UpState& state) {
+  const bool a_ended = !state.regions.empty() && state.regions.front().state != "serves" &&
+                       state.regions.front().state != "starts";
+  const bool on_a = state.broker && state.broker->used == kUpRegions[0];
+  const std::string switching = state.broker && state.broker->held
+                                    ? "s releases the switch"
+                                    : fmt::format("s switches to {}", kUpRegions[on_a ? 1 : 0]);
+  return fmt::format("{}, {}, q ends", a_ended ? "r restarts region a" : "k kills region a",
+                     switching);
 }
 
 std::string total_text(const UpState& state) {
@@ -73,21 +98,26 @@ std::string total_text(const UpState& state) {
                                  bytes_text(static_cast<double>(state.bytes)));
   if (state.records_before > 0)
     text += fmt::format(" ({} stored before)", count_text(state.records_before));
+  if (state.copies > 0)
+    text += fmt::format(", {} of them in both regions, read once", count_text(state.copies));
   return text;
 }
 
 std::vector<std::string> head_lines(const UpState& state) {
   std::vector<std::string> lines;
   lines.push_back(fmt::format("Spillway {}: {}", clock_text(state.running), state.phase));
+  lines.push_back("regions  " + regions_text(state));
+  lines.push_back("route    " + route_text(state));
+  if (!state.problem.empty()) lines.push_back("problem  " + state.problem);
   lines.push_back(fmt::format("flow     {:.1f} records/s, {}/s", state.records_per_s,
                               bytes_text(state.bytes_per_s)));
-  lines.push_back("writes   " + latency_text(state));
-  lines.push_back("reader   behind by " + age_text(state));
   lines.push_back("checked  " + check_text(state));
+  lines.push_back("keys     " + keys_text(state));
+  lines.push_back("writes   " + latency_text(state));
+  lines.push_back("reader   " + state.reader);
   lines.push_back("total    " + total_text(state));
+  lines.push_back("stream   " + state.stream);
   lines.push_back("data     " + state.data);
-  if (!state.problem.empty()) lines.push_back("problem  " + state.problem);
-  lines.push_back(fmt::format("stream   {} at http://{}; Ctrl-C stops", state.stream, state.api));
   return lines;
 }
 
@@ -148,10 +178,11 @@ std::vector<std::string> render(const UpState& state, io::TerminalSize size) {
 }
 
 std::string plain_line(const UpState& state) {
-  return fmt::format("{} {}: {:.1f} records/s, {}/s, writes {}, reader behind by {}, total {}, {}",
+  return fmt::format("{} {}: {:.1f} records/s, {}/s to {}, writes {}, total {}, {}",
                      clock_text(state.running), state.phase, state.records_per_s,
-                     bytes_text(state.bytes_per_s), latency_text(state),
-                     duration_text(state.behind), total_text(state), check_text(state));
+                     bytes_text(state.bytes_per_s),
+                     state.broker && !state.broker->used.empty() ? state.broker->used : "no region",
+                     latency_text(state), total_text(state), check_text(state));
 }
 
 std::string summary(const UpState& state, const std::vector<std::string>& problems) {

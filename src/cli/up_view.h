@@ -20,19 +20,29 @@ struct SubjectSeen {
   std::string fields;  // of the last one, as JSON
 };
 
+struct RegionSeen {
+  std::string name;
+  std::string address;  // "127.0.0.1:4566"
+  std::string state;    // "serves", "killed", …
+};
+
 // What the broker says of itself.
 struct BrokerSeen {
   std::string source;
   bool target_up = false;
-  std::uint64_t held = 0;
-  nanoseconds put_p50{0};  // of the last puts
+  std::string used;     // the target; empty: none
+  std::string because;  // why that one
+  nanoseconds used_for{0};
+  bool held = false;          // by a person, until it is released
+  std::uint64_t spooled = 0;  // records that no target has acknowledged
+  nanoseconds put_p50{0};     // of the last puts
   nanoseconds put_p99{0};
 };
 
 struct UpState {
   std::string phase;  // "starting", "flowing", "stopping the broker", …
   std::string data;   // the directory
-  std::string api;    // "127.0.0.1:4566"
+  std::vector<RegionSeen> regions;
   std::string stream;
   nanoseconds running{0};
 
@@ -41,9 +51,9 @@ struct UpState {
   std::uint64_t records_before = 0;  // of these, stored before this run
   double records_per_s = 0;          // of this run, in the last second
   double bytes_per_s = 0;
-  milliseconds behind{0};  // the reader
-  std::size_t shards = 0;
-  std::string problem;  // what the reader or the broker is trying again; empty: nothing
+  std::uint64_t copies = 0;  // read in a second region, and dropped
+  std::string reader;        // how the reader is
+  std::string problem;       // what the broker is trying again; empty: nothing
   std::optional<BrokerSeen> broker;
   broker::CheckedTotals totals;   // of this run's source
   std::uint64_t lost_before = 0;  // of others

@@ -15,7 +15,7 @@ UpState busy_state() {
   UpState state;
   state.phase = "flowing";
   state.data = "/var/lib/a/rather/long/path/to/where/everything/is/stored/spillway-data";
-  state.api = "127.0.0.1:4566";
+  state.regions = {{"a", "127.0.0.1:4566", "serves"}, {"b", "127.0.0.1:4568", "serves"}};
   state.stream = "telemetry";
   state.running = seconds(3723);
   state.records = 1'234'567;
@@ -23,9 +23,14 @@ UpState busy_state() {
   state.records_before = 1'000'000;
   state.records_per_s = 13.1;
   state.bytes_per_s = 4096;
-  state.behind = milliseconds(250);
-  state.shards = 4;
-  state.broker = BrokerSeen{"x", true, 0, std::chrono::microseconds(850), milliseconds(12)};
+  state.reader = "reads a and b";
+  state.broker = BrokerSeen{.source = "x",
+                            .target_up = true,
+                            .used = "a",
+                            .because = "the first that is well",
+                            .used_for = seconds(75),
+                            .put_p50 = std::chrono::microseconds(850),
+                            .put_p99 = milliseconds(12)};
   state.totals.records = 234'567;
   for (int i = 0; i < 20; ++i)
     state.subjects["disk/sd" + std::to_string(i)] = {1000, R"({"reads_per_s":1.50,"busy":true})"};
@@ -64,11 +69,28 @@ TEST(UpView, ShowsWhatFlows) {
   EXPECT_THAT(lines, Contains("Spillway 1:02:03: flowing"));
   EXPECT_THAT(lines, Contains("flow     13.1 records/s, 4.0 KiB/s"));
   EXPECT_THAT(lines, Contains("writes   p50 850 µs, p99 12 ms"));
-  EXPECT_THAT(lines, Contains("reader   behind by 250 ms (4 shards)"));
+  EXPECT_THAT(lines, Contains("regions  a serves (127.0.0.1:4566), b serves (127.0.0.1:4568)"));
+  EXPECT_THAT(lines, Contains("route    a for 0:01:15: the first that is well"));
+  EXPECT_THAT(lines, Contains("keys     k kills region a, s switches to b, q ends"));
+  EXPECT_THAT(lines, Contains("reader   reads a and b"));
   EXPECT_THAT(lines, Contains("checked  0 lost, 0 doubled"));
   EXPECT_THAT(lines, Contains("total    1,234,567 records, 300.0 MiB (1,000,000 stored before)"));
   EXPECT_THAT(lines, Contains(HasSubstr("reads_per_s 1.50, busy true")));
   EXPECT_THAT(lines.back(), StartsWith("broker: line ?[31m8"));
+}
+
+TEST(UpView, TheKeysFollowWhatHasHappened) {
+  auto state = busy_state();
+  state.regions[0].state = "killed";
+  state.broker->used = "b";
+  EXPECT_THAT(render(state, {100, 30}),
+              Contains("keys     r restarts region a, s switches to a, q ends"));
+  state.broker->held = true;
+  EXPECT_THAT(render(state, {100, 30}),
+              Contains("keys     r restarts region a, s releases the switch, q ends"));
+  EXPECT_THAT(render(state, {100, 30}), Contains(StartsWith("route    b, held, for 0:01:15: ")));
+  state.broker->used.clear();
+  EXPECT_THAT(render(state, {100, 30}), Contains(StartsWith("route    no region, held,")));
 }
 
 TEST(UpView, ASmallWindowHasTheFigures) {
@@ -89,7 +111,8 @@ TEST(UpView, WhatIsWrongIsSaid) {
   state.totals = {.records = 90, .lost = 7, .doubled = 3, .dropped = 2, .late = 1, .unchecked = 5};
   state.lost_before = 4;
   state.problem = "connection refused";
-  state.broker->held = 1234;
+  state.broker->spooled = 1234;
+  state.copies = 12;
   constexpr const char* kFound =
       "7 lost, 3 doubled, 2 dropped, 1 late, 5 unchecked; 4 lost of earlier runs";
   EXPECT_THAT(render(state, {100, 30}), Contains(HasSubstr(kFound)));
@@ -98,6 +121,7 @@ TEST(UpView, WhatIsWrongIsSaid) {
   EXPECT_THAT(plain_line(state), HasSubstr("p99 12 ms, 1,234 records wait"));
   const auto text = summary(state, {"source x subject cpu: 5 to 7 missing"});
   EXPECT_THAT(text, StartsWith("90 records flowed in 3723 s: 7 lost, 3 doubled"));
+  EXPECT_THAT(text, HasSubstr("(1,000,000 stored before), 12 of them in both regions, read once"));
   EXPECT_THAT(text, HasSubstr("\n  source x subject cpu: 5 to 7 missing"));
   EXPECT_THAT(plain_line(state), Not(HasSubstr("\n")));
 }

@@ -54,7 +54,8 @@ class RegionsReader::Region final : public ReaderEvents {
   Task<void> begin() {
     ReaderOptions options{.from = owner_.options_.from,
                           .poll_interval = owner_.options_.poll_interval,
-                          .retry_delay = owner_.options_.retry_delay};
+                          .retry_delay = owner_.options_.retry_delay,
+                          .missing_is_empty = owner_.options_.missing_is_empty};
     for (const auto& [id, place] : owner_.merge_.places(number_))
       if (!place.all.empty()) options.places.emplace(id, place.all);
     auto there = co_await calls_->list_shards();

@@ -38,6 +38,7 @@ struct RegionsReaderOptions {
   RegionsMergeOptions merge;
   nanoseconds poll_interval = milliseconds(250);  // as StreamReader's
   nanoseconds retry_delay = seconds(1);
+  bool missing_is_empty = false;
 };
 
 // What a reader tells, on the loop. From within, it may be asked for anything but its end.

@@ -73,10 +73,13 @@ milliseconds StreamReader::behind() const {
 // expired. Called anew when a shard has ended.
 Task<void> StreamReader::discover() {
   while (!stopping_) {
+    const auto round = round_;
     auto listed = co_await calls_->list_shards();
     if (stopping_) co_return;
     if (!listed.ok()) {
       const auto code = listed.error().code;
+      if (code == ErrorCode::kNotFound && options_.missing_is_empty && round == round_ && tip_done_)
+        loop_.post(std::exchange(tip_done_, nullptr));
       // kExists: it is being made.
       const bool missing = code == ErrorCode::kNotFound || code == ErrorCode::kExists;
       if (missing && first_list_) from_horizon_ = true;

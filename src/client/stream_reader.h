@@ -46,6 +46,8 @@ struct ReaderOptions {
   // Between two looks at a shard that had nothing new. Kinesis allows five a second.
   nanoseconds poll_interval = milliseconds(250);
   nanoseconds retry_delay = seconds(1);  // after an error that the client gave up on
+  // For read_to_tip(): a stream that isn't there has been read to its tip.
+  bool missing_is_empty = false;
 };
 
 // What a reader tells, on the loop. From within, it may be asked for anything but its end.

@@ -332,6 +332,16 @@ TEST_F(StreamReaderTest, TheTipIsWhatWasStoredBeforeItWasAskedFor) {
   EXPECT_EQ(reader_->behind(), milliseconds(0));
 }
 
+TEST_F(StreamReaderTest, WhereThatIsAskedForAStreamThatIsMissingIsReadToItsTip) {
+  make_reader({.missing_is_empty = true});
+  bool told = false;
+  reader_->start();
+  loop_.run(seconds(1));
+  reader_->read_to_tip([&] { told = true; });
+  loop_.run(seconds(1));
+  EXPECT_TRUE(told);
+}
+
 TEST_F(StreamReaderTest, TheTipIsNotReachedWithoutAStreamOrAfterTheEnd) {
   bool told = false;
   reader_->start();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace spillway::io {
 
@@ -16,12 +17,15 @@ struct TerminalSize {
 // (TERM=dumb). Never 0 by 0.
 std::optional<TerminalSize> terminal_size();
 
-// While it exists, what is typed isn't shown. Nullptr where there is no terminal to type at, or
-// another program is in its foreground.
-class TypingHidden {
+// While it exists, what is typed isn't shown, and needs no Enter.
+class Keyboard {
  public:
-  virtual ~TypingHidden() = default;
+  virtual ~Keyboard() = default;
+  // The bytes typed since the last call; never waits.
+  virtual std::string typed() = 0;
 };
-std::unique_ptr<TypingHidden> hide_typing();
+// Of the terminal that is standard input. Nullptr where there is none, or another program is in its
+// foreground.
+std::unique_ptr<Keyboard> open_keyboard();
 
 }  // namespace spillway::io

@@ -91,7 +91,7 @@ const ConfigKey kKeys[] = {
   {.name = "broker.host", .field = +[](Config& c) -> std::string& { return c.broker.host; },
    .meaning = "The name of this machine in records; empty takes the system's."},
   {.name = "broker.endpoint", .field = +[](Config& c) -> std::string& { return c.broker.endpoint; },
-   .meaning = "The Kinesis endpoint that records are put to, http:// or https://."},
+   .meaning = "The Kinesis endpoint that records are put to, http:// or https://. As a variable or a flag it may be all targets: NAME=URL,NAME=URL."},
   {.name = "broker.ca", .field = +[](Config& c) -> std::string& { return c.broker.ca; },
    .meaning = "For https: a file in PEM with the certificates to trust; empty trusts whom this system trusts."},
   {.name = "broker.region", .field = +[](Config& c) -> std::string& { return c.broker.region; },
@@ -207,8 +207,60 @@ Error wrong_type(const ConfigKey& key, std::string_view where) {
   return invalid(where, fmt::format("{} must be {}", key.name, kTypes[key.field.index()]));
 }
 
+// Of the targets so far, the last one.
+Status check_newest_target(std::span<const TargetConfig> targets) {
+  const auto& target = targets.back();
+  const bool word = std::ranges::all_of(target.name, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-';
+  });
+  if (target.name.empty() || target.name.size() > 64 || !word) {
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("broker.targets.name is \"{}\"; write 1 to 64 of the characters "
+                             "a-z, 0-9 and -",
+                             target.name)};
+  }
+  if (target.endpoint.empty()) {
+    return Error{
+        ErrorCode::kInvalid,
+        fmt::format("target {} needs an endpoint, as in http://127.0.0.1:4566", target.name)};
+  }
+  if (std::ranges::count(targets, target.name, &TargetConfig::name) > 1)
+    return Error{ErrorCode::kInvalid, fmt::format("target {} is there twice", target.name)};
+  if (targets.size() > kBrokerTargetsMax) {
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("a broker has at most {} targets", kBrokerTargetsMax)};
+  }
+  return {};
+}
+
+// What stands for broker.endpoint in a flag or a variable: a URL; or "a=URL,b=URL", which are all
+// the targets.
+Status set_targets(BrokerConfig& broker, const ConfigOverride& given) {
+  const std::string_view text = given.value;
+  const auto equals = text.find('=');
+  const bool named = equals != std::string_view::npos && text.find(':') > equals;
+  if (!named) {
+    broker.endpoint = text;
+    return {};
+  }
+  broker.endpoint = BrokerConfig().endpoint;
+  broker.targets.clear();
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    const auto each = text.substr(begin, end - begin);
+    const auto at = std::min(each.find('='), each.size());
+    broker.targets.push_back({.name = std::string(each.substr(0, at)),
+                              .endpoint = std::string(each.substr(std::min(at + 1, each.size())))});
+    if (auto checked = check_newest_target(broker.targets); !checked.ok())
+      return invalid(given.source, checked.error().message);
+    begin = end + 1;
+  }
+  return {};
+}
+
 // A value that came as text: from a flag or a variable.
 Status set_from_text(Config& config, const ConfigOverride& given) {
+  if (given.key == "broker.endpoint") return set_targets(config.broker, given);
   const auto* key = find_key(given.key);
   SPILLWAY_ASSERT(key != nullptr);
   if (const auto* text = std::get_if<0>(&key->field))
@@ -393,7 +445,7 @@ class FileReader {
       for (const auto& [name, value] : *item.as_table())
         SPILLWAY_TRY(read_target_member(name.str(), value, target));
       targets.push_back(std::move(target));
-      if (auto checked = check_newest(targets); !checked.ok())
+      if (auto checked = check_newest_target(targets); !checked.ok())
         return invalid(where(item), checked.error().message);
     }
     return {};
@@ -426,32 +478,6 @@ class FileReader {
       *field = std::move(text);
     } else {
       (name == "name" ? target.name : target.endpoint) = *std::move(text);
-    }
-    return {};
-  }
-
-  // Of the targets so far, the last one.
-  static Status check_newest(std::span<const TargetConfig> targets) {
-    const auto& target = targets.back();
-    const bool word = std::ranges::all_of(target.name, [](char c) {
-      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-';
-    });
-    if (target.name.empty() || target.name.size() > 64 || !word) {
-      return Error{ErrorCode::kInvalid,
-                   fmt::format("broker.targets.name is \"{}\"; write 1 to 64 of the characters "
-                               "a-z, 0-9 and -",
-                               target.name)};
-    }
-    if (target.endpoint.empty()) {
-      return Error{
-          ErrorCode::kInvalid,
-          fmt::format("target {} needs an endpoint, as in http://127.0.0.1:4566", target.name)};
-    }
-    if (std::ranges::count(targets, target.name, &TargetConfig::name) > 1)
-      return Error{ErrorCode::kInvalid, fmt::format("target {} is there twice", target.name)};
-    if (targets.size() > kBrokerTargetsMax) {
-      return Error{ErrorCode::kInvalid,
-                   fmt::format("a broker has at most {} targets", kBrokerTargetsMax)};
     }
     return {};
   }

@@ -84,6 +84,25 @@ TEST(Config, OverridesGoAboveTheFile) {
   EXPECT_THAT(config->broker.files, testing::ElementsAre("/x", "/y"));
 }
 
+TEST(Config, AFlagNamesATargetOrAllOfThem) {
+  const auto with = [](std::string value) {
+    const std::vector<ConfigOverride> overrides{{"broker.endpoint", std::move(value), "--target"}};
+    return make_config("[[broker.targets]]\nname = \"c\"\nendpoint = \"http://c\"", "s.toml",
+                       overrides);
+  };
+  const auto config = with("a=http://h:1/?x=y,b=https://h:2");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_THAT(config->broker.targets, testing::ElementsAre(TargetConfig{"a", "http://h:1/?x=y"},
+                                                           TargetConfig{"b", "https://h:2"}));
+  EXPECT_THAT(with("http://h:1/?x=y").error().message, HasSubstr("exclude each other"));
+  for (const auto& [value, why] :
+       {std::pair{"a=http://h,", "--target: broker.targets.name is \"\""},
+        std::pair{"a=http://h,b", "--target: target b needs an endpoint"},
+        std::pair{"A=http://h", "--target: broker.targets.name is \"A\""},
+        std::pair{"a=http://h,a=http://i", "--target: target a is there twice"}})
+    EXPECT_THAT(with(value).error().message, HasSubstr(why));
+}
+
 struct BadFile {
   std::string_view text;
   std::string_view message;

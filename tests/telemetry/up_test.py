@@ -28,6 +28,7 @@ class Up:
         self.directory = pathlib.Path(directory)
         self.data = self.directory / "data"
         self.port, self.admin, self.broker_admin = free_port(), free_port(), free_port()
+        self.port_b, self.admin_b = free_port(), free_port()
         self.arguments = arguments
         self.environment = {}  # more of it
         self.process = None
@@ -35,6 +36,7 @@ class Up:
     def command(self, *arguments):
         return [str(BINARY), "up", "--data", str(self.data),
                 "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}",
+                "--listen-b", f"127.0.0.1:{self.port_b}", "--admin-b", f"127.0.0.1:{self.admin_b}",
                 "--broker-admin", f"127.0.0.1:{self.broker_admin}", *self.arguments, *arguments]
 
     def start(self, *arguments):
@@ -69,13 +71,14 @@ class Up:
         return (self.status() or {}).get("acknowledged_records", 0)
 
     def children(self):
-        """name → process id."""
+        """"a", "b" or "broker" → process id."""
         found = {}
         pid = self.process.pid
         for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             arguments = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
             if len(arguments) > 1:
-                found[arguments[1].decode()] = int(child)
+                name = "broker" if arguments[1] == b"broker" else "b" if b"/serve-b" in b"".join(arguments) else "a"
+                found[name] = int(child)
         return found
 
 
@@ -94,10 +97,15 @@ def flowed(outcome):
     """How many records a run that went well tells of, and how many were stored before."""
     code, out, err = outcome
     expect(code == 0, f"exit code {code}", out, err)
-    expect(": 0 lost, 0 doubled\n" in out, out)
+    expect(nothing_wrong(out), out)
     before = re.search(r"stored: .*\(([\d,]+) stored before\)", out)
     return (number(r"(?m)^([\d,]+) records flowed in", out),
             int(before.group(1).replace(",", "")) if before else 0)
+
+
+def nothing_wrong(out):
+    """A region that was away may have held some that were read late."""
+    return re.search(r": 0 lost, 0 doubled(, \d+ late)?\r?\n", out) and " missing" not in out
 
 
 def gone(pid):
@@ -159,7 +167,7 @@ def test_ctrl_c_stops_in_order(directory):
     up = Up(directory).start()
     wait_until(lambda: up.acknowledged() >= 8)
     children = up.children()
-    expect(sorted(children) == ["broker", "serve"], children)
+    expect(sorted(children) == ["a", "b", "broker"], children)
     up.process.send_signal(signal.SIGINT)
     code, out, err = up.wait()
     expect(flowed((code, out, err))[0] >= 8)
@@ -223,15 +231,76 @@ def test_a_killed_broker_is_reported(directory):
     flowed(Up(directory).run("--for", "2s"))
 
 
-def test_a_killed_region_is_reported(directory):
+def test_without_a_region_it_flows_on_and_that_is_reported(directory):
     up = Up(directory).start()
     wait_until(lambda: up.acknowledged() > 0)
-    os.kill(up.children()["serve"], signal.SIGKILL)
-    code, _, err = up.wait()
-    expect(code == 1 and "spillway: serve: killed by signal 9" in err, code, err)
-    # After such an end the broker may have put a record twice that was stored before the answer came;
-    # of an earlier run that is no failure of this one.
+    os.kill(up.children()["a"], signal.SIGKILL)
+    wait_until(lambda: up.status()["used"] == "b")
+    already = up.acknowledged()
+    wait_until(lambda: up.acknowledged() > already + 5)
+    up.process.send_signal(signal.SIGINT)
+    code, out, err = up.wait()
+    expect(code == 1 and "spillway: region a: killed by signal 9" in err, code, out, err)
+    expect(nothing_wrong(out), out)
     flowed(Up(directory).run("--for", "2s"))
+
+
+def test_what_a_script_does(directory):
+    up = Up(directory)
+    outcome = up.run("--for", "20s", "--script", "switch b@9s,kill a@3s,restart a@6s,release@12s,kill b@14s")
+    records, _ = flowed(outcome)
+    err = outcome[2]
+    done = re.findall(r"(?m)^up: (.*)$", err)
+    expect(done == ["killed region a", "starts region a again", "a switch to region b", "the end of the switch",
+                    "killed region b", "starts region b again"], "the last one is to read the rest", done, err)
+    expect('records go another way  from=a  to=b' in err, err)
+    found = {place: stored(up.data / place) for place in ("serve", "serve-b")}
+    expect(all(found.values()), "both regions have some")
+    expect(len(found["serve"] | found["serve-b"]) == records, "what was read is what there is", records)
+    for wrong, why in (("burn a@5s", "nothing that can be done"), ("kill a@30s", "after the time of --for")):
+        code, _, err = up.run("--for", "20s", "--script", wrong)
+        expect(code == 1 and why in err, code, err)
+
+
+def stored(data):
+    """(source, subject, seq) of all telemetry in a directory."""
+    with Region() as region:
+        region.stop()
+        region.data = data
+        region.start()
+        records = [json.loads(record["Data"]) for shard in read_all(region.client(), "telemetry").values()
+                   for record in shard]
+    return {(record["source"], record["subject"], record["seq"]) for record in records}
+
+
+def test_keys_kill_switch_and_restart(directory):
+    up = Up(directory)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ |= {"SPILLWAY_BROKER_FILES": "", "SPILLWAY_BROKER_LISTEN": "", "TERM": "xterm",
+                       "SPILLWAY_BROKER_RETURN_SECONDS": "1"}
+        os.execv(BINARY, up.command())
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    # What is to be seen before each key; then q ends it.
+    steps = [(r"route    a for .*k kills region a, s switches to b.*writes   p50 \d", b"k"),
+             (r"a killed .*route    b for .*r restarts region a", b"r"),
+             (r"a serves .*k kills region a, s switches to a", b"s"),
+             (r"route    a, held, for .*s releases the switch", b"s"),
+             (r"route    a for .*s switches to b", b"q")]
+    shown, text = b"", ""
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # the other end was closed
+            break
+        text = shown.decode(errors="replace")
+        frame = text.rsplit("\x1b[H", 1)[-1]
+        if steps and re.search(steps[0][0], frame, re.DOTALL):
+            os.write(terminal, steps.pop(0)[1])
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    expect(os.waitstatus_to_exitcode(status) == 0 and not steps, steps, text[-3000:])
+    expect(nothing_wrong(text.rsplit("\x1b[?1049l", 1)[1]), text[-1000:])
 
 
 def test_lines_arrive_once_through_rotation(directory):
@@ -324,7 +393,7 @@ def test_what_prevents_a_start_is_said(directory):
     wait_until(lambda: up.acknowledged() > 0)
     second = Up(directory)
     code, _, err = second.run("--for", "5s")
-    expect(code == 1 and "spillway: serve: exit code 1" in err, code, err)
+    expect(code == 1 and "spillway: region a: exit code 1" in err, code, err)
     up.process.send_signal(signal.SIGINT)
     flowed(up.wait())
     bad = subprocess.run([BINARY, "up", "--for", "soon"], capture_output=True, text=True)
