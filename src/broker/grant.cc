@@ -1,6 +1,7 @@
 #include "broker/grant.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <simdjson.h>
 
 #include <algorithm>
@@ -146,6 +147,14 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
+// The first that the grant isn't for; nullptr: it is for all.
+const std::string* other_stream(const Grant& grant, const SwitchRequest& request) {
+  const auto found = std::ranges::find_if(request.streams, [&grant](const std::string& stream) {
+    return !auth::matches_pattern(stream, grant.stream);
+  });
+  return found == request.streams.end() ? nullptr : &*found;
+}
+
 // `what`: "grant", for messages.
 template <typename T>
 Result<T> parse(std::string_view text, std::string_view kind, std::string_view what) {
@@ -256,7 +265,7 @@ Verdict check(const Grant& grant, const Approval& approval, WallTime now,
   if (approval.revoked.contains(grant.id)) return Verdict::kRevoked;
   if (now < grant.not_before) return Verdict::kNotYetValid;
   if (now >= grant.not_after) return Verdict::kExpired;
-  if (!auth::matches_pattern(request.stream, grant.stream)) return Verdict::kOtherStream;
+  if (other_stream(grant, request) != nullptr) return Verdict::kOtherStream;
   if (!auth::matches_pattern(request.target, grant.target)) return Verdict::kOtherTarget;
   if (request.holder != grant.holder) return Verdict::kOtherHolder;
   if (grant.once && approval.used.contains(grant.id)) return Verdict::kUsed;
@@ -269,8 +278,8 @@ std::string explain(Verdict verdict, const Grant& grant, const SwitchRequest& re
   };
   switch (verdict) {
     case Verdict::kAllowed:
-      return because(fmt::format("it allows {} to switch {} to {}", request.holder, request.stream,
-                                 request.target));
+      return because(fmt::format("it allows {} to switch {} to {}", request.holder,
+                                 fmt::join(request.streams, ", "), request.target));
     case Verdict::kUnlistedApprover:
       return because(fmt::format("{} signed it, who is no approver of this broker",
                                  to_string(grant.approver)));
@@ -281,9 +290,11 @@ std::string explain(Verdict verdict, const Grant& grant, const SwitchRequest& re
     case Verdict::kExpired:
       return because(fmt::format("it ended at {}; ask an approver for another one",
                                  rfc3339_seconds(grant.not_after)));
-    case Verdict::kOtherStream:
-      return because(
-          fmt::format("it is for the stream {}, not for {}", grant.stream, request.stream));
+    case Verdict::kOtherStream: {
+      const auto* const other = other_stream(grant, request);
+      return because(fmt::format("it is for the stream {}, not for {}", grant.stream,
+                                 other != nullptr ? *other : "it"));
+    }
     case Verdict::kOtherTarget:
       return because(
           fmt::format("it is for the target {}, not for {}", grant.target, request.target));

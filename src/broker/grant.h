@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ed25519.h"
 #include "base/result.h"
@@ -69,7 +70,7 @@ bool is_revocation(std::string_view text);  // by how it begins
 
 // What a grant is asked to allow. `holder` is who has proven to be that.
 struct SwitchRequest {
-  std::string stream;
+  std::vector<std::string> streams;  // that go the same way: a grant has to be for all of them
   std::string target;
   std::string holder;
 };

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
+#include <ranges>
 
 namespace spillway::broker {
 namespace {
@@ -17,19 +19,6 @@ bool is_grant_file(std::string_view name) {
   return name.ends_with(kGrantSuffix) || name.ends_with(kRevocationSuffix);
 }
 
-// Adds what the file has; what is wrong with it.
-Status read_file(io::Disk& disk, const std::string& path, GrantFiles& to) {
-  SPILLWAY_ASSIGN(const auto text, io::read_file(disk, path, kFileBytesMax));
-  if (path.ends_with(kGrantSuffix)) {
-    SPILLWAY_ASSIGN(auto grant, parse_grant(text));
-    to.grants.push_back(std::move(grant));
-  } else {
-    SPILLWAY_ASSIGN(auto revocation, parse_revocation(text));
-    to.revocations.push_back(std::move(revocation));
-  }
-  return {};
-}
-
 Result<std::string> name_of(std::string_view text) {
   if (is_revocation(text)) {
     SPILLWAY_ASSIGN(const auto revocation, parse_revocation(text));
@@ -42,9 +31,14 @@ Result<std::string> name_of(std::string_view text) {
 }  // namespace
 
 Result<GrantFiles> read_grant_files(io::Disk& disk, const std::string& directory) {
-  GrantFiles files;
-  auto names = disk.list(directory);
-  if (!names.ok() && names.error().code == ErrorCode::kNotFound) return files;
+  GrantFolder folder(disk, directory);
+  SPILLWAY_TRY(folder.look());
+  return folder.files();
+}
+
+Status GrantFolder::look() {
+  auto names = disk_.list(directory_);
+  if (!names.ok() && names.error().code == ErrorCode::kNotFound) names = std::vector<std::string>();
   if (!names.ok()) return std::move(names).error();
   std::erase_if(*names, [](const std::string& name) { return !is_grant_file(name); });
   if (names->size() > kGrantFilesMax) {
@@ -52,14 +46,40 @@ Result<GrantFiles> read_grant_files(io::Disk& disk, const std::string& directory
         ErrorCode::kInvalid,
         fmt::format("{} has {} grants and revocations; {} are read at most: remove those that "
                     "have ended",
-                    directory, names->size(), kGrantFilesMax)};
+                    directory_, names->size(), kGrantFilesMax)};
   }
+  if (files_.faults.empty() && std::ranges::equal(*names, understood_ | std::views::keys))
+    return {};
+  std::map<std::string, Text> understood;
+  GrantFiles files;
   for (const auto& name : *names) {
-    const std::string path = io::join_path(directory, name);
-    if (auto read = read_file(disk, path, files); !read.ok())
-      files.faults.push_back(context(path, std::move(read).error()).message);
+    const auto known = understood_.find(name);
+    const std::string path = io::join_path(directory_, name);
+    auto text = known != understood_.end() ? Result<Text>(known->second) : read(path);
+    if (!text.ok()) {
+      files.faults.push_back(context(path, std::move(text).error()).message);
+      continue;
+    }
+    if (const auto* grant = std::get_if<Grant>(&*text)) {
+      files.grants.push_back(*grant);
+    } else {
+      files.revocations.push_back(std::get<Revocation>(*text));
+    }
+    understood.emplace(name, *std::move(text));
   }
-  return files;
+  understood_ = std::move(understood);
+  files_ = std::move(files);
+  return {};
+}
+
+Result<GrantFolder::Text> GrantFolder::read(const std::string& path) {
+  SPILLWAY_ASSIGN(const auto text, io::read_file(disk_, path, kFileBytesMax));
+  if (path.ends_with(kGrantSuffix)) {
+    SPILLWAY_ASSIGN(auto grant, parse_grant(text));
+    return Text(std::move(grant));
+  }
+  SPILLWAY_ASSIGN(auto revocation, parse_revocation(text));
+  return Text(std::move(revocation));
 }
 
 Result<std::string> store_grant_file(io::Disk& disk, const std::string& directory,

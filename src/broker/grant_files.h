@@ -2,8 +2,10 @@
 // (docs/formats/grant.md), put there by `spillway grant` or by hand.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "broker/grant.h"
@@ -22,6 +24,27 @@ struct GrantFiles {
 // Those in `directory`; none where there is no such directory. Whether their approvers are listed
 // is for check() and GrantLedger::revoke() to say.
 Result<GrantFiles> read_grant_files(io::Disk& disk, const std::string& directory);
+
+// The same, looked at again and again: a file that was understood once is not read again while it
+// is there. One thread; calls block on the disk.
+class GrantFolder {
+ public:
+  GrantFolder(io::Disk& disk, std::string directory)
+      : disk_(disk), directory_(std::move(directory)) {}
+
+  // An error leaves what is known.
+  Status look();
+  const GrantFiles& files() const { return files_; }
+
+ private:
+  using Text = std::variant<Grant, Revocation>;
+  Result<Text> read(const std::string& path);
+
+  io::Disk& disk_;
+  const std::string directory_;
+  std::map<std::string, Text> understood_;  // by name of their files
+  GrantFiles files_;
+};
 
 // Stores a grant's or revocation's text, durably, as DIRECTORY/ID.grant or ID.revocation; the path.
 // kInvalid and so on as parse_grant(); storing the same again changes nothing, and another text of

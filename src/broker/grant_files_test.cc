@@ -66,5 +66,25 @@ TEST_F(GrantFilesTest, AFileThatIsNoneStopsNothing) {
                                    testing::HasSubstr("grants/long.revocation")));
 }
 
+TEST_F(GrantFilesTest, AFolderIsLookedAtAgainAndAgain) {
+  GrantFolder folder(disk_, "grants");
+  EXPECT_TRUE(folder.look().ok());
+  EXPECT_TRUE(folder.files().grants.empty());
+  disk_.put("grants/1.grant", grant_text(1).substr(0, 40));  // that is being copied
+  ASSERT_TRUE(store_grant_file(disk_, "grants", grant_text(2)).ok());
+  EXPECT_TRUE(folder.look().ok());
+  EXPECT_THAT(folder.files().grants, testing::ElementsAre(*parse_grant(grant_text(2))));
+  EXPECT_EQ(folder.files().faults.size(), 1u);
+  disk_.put("grants/1.grant", grant_text(1));
+  ASSERT_TRUE(store_grant_file(disk_, "grants", revocation_text(2)).ok());
+  EXPECT_TRUE(folder.look().ok());
+  EXPECT_EQ(folder.files().grants.size(), 2u);
+  EXPECT_EQ(folder.files().revocations.size(), 1u);
+  EXPECT_TRUE(folder.files().faults.empty());
+  ASSERT_TRUE(disk_.remove("grants/1.grant").ok());
+  EXPECT_TRUE(folder.look().ok());
+  EXPECT_THAT(folder.files().grants, testing::ElementsAre(*parse_grant(grant_text(2))));
+}
+
 }  // namespace
 }  // namespace spillway::broker

@@ -29,7 +29,7 @@ std::string signed_text(std::string_view kind, std::string_view payload) {
 void ask_of(const Grant& grant) {
   const std::set<std::string> none;
   const std::set<std::string> itself{grant.id};
-  const SwitchRequest request{"telemetry", "b", grant.holder};
+  const SwitchRequest request{{"telemetry"}, "b", grant.holder};
   const auto verdict = check(grant, {{&kKey, 1}, none, none}, kNow, request);
   SPILLWAY_ASSERT(check(grant, {{}, none, none}, kNow, request) == Verdict::kUnlistedApprover);
   SPILLWAY_ASSERT(check(grant, {{&kKey, 1}, itself, none}, kNow, request) != Verdict::kAllowed);

@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view kName = "spillway grant ledger ";
 constexpr std::string_view kVersion = "1";
 constexpr std::string_view kLatest = "latest ";
+constexpr std::string_view kKnown = "known ";
 constexpr std::string_view kUsed = "used ";
 constexpr std::string_view kRevoked = "revoked ";
 constexpr std::size_t kFileBytesMax = std::size_t{2} << 20;
@@ -29,6 +30,7 @@ Error full(std::string_view what) {
 std::string encode(const GrantMemory& memory) {
   std::string text =
       fmt::format("{}{}\n{}{}\n", kName, kVersion, kLatest, rfc3339_millis(memory.latest));
+  for (const auto& id : memory.known) text += fmt::format("{}{}\n", kKnown, id);
   for (const auto& id : memory.revoked) text += fmt::format("{}{}\n", kRevoked, id);
   for (const auto& id : memory.used) text += fmt::format("{}{}\n", kUsed, id);
   return text;
@@ -60,8 +62,10 @@ Result<GrantMemory> decode_grant_memory(std::string_view text) {
       memory.used.emplace(line.substr(kUsed.size()));
     } else if (line.starts_with(kRevoked) && is_grant_id(line.substr(kRevoked.size()))) {
       memory.revoked.emplace(line.substr(kRevoked.size()));
+    } else if (line.starts_with(kKnown) && is_grant_id(line.substr(kKnown.size()))) {
+      memory.known.emplace(line.substr(kKnown.size()));
     } else {
-      return corrupt("is neither \"used ID\" nor \"revoked ID\"");
+      return corrupt("is none of \"known ID\", \"revoked ID\" and \"used ID\"");
     }
   }
   return memory;
@@ -122,7 +126,7 @@ Decision GrantLedger::decide(std::span<const Grant> grants,
     return {true, best->id, explain(Verdict::kAllowed, *best, request), std::move(fault)};
   if (nearest != nullptr)
     return {false, nearest->id, explain(nearest_verdict, *nearest, request), std::move(fault)};
-  return {false, "", "there is no grant; `spillway grant create` makes one", std::move(fault)};
+  return {false, "", "there is no grant", std::move(fault)};
 }
 
 Decision GrantLedger::use(const Grant& grant, const SwitchRequest& request) {
@@ -157,6 +161,12 @@ Status GrantLedger::revoke(const Revocation& revocation, std::span<const Ed25519
   unstored_ = true;
   if (!loaded_) return Error{ErrorCode::kClosed, "the ledger of grants can't be read"};
   return store_revoked();
+}
+
+Status GrantLedger::know(std::set<std::string> grants) {
+  if (!loaded_ || grants == memory_.known) return {};
+  memory_.known = std::move(grants);
+  return store(memory_);
 }
 
 Status GrantLedger::store_revoked() {

@@ -1,10 +1,10 @@
 // What a broker remembers of grants, so that none is good again: those for one switch that were
-// used, those that were revoked, and the latest time that it has seen. One small text file in its
-// data directory, replaced atomically.
+// used, those that were revoked, and the latest time that it has seen; and those that it has told
+// the log of switches of. One small text file in its data directory, replaced atomically.
 //
 // Format, version 1 (docs/formats/grant-ledger.md): the line "spillway grant ledger 1", the line
-// "latest TIME" (RFC 3339, UTC, milliseconds), then one line for each grant, "used ID" or "revoked
-// ID", sorted.
+// "latest TIME" (RFC 3339, UTC, milliseconds), then one line for each grant, "known ID", "revoked
+// ID" or "used ID", in this order and sorted.
 #pragma once
 
 #include <algorithm>
@@ -23,6 +23,7 @@ struct GrantMemory {
   WallTime latest{};
   std::set<std::string> used;
   std::set<std::string> revoked;
+  std::set<std::string> known;  // that lie in the broker's directory
 
   friend bool operator==(const GrantMemory&, const GrantMemory&) = default;
 };
@@ -64,6 +65,10 @@ class GrantLedger {
   Status revoke(const Revocation& revocation, std::span<const Ed25519Public> approvers,
                 WallTime clock);
 
+  // The grants at hand from now on. An error: after a restart they may seem to be new.
+  Status know(std::set<std::string> grants);
+
+  bool loaded() const { return loaded_; }
   const GrantMemory& memory() const { return memory_; }
   // The time by which grants are judged.
   WallTime now(WallTime clock) const { return std::max(clock, memory_.latest); }

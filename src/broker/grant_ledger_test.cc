@@ -43,7 +43,7 @@ class GrantLedgerTest : public testing::Test {
     return ledger;
   }
   Decision decide(GrantLedger& ledger, const std::vector<Grant>& grants, WallTime clock = kNow) {
-    return ledger.decide(grants, approvers_, clock, {"telemetry", "b", kBroker});
+    return ledger.decide(grants, approvers_, clock, {{"telemetry"}, "b", kBroker});
   }
 
   const std::chrono::hours hour_{1};
@@ -95,7 +95,7 @@ TEST_F(GrantLedgerTest, AnAllowedUseIsDurable) {
       disk.fail_after(random.below(8));
       allowed += ledger
                      .decide(std::vector{grant(1, -hour_, hour_, true)}, approvers_, kNow,
-                             {"telemetry", "b", kBroker})
+                             {{"telemetry"}, "b", kBroker})
                      .allowed;
       disk.cut_power(random);
     }
@@ -189,23 +189,33 @@ TEST_F(GrantLedgerTest, WhatIsRevokedWhileItCannotBeReadStaysRevoked) {
   ASSERT_FALSE(ledger.load().ok());
   EXPECT_EQ(ledger.revoke(revocation(1, 1), approvers_, kNow + hour_).error().code,
             ErrorCode::kClosed);
-  disk_.put("ledger", encode({kNow, {id_of(3)}, {id_of(2)}}));
+  disk_.put("ledger", encode({kNow, {id_of(3)}, {id_of(2)}, {}}));
   disk_.fail_after(0);
   EXPECT_FALSE(ledger.load().ok()) << "that it isn't stored is told";
   EXPECT_THAT(decide(ledger, {grant(1, -hour_, 2 * hour_)}).why, testing::HasSubstr("revoked"));
   disk_.never_fail();
   EXPECT_TRUE(ledger.load().ok());
-  const GrantMemory expected{kNow + hour_, {id_of(3)}, {id_of(1), id_of(2)}};
+  const GrantMemory expected{kNow + hour_, {id_of(3)}, {id_of(1), id_of(2)}, {}};
   EXPECT_EQ(ledger.memory(), expected);
   EXPECT_EQ(start().memory(), expected);
 }
 
+TEST_F(GrantLedgerTest, KnowsOverARestartWhichGrantsAreAtHand) {
+  auto ledger = start();
+  EXPECT_TRUE(ledger.know({id_of(1), id_of(2)}).ok());
+  const auto changes = disk_.changes();
+  EXPECT_TRUE(ledger.know({id_of(1), id_of(2)}).ok());
+  EXPECT_EQ(disk_.changes(), changes);
+  EXPECT_TRUE(ledger.know({id_of(2)}).ok());
+  EXPECT_THAT(start().memory().known, testing::ElementsAre(id_of(2)));
+}
+
 TEST(GrantMemory, ReadsWhatItWrites) {
-  const GrantMemory memory{kNow, {id_of(7)}, {id_of(5), id_of(6)}};
+  const GrantMemory memory{kNow, {id_of(7)}, {id_of(5), id_of(6)}, {id_of(8)}};
   const std::string text = encode(memory);
   EXPECT_EQ(text, fmt::format("spillway grant ledger 1\nlatest 2020-11-25T14:00:00.000Z\n"
-                              "revoked {}\nrevoked {}\nused {}\n",
-                              id_of(5), id_of(6), id_of(7)));
+                              "known {}\nrevoked {}\nrevoked {}\nused {}\n",
+                              id_of(8), id_of(5), id_of(6), id_of(7)));
   EXPECT_EQ(*decode_grant_memory(text), memory);
   for (std::size_t size = 0; size < text.size(); ++size) {
     const auto cut = decode_grant_memory(text.substr(0, size));
@@ -213,7 +223,7 @@ TEST(GrantMemory, ReadsWhatItWrites) {
   }
   EXPECT_EQ(decode_grant_memory("spillway grant ledger 2\n").error().code, ErrorCode::kUnsupported);
   EXPECT_EQ(decode_grant_memory(text + "used 1\n").error().message,
-            "line 6 is neither \"used ID\" nor \"revoked ID\"");
+            "line 7 is none of \"known ID\", \"revoked ID\" and \"used ID\"");
 }
 
 }  // namespace

@@ -151,7 +151,7 @@ class GrantCheckTest : public testing::Test {
   std::vector<Ed25519Public> approvers_{ed25519_public(kApprover)};
   std::set<std::string> revoked_;
   std::set<std::string> used_;
-  SwitchRequest request_{"telemetry-edge", "b", kAlice};
+  SwitchRequest request_{{"telemetry-edge"}, "b", kAlice};
   const Grant grant_ = signed_by(kApprover, wanted());
 };
 
@@ -165,14 +165,16 @@ TEST_F(GrantCheckTest, HoldsFromItsFirstMomentToBeforeItsLast) {
 
 TEST_F(GrantCheckTest, IsForOneHolderAndItsStreamAndTarget) {
   for (const auto& [request, expected] :
-       {std::pair{SwitchRequest{"orders", "b", kAlice}, Verdict::kOtherStream},
-        {SwitchRequest{"my-telemetry", "b", kAlice}, Verdict::kOtherStream},
-        {SwitchRequest{"telemetry", "c", kAlice}, Verdict::kOtherTarget},
-        {SwitchRequest{"telemetry", "b", "broker:edge-1"}, Verdict::kOtherHolder},
-        {SwitchRequest{"telemetry", "b", ""}, Verdict::kOtherHolder},
-        {SwitchRequest{"telemetry", "b", kAlice}, Verdict::kAllowed}}) {
+       {std::pair{SwitchRequest{{"orders"}, "b", kAlice}, Verdict::kOtherStream},
+        {SwitchRequest{{"my-telemetry"}, "b", kAlice}, Verdict::kOtherStream},
+        {SwitchRequest{{"telemetry", "orders"}, "b", kAlice}, Verdict::kOtherStream},
+        {SwitchRequest{{"telemetry"}, "c", kAlice}, Verdict::kOtherTarget},
+        {SwitchRequest{{"telemetry"}, "b", "broker:edge-1"}, Verdict::kOtherHolder},
+        {SwitchRequest{{"telemetry"}, "b", ""}, Verdict::kOtherHolder},
+        {SwitchRequest{{"telemetry", "telemetry-2"}, "b", kAlice}, Verdict::kAllowed}}) {
     request_ = request;
-    EXPECT_EQ(verdict(grant_), expected) << request.stream << request.target << request.holder;
+    EXPECT_EQ(verdict(grant_), expected)
+        << fmt::format("{}", fmt::join(request.streams, ",")) << request.target << request.holder;
   }
 }
 

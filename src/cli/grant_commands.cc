@@ -28,7 +28,7 @@ Result<WallTime> parse_time(std::string_view flag, const std::string& text) {
 
 // Of a grant that nobody asks anything of yet.
 std::string status_of(const broker::Grant& grant, const broker::Approval& approval, WallTime now) {
-  switch (check(grant, approval, now, {grant.stream, grant.target, grant.holder})) {
+  switch (check(grant, approval, now, {{grant.stream}, grant.target, grant.holder})) {
     case broker::Verdict::kUnlistedApprover:
       return "stranger's";
     case broker::Verdict::kRevoked:
@@ -68,8 +68,8 @@ Result<std::string> GrantCommands::keygen(const std::string& file) {
   return broker::to_string(ed25519_public(seed));
 }
 
-Result<Ed25519Seed> GrantCommands::read_key(const std::string& file) {
-  SPILLWAY_ASSIGN(const auto pem, io::read_file(disk_, file, kKeyBytesMax));
+Result<Ed25519Seed> read_private_key(io::PosixDisk& disk, const std::string& file) {
+  SPILLWAY_ASSIGN(const auto pem, io::read_file(disk, file, kKeyBytesMax));
   const auto seed = ed25519_from_pem(pem);
   if (!seed) {
     return Error{
@@ -78,7 +78,7 @@ Result<Ed25519Seed> GrantCommands::read_key(const std::string& file) {
                     "makes one",
                     file)};
   }
-  SPILLWAY_ASSIGN(const bool open_to_others, disk_.open_to_others(file));
+  SPILLWAY_ASSIGN(const bool open_to_others, disk.open_to_others(file));
   if (!open_to_others) return *seed;
   return Error{ErrorCode::kDenied,
                fmt::format("{} is open to others than its owner, who could sign with it: "
@@ -87,7 +87,7 @@ Result<Ed25519Seed> GrantCommands::read_key(const std::string& file) {
 }
 
 Result<std::string> GrantCommands::create(const NewGrant& wanted, const std::string& key_file) {
-  SPILLWAY_ASSIGN(const auto seed, read_key(key_file));
+  SPILLWAY_ASSIGN(const auto seed, read_private_key(disk_, key_file));
   broker::Grant grant;
   std::array<unsigned char, kIdBytes> id;
   entropy_.fill(id);
@@ -115,7 +115,7 @@ Result<std::string> GrantCommands::create(const NewGrant& wanted, const std::str
 
 Result<std::string> GrantCommands::revoke(const std::string& id, const std::string& reason,
                                           const std::string& key_file) {
-  SPILLWAY_ASSIGN(const auto seed, read_key(key_file));
+  SPILLWAY_ASSIGN(const auto seed, read_private_key(disk_, key_file));
   return broker::sign_revocation({id, {}, whole_seconds(clock_.wall_now()), reason}, seed);
 }
 

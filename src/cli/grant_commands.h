@@ -31,6 +31,9 @@ struct ListedGrant {
   std::string status;  // "valid", "not yet", "expired", "used", "revoked" or "stranger's"
 };
 
+// The private key in a file that only its owner may read.
+Result<Ed25519Seed> read_private_key(io::PosixDisk& disk, const std::string& file);
+
 class GrantCommands {
  public:
   // `data` of the broker: its grants, and what it remembers of them, lie there.
@@ -52,7 +55,6 @@ class GrantCommands {
   Result<std::string> find(const std::string& what);
 
  private:
-  Result<Ed25519Seed> read_key(const std::string& file);
   std::string directory() const { return io::join_path(data_, "grants"); }
 
   const std::string data_;
