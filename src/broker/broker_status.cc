@@ -30,7 +30,7 @@ std::string target_json(const Route& route, std::size_t place, MonoTime now) {
 }  // namespace
 
 std::string status_json(const Telemetry& telemetry, const Delivery& delivery, const Runway& runway,
-                        MonoTime now) {
+                        const Switches& switches, MonoTime now) {
   const auto& route = delivery.route();
   const auto& link = route.current();
   const auto up = link.status();
@@ -51,6 +51,7 @@ std::string status_json(const Telemetry& telemetry, const Delivery& delivery, co
   if (choice.target) object.add("used", route.link(*choice.target).target().name());
   object.add("footing", to_string(choice.footing)).add("because", choice.because);
   object.add("used_ms", ms_since(route.chosen_at(), now));
+  object.add_raw("switch", switches.status_json());
   JsonArray targets;
   for (std::size_t place = 0; place < route.size(); ++place)
     targets.add_raw(target_json(route, place, now));

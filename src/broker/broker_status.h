@@ -6,12 +6,13 @@
 #include "base/time.h"
 #include "broker/delivery.h"
 #include "broker/runway.h"
+#include "broker/switches.h"
 #include "broker/telemetry.h"
 
 namespace spillway::broker {
 
 // One JSON object. On the loop's thread.
 std::string status_json(const Telemetry& telemetry, const Delivery& delivery, const Runway& runway,
-                        MonoTime now);
+                        const Switches& switches, MonoTime now);
 
 }  // namespace spillway::broker

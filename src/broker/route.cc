@@ -77,7 +77,22 @@ void Route::decide() {
     health.push_back(breaker(place).health());
     states_[place]->set(static_cast<std::int64_t>(health.back().state));
   }
-  if (switching_.decide(health, parts_.loop.mono_now())) use(switching_.choice());
+  const MonoTime now = parts_.loop.mono_now();
+  Switching next = switching_;
+  bool changed = next.decide(health, now);
+  while (refused(next)) {  // each time one target less is permitted
+    switching_.permit(*next.kept().used, false);
+    next = switching_;
+    changed = next.decide(health, now);
+  }
+  switching_ = std::move(next);
+  if (changed) use(switching_.choice());
+}
+
+bool Route::refused(const Switching& next) {
+  const auto used = next.kept().used;
+  const bool asks = used && *used > 0 && used != switching_.kept().used && !next.kept().held;
+  return asks && may_leave_ && !may_leave_(*used);
 }
 
 void Route::use(const Choice& choice) {

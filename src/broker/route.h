@@ -50,6 +50,12 @@ class Route {
   // Called before a choice takes effect that differs from the one before in its target or footing.
   using Watcher = std::function<void(const Choice& choice)>;
   void on_choice(Watcher chosen) { chosen_ = std::move(chosen); }
+  // Asked before the route goes, by itself, to another target than the one before, unless that is
+  // the first: whether it may. One that it may not is not permitted from then on.
+  using Gate = std::function<bool(std::size_t place)>;
+  void on_leave(Gate may_leave) { may_leave_ = std::move(may_leave); }
+  // As Switching's; with the next decision.
+  void permit(std::size_t place, bool permitted) { switching_.permit(place, permitted); }
   // A person's switch, and its end, as Switching's; at once. Of a route that has a choice.
   Status hold(std::size_t place, std::string because);
   void release();
@@ -75,6 +81,7 @@ class Route {
  private:
   void tick();
   void decide();
+  bool refused(const Switching& next);
   void use(const Choice& choice);
   std::string name_of(const Choice& choice) const;
 
@@ -91,6 +98,7 @@ class Route {
   UniqueFunction<void()> changed_;
   UniqueFunction<void()> flows_;
   Watcher chosen_;
+  Gate may_leave_;
   bool deciding_soon_ = false;
   bool closed_ = false;
 };

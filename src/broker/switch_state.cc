@@ -30,6 +30,7 @@ std::string line_of(const std::string& stream, const StreamSwitch& state) {
       .add("since", rfc3339_millis(state.since))
       .add("why", state.why)
       .add("by", state.by)
+      .add("break_glass", state.break_glass)
       .add("generation", state.generation)
       .add_raw("set_back", set_back.text())
       .text();
@@ -53,6 +54,12 @@ bool take_set_back(const dom::element& from, std::map<std::string, std::string>&
   return true;
 }
 
+// Where it is left out it stays.
+bool take_if_there(const dom::element& from, const char* name, bool& to) {
+  const auto error = from[name].get_bool().get(to);
+  return error == simdjson::SUCCESS || error == simdjson::NO_SUCH_FIELD;
+}
+
 bool take_line(std::string_view line, StreamSwitches& to) {
   thread_local dom::parser parser;
   dom::element root;
@@ -63,6 +70,7 @@ bool take_line(std::string_view line, StreamSwitches& to) {
       !take(root, "stream", stream) || !take(root, "target", state.target) ||
       root["held"].get_bool().get(state.held) != simdjson::SUCCESS || !take(root, "since", since) ||
       !take(root, "why", state.why) || !take(root, "by", state.by) ||
+      !take_if_there(root, "break_glass", state.break_glass) ||
       root["generation"].get_uint64().get(state.generation) != simdjson::SUCCESS ||
       !take_set_back(root, state.set_back))
     return false;

@@ -4,7 +4,8 @@
 // Format, version 1 (docs/formats/switch-state.md): the line "spillway switch state 1 CRC", CRC
 // being the CRC32C of everything behind that line as 8 hexadecimal digits, then one JSON object a
 // line for each stream, sorted by its name: "stream", "target", "held", "since" (RFC 3339, UTC,
-// milliseconds), "why", "by", "generation", "set_back" (an object: target → what was found).
+// milliseconds), "why", "by", "break_glass" (left out by earlier builds: false), "generation",
+// "set_back" (an object: target → what was found).
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@ struct StreamSwitch {
   WallTime since{};
   std::string why;                              // at most kSwitchTextMax bytes, as is the next
   std::string by;                               // "ed25519:…", "broker:NAME", or a name
+  bool break_glass = false;                     // held without the grant that it took
   std::uint64_t generation = 0;                 // one more with each change; 0: never changed
   std::map<std::string, std::string> set_back;  // targets that a person must accept first
 

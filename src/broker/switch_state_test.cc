@@ -119,10 +119,12 @@ TEST(SwitchStateText, ReadsWhatItWritesAndNothingElse) {
   const StreamSwitches switches{{"telemetry", state}, {"orders", to("c")}};
   const std::string text = encode(switches);
   EXPECT_THAT(
-      text, testing::EndsWith(R"({"stream":"telemetry","target":"b","held":true,)"
-                              R"("since":"2020-11-25T14:00:00.123Z","why":"region \"a\" impaired",)"
-                              R"("by":"alice","generation":7,"set_back":{"a":"its tip is behind"}})"
-                              "\n"));
+      text,
+      testing::EndsWith(
+          R"({"stream":"telemetry","target":"b","held":true,)"
+          R"("since":"2020-11-25T14:00:00.123Z","why":"region \"a\" impaired",)"
+          R"("by":"alice","break_glass":false,"generation":7,"set_back":{"a":"its tip is behind"}})"
+          "\n"));
   EXPECT_EQ(*decode_switch_state(text), switches);
   for (std::size_t size = 0; size < text.size(); ++size)
     EXPECT_FALSE(decode_switch_state(text.substr(0, size)).ok()) << size;

@@ -3,13 +3,19 @@
 //
 // What can't be stored or logged stops no switch: records have to go somewhere. It is told loudly,
 // and in the answer to who asked for it.
+//
+// Where switches need grants (switch_approval.h), one by a person, and one that the route makes by
+// itself, is refused without. The way back to the first target needs none, nor does a release.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "broker/grant_cover.h"
 #include "broker/route.h"
+#include "broker/switch_approval.h"
 #include "broker/switch_log.h"
 #include "broker/switch_state.h"
 #include "io/event_log.h"
@@ -32,13 +38,20 @@ class Switches {
     SwitchState& state;  // loaded
     SwitchLog& log;      // opened
     io::EventLog& events;
+    metrics::Registry& metrics;
+    std::span<const std::string> streams;  // all of them
+    SwitchApproval* approval = nullptr;    // where switches need grants
   };
 
-  // Of a person. `who` is what they say of themselves.
+  // Of a person.
   struct Wish {
+    std::string stream;  // empty: whatever they are; else one of them, though all are switched
     std::string target;  // empty: what holds is released
     std::string reason;
-    std::string who;
+    std::string who;           // what they say of themselves; or, proven, their key
+    bool proven = false;       // that they hold it
+    std::string grant;         // its text, where they give one besides those at hand
+    bool break_glass = false;  // they do without
     std::string request_id;
   };
   struct Done {
@@ -53,14 +66,34 @@ class Switches {
   Switches(Parts parts, std::string broker);
 
   // Asking again for what was done changes nothing, and is answered the same. kInvalid: there is no
-  // reason; kNotFound: no such target; kUnsupported: there is one target only; kDenied: the target
-  // may not be used.
+  // reason; kNotFound: no such target or stream; kUnsupported: there is one target only; kDenied:
+  // the target may not be used, or there is no grant for it.
   Result<Done> make(const Wish& wish);
 
+  // Every second, and before the route is started: takes in grants and revocations, and lets the
+  // route go by them.
+  void look();
+
+  std::span<const std::string> streams() const { return parts_.streams; }
+  // How it is now, for the broker's status: one JSON object.
+  std::string status_json() const;
+
  private:
+  // By what a switch is made.
+  struct Leave {
+    std::string grant;
+    bool break_glass = false;
+  };
+
+  Status approve(const Wish& wish);
+  bool may_leave(std::size_t place);
+  void take_in_grants();
+  void look_for_refusals(WallTime clock);
+  void refuse_by_itself(const std::string& target, const Decision& decision);
   void chosen(const Choice& choice);
   void record(SwitchAction action, const std::string& from, const std::string& to,
               const std::string& reason);
+  void append(const SwitchEvent& event);
   void note_fault(const std::string& fault);
   Done done(bool changed);
 
@@ -69,7 +102,11 @@ class Switches {
   std::vector<std::string> targets_;
   StreamSwitch stored_;
   const Wish* asked_ = nullptr;  // while it is being made
+  Leave leave_;                  // likewise
+  std::string refused_;          // the last switch that the route could not make by itself
   std::string fault_;            // of what is being made
+  metrics::Gauge& glass_broken_;
+  std::optional<GrantCover> cover_;  // where switches need grants
 };
 
 }  // namespace spillway::broker

@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "broker/broker_status.h"
 #include "broker/runway.h"
+#include "broker/switch_approval.h"
 #include "broker/switches.h"
 #include "broker/watched_target.h"
 #include "client/trust.h"
@@ -107,6 +108,21 @@ broker::RouteSettings route_settings(const BrokerConfig& config) {
   return settings;
 }
 
+// Nullopt: switches need no grants.
+std::optional<broker::SwitchApproval::Options> approval_options(const BrokerConfig& config,
+                                                                std::string holder,
+                                                                std::vector<std::string> streams) {
+  if (config.approval != "grant") return std::nullopt;
+  broker::SwitchApproval::Options options;
+  options.data = config.data;
+  options.holder = std::move(holder);
+  options.streams = std::move(streams);
+  options.approvers.reserve(config.approvers.size());
+  for (const auto& text : config.approvers)
+    options.approvers.push_back(broker::parse_approver(text).value());  // as the configuration was
+  return options;
+}
+
 engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
   engine::EmbeddedOptions options;
   options.directory = spool_directory(config.data);
@@ -204,6 +220,7 @@ struct Room {
   const broker::Spool& spool;
   const broker::Delivery& delivery;
   const broker::Cursors& cursors;
+  broker::Switches& switches;
 };
 
 // Once a second.
@@ -217,6 +234,7 @@ void keep_room(const Room& of) {
                   .stored_bytes = of.spool.engine().stored_bytes(),
                   .limit_bytes = of.room.limit_bytes()},
                  of.loop.mono_now());
+  of.switches.look();
   of.timer.start(seconds(1), [&of] { keep_room(of); });
 }
 
@@ -284,7 +302,14 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::Route route(
       {loop, *log, metrics}, places, route_settings(options),
       broker::kept_of(switch_state.of(std::string(broker::kAllStreams), names), names));
-  broker::Switches switches({loop, route, switch_state, switch_log, *log}, host);
+  std::optional<broker::SwitchApproval> approval;
+  if (auto guarded = approval_options(options, "broker:" + host, streams))
+    approval.emplace(*std::move(guarded), disk);
+  broker::Switches switches({loop, route, switch_state, switch_log, *log, metrics, streams,
+                             approval ? &*approval : nullptr},
+                            host);
+  switches.look();
+  broker::SwitchProofs proofs(host, entropy);
   // What earlier starts spooled is delivered too.
   broker::Delivery delivery({loop, spool, cursors, route, *log, metrics}, spool.streams(),
                             seeded(entropy));
@@ -295,14 +320,17 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                                                                  workers, *log, metrics, spool}));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, options.data);
   Routes routes;
-  add_admin_routes(
-      routes, {metrics,
-               [&] {
-                 if (room.full()) return Status(Error{ErrorCode::kThrottled, "the spool is full"});
-                 return engine->writable();
-               },
-               [&] { return broker::status_json(*telemetry, delivery, runway, loop.mono_now()); }});
-  add_switch_route(routes, switches);
+  add_admin_routes(routes, {metrics,
+                            [&] {
+                              if (room.full())
+                                return Status(Error{ErrorCode::kThrottled, "the spool is full"});
+                              return engine->writable();
+                            },
+                            [&] {
+                              return broker::status_json(*telemetry, delivery, runway, switches,
+                                                         loop.mono_now());
+                            }});
+  add_switch_route(routes, switches, proofs);
   HttpServerOptions admin_options;
   admin_options.name = "admin";
   admin_options.address = options.admin;
@@ -344,7 +372,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   });
   salvage->start(spool);
   const auto timer = loop.make_timer();
-  const Room kept{loop, *timer, room, runway, spool, delivery, cursors};
+  const Room kept{loop, *timer, room, runway, spool, delivery, cursors, switches};
   keep_room(kept);
   for (const auto& taken : inputs->described())
     std::printf("spillway broker takes %s\n", taken.c_str());

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/nearest_name.h"
+#include "broker/switch_approval.h"
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -134,6 +135,11 @@ const ConfigKey kKeys[] = {
    .meaning = "Whether a target that comes before the one in use is returned to by itself when it is well again."},
   {.name = "broker.return_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.return_seconds; },
    .meaning = "How long it must have been well before.", .min = 1, .max = 86400},
+  {.name = "broker.approval", .field = +[](Config& c) -> std::string& { return c.broker.approval; },
+   .meaning = "`grant`: a switch to another target than the first needs a grant, the broker's own too; `none`: it doesn't.",
+   .choices = "none|grant"},
+  {.name = "broker.approvers", .field = +[](Config& c) -> Texts& { return c.broker.approvers; },
+   .meaning = "Who gives grants: names and public keys, as in `alice=ed25519:…`."},
 };
 // clang-format on
 
@@ -543,6 +549,17 @@ Status check_targets(const BrokerConfig& config) {
   return {};
 }
 
+Status check_approval(const BrokerConfig& config) {
+  for (const auto& text : config.approvers) {
+    auto approver = broker::parse_approver(text);
+    if (!approver.ok()) return context("broker.approvers", std::move(approver).error());
+  }
+  if (config.approval != "grant" || !config.approvers.empty()) return {};
+  return Error{
+      ErrorCode::kInvalid,
+      "broker.approval is \"grant\", and nobody could give one: broker.approvers is empty"};
+}
+
 Status check_whole(const Config& config) {
   const auto& account = config.serve.account;
   if (account.size() != 12 ||
@@ -555,6 +572,7 @@ Status check_whole(const Config& config) {
       return Error{ErrorCode::kInvalid, fmt::format("{} must not be empty", name)};
   SPILLWAY_TRY(check_region("serve.region", config.serve.region));
   SPILLWAY_TRY(check_targets(config.broker));
+  SPILLWAY_TRY(check_approval(config.broker));
   SPILLWAY_TRY(check_stream("broker.stream", config.broker.stream));
   for (const auto& stream : config.broker.streams)
     SPILLWAY_TRY(check_stream("broker.streams", stream));

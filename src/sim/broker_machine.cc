@@ -1,5 +1,6 @@
 #include "sim/broker_machine.h"
 
+#include <span>
 #include <utility>
 
 #include "base/assert.h"
@@ -123,7 +124,8 @@ void BrokerMachine::open_route(Running& process) {
   check_hold(*process.route);
   process.switches.emplace(
       broker::Switches::Parts{stage.loop, *process.route, *process.switch_state,
-                              *process.switch_log, parts_.log},
+                              *process.switch_log, parts_.log, process.metrics,
+                              std::span<const std::string>(&settings_.stream, 1)},
       "sim");
   process.delivery.emplace(broker::Delivery::Parts{stage.loop, *process.spool, *process.cursors,
                                                    *process.route, parts_.log, process.metrics},
