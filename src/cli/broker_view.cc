@@ -30,6 +30,34 @@ std::string duration(std::int64_t millis) {
                                 : fmt::format("{} days", seconds / 86'400);
 }
 
+bool flag_of(const element& from, std::string_view name) {
+  bool flag = false;
+  return from[name].get(flag) == simdjson::SUCCESS && flag;
+}
+
+// Of switches: who made the one that holds, and what grants allow. Empty where there is nothing to
+// tell.
+std::string switch_view(const element& status) {
+  element of;
+  if (status["switch"].get(of) != simdjson::SUCCESS) return "";
+  std::string view;
+  if (flag_of(of, "held")) {
+    view +=
+        fmt::format("held since {} by {}{}: {}\n", text_of(of, "since"), text_of(of, "by"),
+                    flag_of(of, "break_glass") ? ", WITHOUT A GRANT (the glass was broken)" : "",
+                    text_of(of, "why"));
+  }
+  if (text_of(of, "approval") == "grant") {
+    const auto until = text_of(of, "own_until");
+    view += until.empty() ? "no grant allows the broker to switch by itself\n"
+                          : fmt::format("grants allow the broker to switch by itself until {}{}\n",
+                                        until, flag_of(of, "grants_ending") ? ", SOON" : "");
+  }
+  const auto refused = text_of(of, "refused");
+  if (!refused.empty()) view += refused + "\n";
+  return view;
+}
+
 }  // namespace
 
 Result<std::string> broker_view(std::string_view json) {
@@ -44,11 +72,11 @@ Result<std::string> broker_view(std::string_view json) {
                           ? fmt::format("; at the present rate it lasts {} if nothing is delivered",
                                         duration(number_of(status, "runway_ms")))
                           : "";
-  std::string view =
-      fmt::format("{} for {} ({}): {}\n{} records wait in the spool{}\n\n",
-                  used.empty() ? "no target is used" : "records go to " + used,
-                  duration(number_of(status, "used_ms")), text_of(status, "footing"),
-                  text_of(status, "because"), number_of(status, "held_records"), runway);
+  std::string view = fmt::format("{} for {} ({}): {}\n{} records wait in the spool{}\n{}\n",
+                                 used.empty() ? "no target is used" : "records go to " + used,
+                                 duration(number_of(status, "used_ms")), text_of(status, "footing"),
+                                 text_of(status, "because"), number_of(status, "held_records"),
+                                 runway, switch_view(status));
   std::size_t width = 6;
   for (const auto& target : targets) width = std::max(width, text_of(target, "name").size());
   view += fmt::format("  {:{}}  {:9}  {:>7}  {:>14}  {}\n", "TARGET", width, "STATE", "FOR",

@@ -34,6 +34,24 @@ TEST(BrokerView, SaysHowLongTheSpoolLasts) {
   EXPECT_TRUE(first_lines("864000000").ends_with("lasts 10 days if nothing is delivered"));
 }
 
+TEST(BrokerView, SaysWhoHoldsASwitchAndWhatGrantsAllow) {
+  const auto behind_the_spool = [](std::string_view of) {
+    const auto view = broker_view(
+        fmt::format(R"({{"role":"broker","held_records":3,"switch":{},"targets":[]}})", of));
+    if (!view.ok()) return view.error().message;
+    const auto begin = view->find("spool\n") + 6;
+    return view->substr(begin, view->find("\n\n") + 1 - begin);
+  };
+  EXPECT_EQ(behind_the_spool(R"({"held":false,"approval":"none","break_glass":false})"), "");
+  EXPECT_EQ(
+      behind_the_spool(R"({"held":true,"approval":"grant","break_glass":true,"since":"T1",)"
+                       R"("by":"carol","why":"drill","own_until":"T2","grants_ending":true})"),
+      "held since T1 by carol, WITHOUT A GRANT (the glass was broken): drill\n"
+      "grants allow the broker to switch by itself until T2, SOON\n");
+  EXPECT_EQ(behind_the_spool(R"({"held":false,"approval":"grant","refused":"no grant for b"})"),
+            "no grant allows the broker to switch by itself\nno grant for b\n");
+}
+
 TEST(BrokerView, OtherAnswersAreRefused) {
   for (const auto* json : {"", "{}", R"({"role":"serve","targets":[]})", R"({"role":"broker"})"})
     EXPECT_EQ(broker_view(json).error().code, ErrorCode::kInvalid) << json;
