@@ -69,7 +69,8 @@ class Producer:
     """Puts a record of each of its keys after the other, and knows which were acknowledged."""
 
     def __init__(self, broker, number):
-        self.broker, self.number = broker, number
+        # Made here: boto3's default session is of one thread.
+        self.client = client_of(f"http://127.0.0.1:{broker.listen}")
         self.keys = [f"customer-{number}-{key}" for key in range(KEYS_OF_EACH)]
         self.acknowledged, self.unknown = set(), set()
         self.padding = 0
@@ -79,23 +80,21 @@ class Producer:
 
     def run(self):
         try:
-            client = client_of(f"http://127.0.0.1:{self.broker.listen}")
             count = 0
             while not self.over.wait(0.02):
                 names = {key: f"{key} {count}" for key in self.keys}
                 records = [{"Data": name.ljust(len(name) + 1 + self.padding, "."), "PartitionKey": key}
                            for key, name in names.items()]
-                (self.acknowledged if self.put(client, records) else self.unknown).update(names.values())
+                (self.acknowledged if self.put(records) else self.unknown).update(names.values())
                 count += 1
         except BaseException as problem:  # pylint: disable=broad-except
             self.problem = problem
 
-    @staticmethod
-    def put(client, records):
+    def put(self, records):
         """False where the broker died meanwhile: they may be in its spool or not."""
         from botocore.exceptions import BotoCoreError
         try:
-            answer = client.put_records(StreamName=STREAM, Records=records)
+            answer = self.client.put_records(StreamName=STREAM, Records=records)
         except BotoCoreError:
             return False
         expect(answer["FailedRecordCount"] == 0, "the spool has room for all", answer)
