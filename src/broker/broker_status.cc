@@ -5,6 +5,10 @@
 namespace spillway::broker {
 namespace {
 
+constexpr std::string_view kGivesUp =
+    "broker.when_full is \"drop_oldest\": what was acknowledged is dropped undelivered when the "
+    "spool is full";
+
 std::int64_t ms_since(MonoTime then, MonoTime now) {
   return std::chrono::duration_cast<milliseconds>(now - then).count();
 }
@@ -30,7 +34,7 @@ std::string target_json(const Route& route, std::size_t place, MonoTime now) {
 }  // namespace
 
 std::string status_json(const Telemetry& telemetry, const Delivery& delivery, const Runway& runway,
-                        const Switches& switches, MonoTime now) {
+                        const Switches& switches, const SpoolRoom& room, MonoTime now) {
   const auto& route = delivery.route();
   const auto& link = route.current();
   const auto up = link.status();
@@ -45,6 +49,8 @@ std::string status_json(const Telemetry& telemetry, const Delivery& delivery, co
   object.add("put_p50_us", micros(latency.p50)).add("put_p99_us", micros(latency.p99));
   object.add("acknowledged_records", route.acknowledged());
   object.add("held_records", delivery.held() + telemetry.held());
+  object.add("dropped_records", delivery.dropped());
+  if (room.when_full() == WhenFull::kDropOldest) object.add("gives_up", kGivesUp);
   if (const auto left = runway.left())
     object.add("runway_ms", std::chrono::duration_cast<milliseconds>(*left).count());
   const auto& choice = route.choice();

@@ -13,6 +13,6 @@ namespace spillway::broker {
 
 // One JSON object. On the loop's thread.
 std::string status_json(const Telemetry& telemetry, const Delivery& delivery, const Runway& runway,
-                        const Switches& switches, MonoTime now);
+                        const Switches& switches, const SpoolRoom& room, MonoTime now);
 
 }  // namespace spillway::broker

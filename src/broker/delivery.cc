@@ -1,11 +1,16 @@
 #include "broker/delivery.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace spillway::broker {
 
 Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random)
-    : parts_(parts), deadline_(parts.loop.make_timer()) {
+    : parts_(parts),
+      dropped_(parts.metrics.counter(
+          "spillway_broker_dropped_records_total",
+          "Records that were accepted, and dropped undelivered since the spool was full")),
+      deadline_(parts.loop.make_timer()) {
   const ShardSender::Parts sender{parts.loop,
                                   parts.spool.engine(),
                                   parts.cursors,
@@ -13,7 +18,8 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                                   budget_,
                                   parts.log,
                                   parts.metrics.counter("spillway_broker_unreadable_records_total",
-                                                        "Records given up: damaged in the spool")};
+                                                        "Records given up: damaged in the spool"),
+                                  dropped_};
   for (const auto& stream : streams) {
     for (const auto& shard : parts.spool.shards_of(stream))
       senders_[shard.id] = std::make_unique<ShardSender>(sender, stream, shard.id, random.fork());
@@ -53,6 +59,28 @@ void Delivery::ended() {
   deadline_->cancel();
   parts_.route.close();
   parts_.cursors.settle([this](const Status&) { std::exchange(done_, nullptr)(); });
+}
+
+Undelivered Delivery::undelivered() const {
+  Undelivered undelivered;
+  for (const auto& [shard, sender] : senders_) undelivered[shard] = sender->undelivered();
+  return undelivered;
+}
+
+void Delivery::give_up_before(const Delivered& next) {
+  std::uint64_t records = 0;
+  for (const auto& [shard, sender] : senders_) {
+    const auto found = next.find(shard);
+    if (found == next.end()) continue;
+    const auto first = sender->undelivered().first;
+    records += std::max(found->second, first).value - first.value;
+    sender->give_up_before(found->second);
+  }
+  const MonoTime now = parts_.loop.mono_now();
+  if (records == 0 || (drop_told_ && now - *drop_told_ < kToldEvery)) return;
+  drop_told_ = now;
+  parts_.log.error("the spool is full: accepted records are dropped, the oldest first",
+                   {{"records", records}, {"dropped_before", dropped()}, {"held", held()}});
 }
 
 Delivered Delivery::delivered() const {

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/random.h"
 #include "broker/cursors.h"
+#include "broker/oldest_records.h"
 #include "broker/route.h"
 #include "broker/shard_sender.h"
 #include "broker/spool.h"
@@ -26,6 +28,7 @@ class Delivery {
   // Of the spool in memory, and as much again of what is being sent: at most so much, and
   // ReadBudget::kShareMin of each shard.
   static constexpr std::size_t kReadBytesMax = std::size_t{8} << 20;
+  static constexpr nanoseconds kToldEvery = seconds(60);
 
   struct Parts {
     io::EventLoop& loop;
@@ -48,20 +51,27 @@ class Delivery {
   void drain(nanoseconds at_most, UniqueFunction<void()> done);
 
   const Route& route() const { return parts_.route; }
+  // The shards of what no target has; and what is before these is given up for room: counted, and
+  // told in the log, at most once in kToldEvery.
+  Undelivered undelivered() const;
+  void give_up_before(const Delivered& next);
   // As a restart would find it: nobody goes back before that.
   Delivered delivered() const;
   std::uint64_t held() const;  // records of the spool that no target has; any thread
+  std::uint64_t dropped() const { return dropped_.value(); }  // given up for room; any thread
 
  private:
   void ended();
 
   const Parts parts_;
   ReadBudget budget_{kReadBytesMax};
+  metrics::Counter& dropped_;
   std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // made by the constructor
   std::shared_ptr<void> held_gauge_;
   const std::unique_ptr<io::Timer> deadline_;
   UniqueFunction<void()> done_;
   std::size_t running_ = 0;
+  std::optional<MonoTime> drop_told_;
 };
 
 }  // namespace spillway::broker

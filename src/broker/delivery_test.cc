@@ -232,6 +232,53 @@ TEST_F(DeliveryTest, OneThatDeniesIsNotCalledDown) {
   EXPECT_EQ(log_.events.back(), "target is back");
 }
 
+TEST_F(DeliveryTest, WhatIsGivenUpForRoomIsGoneAndNobodyWaitsForIt) {
+  put("a", 1, 5);
+  loop_.run(seconds(1));
+  target_.down = true;
+  for (int i = 6; i <= 100; ++i) put("a", i, 1);
+  loop_.run(seconds(5));
+  stream::ShardId shard = 0;
+  for (const auto& [of, range] : delivery_->undelivered())
+    if (range.first < range.second) shard = of;
+  EXPECT_EQ(delivery_->undelivered().at(shard), (PositionRange{{5}, {100}}));
+  delivery_->give_up_before({{shard, {40}}});
+  delivery_->give_up_before({{shard, {30}}});
+  loop_.run(seconds(5));
+  EXPECT_EQ(delivery_->delivered().at(shard).value, 40u)
+      << "its room is free while nobody takes it";
+  EXPECT_EQ(delivery_->dropped(), 35u);
+  EXPECT_EQ(delivery_->held(), 60u);
+  EXPECT_THAT(log_.events,
+              Contains("the spool is full: accepted records are dropped, the oldest first"));
+  kill_and_restart();
+  target_.down = false;
+  loop_.run(seconds(5));
+  auto expected = up_to(5);
+  for (int i = 41; i <= 100; ++i) expected.push_back(i);
+  EXPECT_EQ(stored()["a"], expected);
+  EXPECT_EQ(target_.stored[5].origin->sequence, 41u);
+  EXPECT_EQ(target_.stored[5].origin->previous, 5u);
+}
+
+TEST_F(DeliveryTest, WhatIsDeliveredMeanwhileIsNotGivenUp) {
+  target_.silent = true;
+  put("a", 1, 10);
+  loop_.run(seconds(1));
+  target_.answer();  // to prepare
+  loop_.run(seconds(1));
+  EXPECT_EQ(target_.in_flight, 1);
+  stream::ShardId shard = 0;
+  for (const auto& [of, range] : delivery_->undelivered())
+    if (range.first < range.second) shard = of;
+  delivery_->give_up_before({{shard, {10}}});
+  target_.silent = false;
+  target_.answer();
+  loop_.run(seconds(1));
+  EXPECT_EQ(stored()["a"], up_to(10));
+  EXPECT_EQ(delivery_->dropped(), 0u);
+}
+
 TEST_F(DeliveryTest, AStreamThatIsGoneIsMadeAgain) {
   put("a", 1, 1);
   loop_.run(seconds(1));

@@ -55,9 +55,31 @@ std::uint64_t ShardSender::held() const {
   return tip.ok() ? tip->next.value - std::min(next_.load(), tip->next.value) : 0;
 }
 
+PositionRange ShardSender::undelivered() const {
+  const auto tip = parts_.engine.tip(shard_);
+  return {cursor_.next, tip.ok() ? std::max(tip->next, cursor_.next) : cursor_.next};
+}
+
+void ShardSender::give_up_before(stream::Position next) {
+  give_up_before_ = std::max(give_up_before_, next);
+  if (!idle_) resume();
+}
+
+// No later record names one of these as its lane's previous one. The target in use counts as having
+// got them: nobody is to look for them any more.
+void ShardSender::drop() {
+  parts_.dropped.add(give_up_before_.value - cursor_.next.value);
+  const auto& target = parts_.route.current().target().name();
+  parts_.cursors.take_over(shard_, target, cursor_);
+  cursor_.next = give_up_before_;
+  next_ = cursor_.next.value;
+  parts_.cursors.advance(shard_, target, cursor_.next, {});
+}
+
 Task<void> ShardSender::run() {
   while (!closed_) {
     woken_ = false;
+    if (has_to_drop()) drop();
     if (held() > 0 && parts_.route.sendable() == nullptr) {
       co_await wait(next_delay());
       continue;
@@ -207,6 +229,7 @@ Task<void> ShardSender::send(Batch batch) {
       most = pending.size();
     }
     if (to != nullptr && pending.empty()) break;
+    if (has_to_drop()) co_return;
     if (link == nullptr) {
       co_await wait(next_delay());
       continue;

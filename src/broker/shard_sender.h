@@ -51,6 +51,7 @@ class ShardSender {
     ReadBudget& budget;
     io::EventLog& log;
     metrics::Counter& unreadable;  // records passed over
+    metrics::Counter& dropped;     // records given up for room
   };
 
   ShardSender(Parts parts, std::string stream, stream::ShardId shard, Random random);
@@ -61,6 +62,8 @@ class ShardSender {
   void start(UniqueFunction<void()> ended);
   // The shard has new records.
   void wake();
+  // What is before `next` is given up if it isn't delivered, as soon as no request is under way.
+  void give_up_before(stream::Position next);
   // Another target is used.
   void rerouted();
   // Ends when the shard is sent.
@@ -70,6 +73,7 @@ class ShardSender {
 
   // Records that no target has acknowledged. Any thread.
   std::uint64_t held() const;
+  PositionRange undelivered() const;
 
  private:
   struct Batch {
@@ -96,6 +100,8 @@ class ShardSender {
   // The entries that are pending after a request with the first ones was answered so.
   Pending judge(TargetLink& to, Batch& batch, const Pending& pending,
                 const std::vector<client::PutOutcome>& outcomes);
+  bool has_to_drop() const { return give_up_before_ > cursor_.next; }
+  void drop();
   void give_up(TargetLink& to, Batch& batch, std::size_t number, std::string_view why);
   void finish(Batch batch, const std::string& target);
   // Until `delay` is over (zero: without end), or the end.
@@ -109,6 +115,7 @@ class ShardSender {
   Random random_;
   Cursor cursor_;
   std::atomic<std::uint64_t> next_;  // cursor_.next, for held()
+  stream::Position give_up_before_;
   nanoseconds retry_ = kRetryFirst;
   const std::unique_ptr<io::Timer> timer_;  // of wait()
   UniqueFunction<void(bool)> waiting_;

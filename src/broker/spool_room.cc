@@ -31,14 +31,22 @@ void SpoolRoom::look(Delivered delivered, MonoTime now) {
   } else if (bytes >= limits_.bytes / 4 * 3 && now - samples_.front().at >= limits_.keep) {
     release(samples_.front().delivered);
   }
+  short_looks_ = bytes >= limits_.bytes / 20 * 19 ? short_looks_ + 1 : 0;
   const bool is_full = bytes >= limits_.bytes;
   if (is_full == std::exchange(full_told_, is_full)) return;
   if (is_full) {
-    log_.error("the spool is full, records are refused until the target takes some",
+    log_.error(limits_.when_full == WhenFull::kReject
+                   ? "the spool is full, records are refused until the target takes some"
+                   : "the spool is full, records are refused until its oldest ones are gone",
                {{"bytes", bytes}, {"limit_bytes", limits_.bytes}});
   } else {
     log_.info("the spool has room again", {{"bytes", bytes}, {"limit_bytes", limits_.bytes}});
   }
+}
+
+bool SpoolRoom::must_drop() const {
+  return limits_.when_full == WhenFull::kDropOldest && short_looks_ > 0 &&
+         short_looks_ % kLooksPerDrop == 0;
 }
 
 void SpoolRoom::release(const Delivered& delivered) {

@@ -1,5 +1,5 @@
 // How much the spool may hold, and what goes when room is needed. What is delivered stays while
-// there is room, for a region that loses it; what isn't never goes.
+// there is room, for a region that loses it. What isn't goes only where WhenFull says so.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,17 @@
 
 namespace spillway::broker {
 
+enum class WhenFull {
+  kReject,      // what comes
+  kDropOldest,  // of what is accepted, and not delivered
+};
+
 struct SpoolLimits {
-  // On the disk, beside the journal's 64 MiB. When it is reached, records are refused.
+  // On the disk, beside the journal's 64 MiB. While it is reached, records are refused.
   std::uint64_t bytes = std::uint64_t{4} << 30;
   // What was delivered stays at least for so long, unless the spool would else refuse records.
   nanoseconds keep = std::chrono::minutes(10);
+  WhenFull when_full = WhenFull::kReject;
 };
 
 // Where each shard is delivered to.
@@ -26,6 +32,11 @@ using Delivered = std::map<stream::ShardId, stream::Position>;
 
 class SpoolRoom {
  public:
+  // Of what isn't delivered, one of so many parts is dropped at a time, and then no more before so
+  // many looks: files don't go at once.
+  static constexpr std::uint64_t kDropParts = 8;
+  static constexpr std::uint64_t kLooksPerDrop = 3;
+
   // What it is handed outlives it.
   SpoolRoom(SpoolLimits limits, stream::Engine& engine, io::EventLog& log,
             metrics::Registry& metrics);
@@ -35,6 +46,9 @@ class SpoolRoom {
   bool full() const { return engine_.stored_bytes() >= limits_.bytes; }
   // Gives back what may go. Every second or so, on one thread.
   void look(Delivered delivered, MonoTime now);
+  WhenFull when_full() const { return limits_.when_full; }
+  // Whether, as of the last look, the oldest that isn't delivered has to go.
+  bool must_drop() const;
 
  private:
   struct Sample {
@@ -48,6 +62,7 @@ class SpoolRoom {
   io::EventLog& log_;
   std::deque<Sample> samples_;  // the first is the last one that is older than limits_.keep
   bool full_told_ = false;
+  std::uint64_t short_looks_ = 0;  // in a row, that found no room in spite of the one before
   std::shared_ptr<void> bytes_gauge_;
   std::shared_ptr<void> limit_gauge_;
 };

@@ -53,6 +53,24 @@ TEST_F(SpoolRoomTest, AllThatIsDeliveredGoesBeforeRecordsAreRefused) {
   EXPECT_EQ(released(), 2u);
 }
 
+TEST_F(SpoolRoomTest, TheOldestHasToGoWhereThePolicySaysSo) {
+  SpoolRoom drops({.bytes = 1000, .when_full = WhenFull::kDropOldest}, engine_, log_, metrics_);
+  const auto dropped = [&](std::uint64_t bytes) {
+    engine_.stored = bytes;
+    int times = 0;
+    for (std::uint64_t i = 0; i < 4 * SpoolRoom::kLooksPerDrop; ++i) {
+      drops.look({}, now_);
+      room_.look({}, now_);
+      EXPECT_FALSE(room_.must_drop()) << "by default nothing goes";
+      if (drops.must_drop()) ++times;
+    }
+    return times;
+  };
+  EXPECT_EQ(dropped(940), 0);
+  EXPECT_EQ(dropped(950), 4) << "each has its time to have an effect";
+  EXPECT_EQ(dropped(949), 0);
+}
+
 TEST_F(SpoolRoomTest, IsFullAtItsLimit) {
   engine_.stored = 999;
   EXPECT_FALSE(room_.full());

@@ -72,11 +72,15 @@ Result<std::string> broker_view(std::string_view json) {
                           ? fmt::format("; at the present rate it lasts {} if nothing is delivered",
                                         duration(number_of(status, "runway_ms")))
                           : "";
-  std::string view = fmt::format("{} for {} ({}): {}\n{} records wait in the spool{}\n{}\n",
+  const auto gives_up = text_of(status, "gives_up");
+  const auto drops = gives_up.empty() ? std::string()
+                                      : fmt::format("{}; {} were\n", gives_up,
+                                                    number_of(status, "dropped_records"));
+  std::string view = fmt::format("{} for {} ({}): {}\n{} records wait in the spool{}\n{}{}\n",
                                  used.empty() ? "no target is used" : "records go to " + used,
                                  duration(number_of(status, "used_ms")), text_of(status, "footing"),
                                  text_of(status, "because"), number_of(status, "held_records"),
-                                 runway, switch_view(status));
+                                 runway, drops, switch_view(status));
   std::size_t width = 6;
   for (const auto& target : targets) width = std::max(width, text_of(target, "name").size());
   view += fmt::format("  {:{}}  {:9}  {:>7}  {:>14}  {}\n", "TARGET", width, "STATE", "FOR",

@@ -52,6 +52,14 @@ TEST(BrokerView, SaysWhoHoldsASwitchAndWhatGrantsAllow) {
             "no grant allows the broker to switch by itself\nno grant for b\n");
 }
 
+TEST(BrokerView, SaysThatAcknowledgedRecordsAreDropped) {
+  const auto view = broker_view(
+      R"({"role":"broker","held_records":3,"dropped_records":7,"gives_up":"it drops","targets":[]})");
+  ASSERT_TRUE(view.ok());
+  EXPECT_NE(view->find("\n3 records wait in the spool\nit drops; 7 were\n\n"), std::string::npos)
+      << *view;
+}
+
 TEST(BrokerView, OtherAnswersAreRefused) {
   for (const auto* json : {"", "{}", R"({"role":"serve","targets":[]})", R"({"role":"broker"})"})
     EXPECT_EQ(broker_view(json).error().code, ErrorCode::kInvalid) << json;

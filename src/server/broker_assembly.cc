@@ -217,8 +217,9 @@ struct Room {
   io::Timer& timer;
   broker::SpoolRoom& room;
   broker::Runway& runway;
+  broker::OldestRecords& oldest;
   const broker::Spool& spool;
-  const broker::Delivery& delivery;
+  broker::Delivery& delivery;
   const broker::Cursors& cursors;
   broker::Switches& switches;
 };
@@ -228,6 +229,12 @@ void keep_room(const Room& of) {
   auto delivered = of.delivery.delivered();
   delivered[of.cursors.shard()] = of.cursors.needed_from();
   of.room.look(std::move(delivered), of.loop.mono_now());
+  if (of.room.when_full() == broker::WhenFull::kDropOldest) {
+    const auto held = of.delivery.undelivered();
+    of.oldest.look(held);
+    if (of.room.must_drop())
+      of.delivery.give_up_before(of.oldest.without_oldest(held, broker::SpoolRoom::kDropParts));
+  }
   of.runway.look({.accepted_records = of.spool.accepted_records(),
                   .accepted_bytes = of.spool.accepted_bytes(),
                   .held_records = of.delivery.held(),
@@ -272,7 +279,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(const auto salvage,
                   SpoolSalvage::make(options.data, {disk, workers, *log, metrics}));
   broker::SpoolRoom room(
-      {static_cast<std::uint64_t>(options.spool_mib) * kMiB, seconds(options.keep_seconds)},
+      {static_cast<std::uint64_t>(options.spool_mib) * kMiB, seconds(options.keep_seconds),
+       options.when_full == "drop_oldest" ? broker::WhenFull::kDropOldest
+                                          : broker::WhenFull::kReject},
       *engine, *log, metrics);
   broker::Runway runway(seconds(options.runway_alarm_seconds), *log, metrics);
   broker::Spool spool(*engine, room, entropy, metrics);
@@ -328,7 +337,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                             },
                             [&] {
                               return broker::status_json(*telemetry, delivery, runway, switches,
-                                                         loop.mono_now());
+                                                         room, loop.mono_now());
                             }});
   add_switch_route(routes, switches, proofs);
   HttpServerOptions admin_options;
@@ -372,7 +381,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   });
   salvage->start(spool);
   const auto timer = loop.make_timer();
-  const Room kept{loop, *timer, room, runway, spool, delivery, cursors, switches};
+  broker::OldestRecords oldest;
+  const Room kept{loop, *timer, room, runway, oldest, spool, delivery, cursors, switches};
   keep_room(kept);
   for (const auto& taken : inputs->described())
     std::printf("spillway broker takes %s\n", taken.c_str());

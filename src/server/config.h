@@ -95,6 +95,7 @@ struct BrokerConfig {
   std::vector<std::string> files = {"/var/log/syslog", "/var/log/messages", "/var/log/auth.log",
                                     "/var/log/kern.log", "/var/log/dpkg.log"};
   std::int64_t spool_mib = 4096;
+  std::string when_full = "reject";  // or "drop_oldest"
   std::int64_t keep_seconds = 600;
   std::int64_t runway_alarm_seconds = 3600;
   std::int64_t threads = 0;  // 0: one per core

@@ -192,6 +192,41 @@ def test_http_tells_of_a_full_spool(directory):
         broker.stop()
 
 
+def test_a_full_spool_drops_the_oldest_where_it_is_told_to(directory):
+    region = Region()
+    broker = Inputs(directory, region, spool_mib="256", when_full="drop_oldest")
+    broker.start()
+
+    def dropped():
+        return broker.metric("spillway_broker_dropped_records_total")
+
+    accepted = 0
+    while accepted < 500 or dropped() == 0:
+        expect(accepted < 3_000, "nothing is dropped")
+        body = "\n".join(f"\"{accepted + i} {base64.b64encode(os.urandom(750_000)).decode()}\"" for i in range(15))
+        while True:
+            status, _, answer = broker.post(body, Content_Type=NDJSON, X_Partition_Key="one")
+            accepted += answer["accepted"]
+            if status == 200:
+                break
+            # In order: what it doesn't take, none behind it is taken of.
+            body = "\n".join(body.split("\n")[answer["accepted"]:])
+            time.sleep(0.2)
+    status = json.loads(broker.ask("/v1/status"))
+    expect("drop_oldest" in status["gives_up"] and status["dropped_records"] > 0, status)
+    expect("accepted records are dropped" in broker.log.read_text(), broker.log.read_text())
+    with region:
+        wait_until(lambda: broker.held() == 0, 120)
+        numbers = [int(data[1:].split(" ")[0]) for _, data in records_in(region)]
+        print(f"accepted {accepted}, dropped {dropped():.0f}, delivered {len(numbers)}")
+        # The broker's own telemetry counts, too.
+        wait_until(lambda: broker.metric('spillway_broker_put_records_total{target="default"}') + dropped()
+                   == broker.metric("spillway_spool_records_total"))
+        expect(0 < accepted - len(numbers) <= dropped(), len(numbers), accepted, dropped())
+        expect(numbers == list(range(accepted - len(numbers), accepted)), "others than the oldest are gone")
+        broker.stop()
+
+
 def test_http_example(directory):
     with Region() as region:
         broker = Inputs(directory, region)
