@@ -68,6 +68,8 @@ std::string bound_to(std::string_view header, std::string_view purpose) {
 Status check_master_keys(const std::vector<MasterKeyConfig>& keys) {
   std::set<std::string_view> names;
   for (const auto& key : keys) {
+    if (key.id.empty())
+      return Error{ErrorCode::kInvalid, "a master key has no id: write one, or its ARN"};
     std::vector<std::string_view> own{key.id};
     own.insert(own.end(), key.aliases.begin(), key.aliases.end());
     for (const auto name : own) {

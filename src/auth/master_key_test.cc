@@ -63,7 +63,7 @@ TEST(MasterKeys, NamesAndSourcesAreChecked) {
   const MasterKeyConfig fine{"1234-abcd", {"alias/orders"}, "env:X"};
   EXPECT_TRUE(check_master_keys({fine, {"alias/aws/kinesis", {}, "file:/x"}}).ok());
   const std::pair<MasterKeyConfig, const char*> wrong[] = {
-      {{"", {}, "env:X"}, "names no master key"},
+      {{"", {}, "env:X"}, "has no id"},
       {{"a b", {}, "env:X"}, "names no master key"},
       {{"other", {"orders"}, "env:X"}, "is no alias"},
       {{"other", {"alias/orders"}, "env:X"}, "there twice"},

@@ -45,9 +45,14 @@ struct Search {
   }
 };
 
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
 std::string counts_line(std::string_view what, const engine::BatchCounts& counts) {
-  return fmt::format("  {:34} {} batches, {} records, {} bytes\n", what, counts.batches,
-                     counts.records, counts.bytes);
+  return fmt::format("  {:34} {}, {}, {}\n", what, counted(counts.batches, "batch", "batches"),
+                     counted(counts.records, "record", "records"),
+                     counted(counts.bytes, "byte", "bytes"));
 }
 
 std::string holes_text(const engine::InspectionReport& report) {
@@ -68,12 +73,13 @@ std::string holes_text(const engine::InspectionReport& report) {
 }
 
 std::string text_of(const std::string& directory, const engine::InspectionReport& report) {
-  std::string text =
-      fmt::format("{}: {} streams, as of journal frame {} (snapshot: {})\n", directory,
-                  report.catalog->streams.size(), report.last_frame, report.snapshot_frame);
-  text += counts_line(fmt::format("journal, {} files", report.journal_files), report.in_journal);
+  std::string text = fmt::format("{}: {}, as of journal frame {} (snapshot: {})\n", directory,
+                                 counted(report.catalog->streams.size(), "stream", "streams"),
+                                 report.last_frame, report.snapshot_frame);
+  text +=
+      counts_line("journal, " + counted(report.journal_files, "file", "files"), report.in_journal);
   text += counts_line("left over there from earlier uses", report.left_over);
-  text += counts_line(fmt::format("segments, {} files", report.segments), report.in_segments);
+  text += counts_line("segments, " + counted(report.segments, "file", "files"), report.in_segments);
   text += fmt::format("  damages: {}\n", report.damage_count);
   for (const auto& damage : report.damages) text += fmt::format("    {}\n", damage);
   text += holes_text(report);
@@ -94,9 +100,11 @@ std::string text_of(const stream::StreamInfo& stream, const engine::EncryptionCh
   for (const auto& key : encryption.keys) {
     const auto used = check.by_key().find(key.number);
     text += fmt::format("  {} ", rfc3339_millis(key.since));
-    text += key.wrapped.empty() ? "encryption ends\n"
-                                : fmt::format("data key {}, {} batches\n", key.number,
-                                              used == check.by_key().end() ? 0 : used->second);
+    text += key.wrapped.empty()
+                ? "encryption ends\n"
+                : fmt::format(
+                      "data key {}, {}\n", key.number,
+                      counted(used == check.by_key().end() ? 0 : used->second, "batch", "batches"));
   }
   text += counts_line("encrypted", check.encrypted());
   text += counts_line("plain while encryption was off", check.plain_allowed());
@@ -180,7 +188,8 @@ Result<Findings> examine(const DoctorOptions& options) {
     findings.fine = findings.fine && checks[i].was_ever_on() && checks[i].violations().batches == 0;
   }
   if (!search.needles.empty())
-    findings.text += fmt::format("search: {} places\n{}", search.hits, search.shown);
+    findings.text +=
+        fmt::format("search: {}\n{}", counted(search.hits, "place", "places"), search.shown);
   return findings;
 }
 

@@ -132,7 +132,7 @@ def check_life(region):
     code, said = doctor(region, "--prove-encrypted", "orders", "--search", MARKER)
     assert code == 0, said
     assert re.search(r"plain while encryption was on +0 batches", said), said
-    assert re.search(r"\n  encrypted +\d+ batches, 40 records|left over", said), said
+    assert re.search(r"\n  encrypted +\d+ batch(es)?, 40 records|left over", said), said
     assert "search: 0 places" in said and "damages: 0" in said, said
     times = key_times(said)
     assert len(times) == 5 and times == sorted(times), said
