@@ -10,23 +10,42 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
       dropped_(parts.metrics.counter(
           "spillway_broker_dropped_records_total",
           "Records that were accepted, and dropped undelivered since the spool was full")),
+      sender_parts_{parts.loop,
+                    parts.spool.engine(),
+                    parts.cursors,
+                    parts.route,
+                    budget_,
+                    parts.log,
+                    parts.metrics.counter("spillway_broker_unreadable_records_total",
+                                          "Records given up: damaged in the spool"),
+                    dropped_},
+      random_(random),
       deadline_(parts.loop.make_timer()) {
-  const ShardSender::Parts sender{parts.loop,
-                                  parts.spool.engine(),
-                                  parts.cursors,
-                                  parts.route,
-                                  budget_,
-                                  parts.log,
-                                  parts.metrics.counter("spillway_broker_unreadable_records_total",
-                                                        "Records given up: damaged in the spool"),
-                                  dropped_};
-  for (const auto& stream : streams) {
-    for (const auto& shard : parts.spool.shards_of(stream))
-      senders_[shard.id] = std::make_unique<ShardSender>(sender, stream, shard.id, random.fork());
-  }
+  make_senders(streams);
   held_gauge_ = parts.metrics.computed_gauge("spillway_broker_held_records",
                                              "Records in the spool that no target has acknowledged",
                                              {}, [this] { return static_cast<double>(held()); });
+}
+
+std::vector<ShardSender*> Delivery::make_senders(std::span<const std::string> streams) {
+  std::vector<ShardSender*> made;
+  made.reserve(streams.size() * Spool::kShards);
+  for (const auto& stream : streams) {
+    for (const auto& shard : parts_.spool.shards_of(stream)) {
+      auto& sender = senders_[shard.id];
+      if (sender != nullptr) continue;
+      sender = std::make_unique<ShardSender>(sender_parts_, stream, shard.id, random_.fork());
+      made.push_back(sender.get());
+    }
+  }
+  return made;
+}
+
+void Delivery::add(std::span<const std::string> streams) {
+  for (auto* sender : make_senders(streams)) {
+    ++running_;
+    sender->start([this] { ended(); });
+  }
 }
 
 void Delivery::start(UniqueFunction<void()> flows) {

@@ -44,6 +44,8 @@ class Delivery {
 
   // Starts the route too. `flows` is called once, when the first records are acknowledged.
   void start(UniqueFunction<void()> flows);
+  // Takes these streams of the spool, too, if it doesn't yet. Between start() and drain().
+  void add(std::span<const std::string> streams);
   // These shards of the spool have new records. Any thread.
   void wake(std::span<const stream::ShardId> shards);
   // Sends what the spool holds, then ends; after `at_most` it gives up. The route is closed then.
@@ -57,16 +59,19 @@ class Delivery {
   void give_up_before(const Delivered& next);
   // As a restart would find it: nobody goes back before that.
   Delivered delivered() const;
-  std::uint64_t held() const;  // records of the spool that no target has; any thread
+  std::uint64_t held() const;  // records of the spool that no target has
   std::uint64_t dropped() const { return dropped_.value(); }  // given up for room; any thread
 
  private:
+  std::vector<ShardSender*> make_senders(std::span<const std::string> streams);
   void ended();
 
   const Parts parts_;
   ReadBudget budget_{kReadBytesMax};
   metrics::Counter& dropped_;
-  std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // made by the constructor
+  const ShardSender::Parts sender_parts_;
+  Random random_;
+  std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // none ever goes
   std::shared_ptr<void> held_gauge_;
   const std::unique_ptr<io::Timer> deadline_;
   UniqueFunction<void()> done_;

@@ -279,6 +279,28 @@ TEST_F(DeliveryTest, WhatIsDeliveredMeanwhileIsNotGivenUp) {
   EXPECT_EQ(delivery_->dropped(), 0u);
 }
 
+TEST_F(DeliveryTest, AStreamThatIsAddedIsDeliveredToo) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  const std::vector<std::string> streams = {"s", "t"};
+  start(spool_->open(loop_, streams),
+        UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
+  loop_.run();
+  delivery_->add(streams);
+  delivery_->add(streams);
+  const std::vector<stream::RecordView> records = {{.partition_key = "b", .data = "b-1"}};
+  spool_->put("t", records, [](const Spool::Outcomes& outcomes) { EXPECT_TRUE(outcomes[0].ok()); });
+  put("a", 2, 1);
+  loop_.run(seconds(1));
+  EXPECT_EQ(stored()["a"], up_to(2));
+  EXPECT_EQ(stored()["b"], up_to(1)) << "once";
+  EXPECT_EQ(target_.stored[1].origin->producer == target_.stored[0].origin->producer ||
+                target_.stored[2].origin->producer == target_.stored[0].origin->producer,
+            true)
+      << "the stream that was there goes on as the producer that it was";
+  EXPECT_THAT(target_.prepared, ElementsAre("s", "t"));
+}
+
 TEST_F(DeliveryTest, AStreamThatIsGoneIsMadeAgain) {
   put("a", 1, 1);
   loop_.run(seconds(1));

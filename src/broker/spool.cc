@@ -81,10 +81,12 @@ Task<Status> Spool::open(io::EventLoop& loop, std::vector<std::string> streams) 
   if (!made.ok() && made.error().code != ErrorCode::kExists)
     co_return context("make the spool's streams", std::move(made).error());
   const auto catalog = engine_.catalog();
+  const std::lock_guard lock(mutex_);
   for (const auto& name : streams) {
-    Stream& stream = streams_[name];
-    stream.info = catalog->find(name);
-    entropy_.fill(stream.producer);
+    const auto [stream, is_new] = streams_.try_emplace(name);
+    if (!is_new) continue;
+    stream->second.info = catalog->find(name);
+    entropy_.fill(stream->second.producer);
   }
   co_return Status();
 }
@@ -184,16 +186,21 @@ void Spool::restore(std::string_view stream, std::span<const stream::RecordView>
   append(Origins::kKept, stream, records, std::move(done));
 }
 
+Spool::Stream& Spool::find(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  const auto found = streams_.find(name);
+  SPILLWAY_ASSERT(found != streams_.end());
+  return found->second;
+}
+
 void Spool::append(Origins origins, std::string_view name,
                    std::span<const stream::RecordView> records,
                    UniqueFunction<void(Outcomes)> done) {
-  const auto found = streams_.find(name);
-  SPILLWAY_ASSERT(found != streams_.end());
   if (room_.full()) {
     refused_.add(records.size());
     return done(Outcomes(records.size(), Error{ErrorCode::kThrottled, "the spool is full"}));
   }
-  Stream& stream = found->second;
+  Stream& stream = find(name);
   auto groups = route(stream, records);
   const std::lock_guard lock(mutex_);
   auto items = fill(origins, stream, groups);

@@ -47,7 +47,7 @@ class Spool {
   Spool& operator=(const Spool&) = delete;
 
   // Makes what is missing of these streams, and the stream of the cursors. Streams of earlier
-  // starts stay. Once, before all else.
+  // starts stay. Before all else, and again for more streams.
   Task<Status> open(io::EventLoop& loop, std::vector<std::string> streams);
 
   // Appends the records to the stream, which open() was told of, keeping the order of each lane;
@@ -81,6 +81,7 @@ class Spool {
 
   static std::vector<Routed> route(const Stream& stream,
                                    std::span<const stream::RecordView> records);
+  Stream& find(std::string_view name);
   enum class Origins { kNew, kKept };
   void append(Origins origins, std::string_view stream, std::span<const stream::RecordView> records,
               UniqueFunction<void(Outcomes)> done);
@@ -96,8 +97,9 @@ class Spool {
   metrics::Counter& refused_;
   std::function<void(std::span<const stream::ShardId>)> told_;
 
-  std::mutex mutex_;  // last_sequences, and held until the engine has the order of what it is given
-  std::map<std::string, Stream, std::less<>> streams_;  // made by open()
+  // Of streams_, and held until the engine has the order of what it is given.
+  std::mutex mutex_;
+  std::map<std::string, Stream, std::less<>> streams_;  // made by open(); none ever goes
 };
 
 }  // namespace spillway::broker

@@ -76,15 +76,30 @@ void take_apart(std::vector<stream::RecordView>& records, std::size_t& room) {
 
 }  // namespace
 
-SpoolInput::SpoolInput(Spool& spool, std::vector<std::string> streams)
-    : spool_(spool),
-      catalog_(only(*spool.engine().catalog(), streams)),
-      stream_of_(names_by_shard(*catalog_)) {}
+SpoolInput::SpoolInput(Spool& spool, const std::vector<std::string>& streams)
+    : spool_(spool), view_(std::make_shared<const View>()) {
+  set_streams(streams);
+}
+
+void SpoolInput::set_streams(const std::vector<std::string>& streams) {
+  auto fresh = std::make_shared<View>();
+  fresh->catalog = only(*spool_.engine().catalog(), streams);
+  fresh->stream_of = names_by_shard(*fresh->catalog);
+  const std::lock_guard lock(mutex_);
+  fresh->stream_of.insert(view_->stream_of.begin(), view_->stream_of.end());
+  view_ = std::move(fresh);
+}
+
+std::shared_ptr<const SpoolInput::View> SpoolInput::view() const {
+  const std::lock_guard lock(mutex_);
+  return view_;
+}
 
 void SpoolInput::append(std::vector<stream::AppendItem> items,
                         UniqueFunction<void(std::vector<Result<stream::Appended>>)> done) {
   SPILLWAY_ASSERT(!items.empty());
-  const std::string& stream = stream_of_.at(items.front().shard);
+  const auto seen = view();
+  const std::string& stream = seen->stream_of.at(items.front().shard);
   std::vector<stream::RecordView> records;
   std::vector<std::size_t> ends;  // of each item, in `records`
   ends.reserve(items.size());
@@ -137,7 +152,7 @@ Result<stream::ShardTip> SpoolInput::tip(stream::ShardId shard) {
 void SpoolInput::update_catalog(
     UniqueFunction<Result<stream::CatalogChange>(const stream::Catalog&)> decide,
     UniqueFunction<void(Result<stream::CatalogRef>)> done) {
-  const auto change = decide(*catalog_);
+  const auto change = decide(*catalog());
   if (!change.ok()) return done(change.error());
   done(Error{ErrorCode::kUnsupported, "a broker's streams are those of its configuration"});
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -25,7 +26,9 @@ class SpoolInput final : public stream::Engine {
   static constexpr std::size_t kExpansionMax = std::size_t{5} << 20;
 
   // `streams`: of the spool, as opened; there are no others to see.
-  SpoolInput(Spool& spool, std::vector<std::string> streams);
+  SpoolInput(Spool& spool, const std::vector<std::string>& streams);
+  // From now on these are seen. What is under way for others still comes in.
+  void set_streams(const std::vector<std::string>& streams);
 
   // An item is appended when every record of its aggregates is; it stands where its first one does.
   // All items of a call are of one stream.
@@ -41,7 +44,7 @@ class SpoolInput final : public stream::Engine {
   // What may go is delivery's to say.
   void release(stream::ShardId, stream::Position) override {}
   std::uint64_t stored_bytes() override { return spool_.engine().stored_bytes(); }
-  stream::CatalogRef catalog() override { return catalog_; }
+  stream::CatalogRef catalog() override { return view()->catalog; }
   // `decide` sees catalog(); a change is refused with kUnsupported.
   void update_catalog(UniqueFunction<Result<stream::CatalogChange>(const stream::Catalog&)> decide,
                       UniqueFunction<void(Result<stream::CatalogRef>)> done) override;
@@ -51,9 +54,15 @@ class SpoolInput final : public stream::Engine {
   void stop() override {}
 
  private:
+  struct View {
+    stream::CatalogRef catalog;
+    std::map<stream::ShardId, std::string> stream_of;  // those that are not seen any more, too
+  };
+  std::shared_ptr<const View> view() const;
+
   Spool& spool_;
-  const stream::CatalogRef catalog_;
-  const std::map<stream::ShardId, std::string> stream_of_;
+  mutable std::mutex mutex_;  // of view_
+  std::shared_ptr<const View> view_;
 };
 
 }  // namespace spillway::broker

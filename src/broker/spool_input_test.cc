@@ -56,6 +56,17 @@ TEST_F(SpoolInputTest, ShowsTheStreamsThatItTakesRecordsFor) {
                         });
 }
 
+TEST_F(SpoolInputTest, ShowsOthersWhenItIsTold) {
+  start(spool_->open(loop_, {"t"}),
+        UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
+  loop_.run();
+  input_.set_streams({"t"});
+  EXPECT_EQ(input_.catalog()->find("s"), nullptr);
+  EXPECT_NE(input_.catalog()->find("t"), nullptr);
+  EXPECT_TRUE(append({"found before"}).front().ok());
+  EXPECT_THAT(stored(), ElementsAre("k=found before"));
+}
+
 TEST_F(SpoolInputTest, TakesAggregatesApart) {
   const std::vector<wire::UserRecord> parts = {
       {"a", "1", std::nullopt}, {"b", "2", "340282366920938463463374607431768211455"}};

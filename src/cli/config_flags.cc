@@ -44,7 +44,9 @@ Result<server::Config> ConfigFlags::load() const {
   SPILLWAY_ASSIGN(auto overrides, server::overrides_from(environment()));
   for (const auto& flag : flags_)
     if (!flag.value.empty()) overrides.push_back({flag.key, flag.value, flag.name});
-  return server::make_config(text, file_, overrides);
+  SPILLWAY_ASSIGN(auto config, server::make_config(text, file_, overrides));
+  config.empty_file = !file_.empty() && text.find_first_not_of(" \t\r\n") == std::string::npos;
+  return config;
 }
 
 }  // namespace spillway::cli

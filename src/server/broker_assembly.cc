@@ -245,6 +245,30 @@ void keep_room(const Room& of) {
   of.timer.start(seconds(1), [&of] { keep_room(of); });
 }
 
+// Those who know which streams there are.
+struct StreamParts {
+  io::EventLoop& loop;
+  broker::Spool& spool;
+  broker::Delivery& delivery;
+  BrokerInputs& inputs;
+  const StopRequest& stopping;
+  io::EventLog& log;
+};
+
+// What producers may put to from now on. What is spooled of other streams is delivered all the
+// same.
+Task<void> take_streams(StreamParts of, std::vector<std::string> streams) {
+  const auto opened = co_await of.spool.open(of.loop, streams);
+  if (!opened.ok()) {
+    of.log.error("configuration not reloaded", {{"reason", opened.error().message}});
+    co_return;
+  }
+  if (of.stopping.made()) co_return;
+  of.delivery.add(streams);
+  of.inputs.set_streams(streams);
+  of.log.info("configuration reloaded", {{"streams", fmt::to_string(fmt::join(streams, ", "))}});
+}
+
 Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& delivery, Status saved) {
   std::printf("spillway broker stopped: %llu records acknowledged, %llu wait in the spool\n",
               static_cast<unsigned long long>(delivery.route().acknowledged()),
@@ -363,8 +387,13 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   };
   loop.on_signal([&](int signal) {
     if (signal != SIGHUP) return stop_by(signal);
-    if (!stopping.made() && reload(config, source, "broker", *log))
-      log->info("configuration reloaded");
+    if (stopping.made()) return;
+    const auto fresh = reload(config, source, "broker", *log);
+    if (!fresh) return;
+    BrokerConfig changed = options;
+    changed.streams = fresh->broker.streams;
+    start(take_streams({loop, spool, delivery, *inputs, stopping, *log}, streams_of(changed)),
+          [] {});
   });
   delivery.start([&] {
     std::printf(

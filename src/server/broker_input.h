@@ -42,6 +42,8 @@ class BrokerInput {
                                                    const std::vector<std::string>& streams,
                                                    const Parts& parts);
 
+  // From now on records are taken for these. Any thread.
+  void set_streams(const std::vector<std::string>& streams) { engine_.set_streams(streams); }
   // From any thread, once: takes no more requests, and calls `drained` on one of its loops when
   // those under way are answered, or `deadline` is over.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained);

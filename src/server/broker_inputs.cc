@@ -101,6 +101,11 @@ Status BrokerInputs::add_syslog(const BrokerConfig& config, const Parts& parts) 
   return {};
 }
 
+void BrokerInputs::set_streams(const std::vector<std::string>& streams) {
+  if (kinesis_ != nullptr) kinesis_->set_streams(streams);
+  if (http_ != nullptr) http_->set_streams(streams);
+}
+
 void BrokerInputs::read_lines(UniqueFunction<void()> ended) {
   if (lines_ == nullptr) return;
   loops_.first().post(

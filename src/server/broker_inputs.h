@@ -42,6 +42,9 @@ class BrokerInputs {
   // What they take, and where, for people: "records for orders on http://127.0.0.1:4567".
   const std::vector<std::string>& described() const { return described_; }
 
+  // From now on those that name streams take records for these, of the spool, as opened. Any
+  // thread.
+  void set_streams(const std::vector<std::string>& streams);
   // Once: reads standard input, if the configuration says so, and calls `ended` on one of their own
   // threads when it has ended and all of it is durable.
   void read_lines(UniqueFunction<void()> ended);

@@ -104,7 +104,7 @@ const ConfigKey kKeys[] = {
   {.name = "broker.stream", .field = +[](Config& c) -> std::string& { return c.broker.stream; },
    .meaning = "The stream that telemetry goes to. Made if missing."},
   {.name = "broker.streams", .field = +[](Config& c) -> Texts& { return c.broker.streams; },
-   .meaning = "Streams that producers may put to through the broker, besides `broker.stream`. Made at the target if missing."},
+   .meaning = "Streams that producers may put to through the broker, besides `broker.stream`. Made at the target if missing.", .reloaded = true},
   {.name = "broker.origins", .field = +[](Config& c) -> bool& { return c.broker.origins; },
    .meaning = "Whether records are sent with their origins, by which copies are known; false for a target that refuses them."},
   {.name = "broker.shards", .field = +[](Config& c) -> std::int64_t& { return c.broker.shards; },

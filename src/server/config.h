@@ -113,6 +113,7 @@ struct BrokerConfig {
 std::vector<TargetConfig> targets_of(const BrokerConfig& config);
 
 struct Config {
+  bool empty_file = false;  // a file was read, and says nothing
   LogConfig log;
   ServeConfig serve;
   BrokerConfig broker;

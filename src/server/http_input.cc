@@ -243,6 +243,16 @@ HttpInput::HttpInput(broker::Spool& spool, const std::vector<std::string>& strea
 
 HttpInput::~HttpInput() = default;
 
+void HttpInput::set_streams(const std::vector<std::string>& streams) {
+  const std::lock_guard lock(mutex_);
+  streams_ = Streams(streams.begin(), streams.end());
+}
+
+bool HttpInput::takes(std::string_view stream) const {
+  const std::lock_guard lock(mutex_);
+  return streams_.contains(stream);
+}
+
 std::unique_ptr<BodyReader> HttpInput::on_request(io::EventLoop& loop, Peer, wire::RequestHead head,
                                                   Responder responder) {
   const auto refused = [&responder](int status, std::string_view why) {
@@ -254,7 +264,7 @@ std::unique_ptr<BodyReader> HttpInput::on_request(io::EventLoop& loop, Peer, wir
     return refused(404, "There is nothing here: POST to /v1/records/STREAM");
   Asked asked;
   asked.stream = path.substr(kPath.size());
-  if (!streams_.contains(asked.stream)) {
+  if (!takes(asked.stream)) {
     return refused(404,
                    "The broker takes no records for that stream: it must be in broker.streams");
   }

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ class HttpInput final : public RequestHandler {
   HttpInput(broker::Spool& spool, const std::vector<std::string>& streams, io::Entropy& entropy,
             metrics::Registry& metrics);
   ~HttpInput() override;
+  // From now on records are taken for these. Any thread.
+  void set_streams(const std::vector<std::string>& streams);
 
   std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
                                          Responder responder) override;
@@ -36,9 +39,13 @@ class HttpInput final : public RequestHandler {
 
  private:
   class Call;
+  using Streams = std::set<std::string, std::less<>>;
+
+  bool takes(std::string_view stream) const;
 
   broker::Spool& spool_;
-  const std::set<std::string, std::less<>> streams_;
+  mutable std::mutex mutex_;  // of streams_
+  Streams streams_;
   io::Entropy& entropy_;
   broker::InputMetrics counts_;
   std::atomic<std::size_t> inflated_{0};  // bytes of bodies that were packed, over all loops

@@ -351,6 +351,50 @@ def test_what_clients_ask_before_they_put(directory):
     broker.stop()
 
 
+def test_streams_come_and_go_at_sighup(directory):
+    with Region() as region:
+        broker = Broker(directory, region)
+        config = broker.directory / "spillway.toml"
+        broker.arguments = ["--config", str(config)]
+        del broker.settings["streams"], broker.settings["endpoint"]
+        target = f'[[broker.targets]]\nname = "a"\nendpoint = "{region.endpoint}"\n'
+
+        def written(text):
+            config.write_text(text, encoding="ascii")
+            return broker
+
+        def reloaded(text, expected):
+            seen = len(broker.log.read_text())
+            written(text).process.send_signal(signal.SIGHUP)
+            wait_until(lambda: expected in broker.log.read_text()[seen:])
+            return broker.log.read_text()[seen:]
+
+        def takes(stream):
+            try:
+                broker.client().put_record(StreamName=stream, PartitionKey="k", Data=stream.encode())
+                return True
+            except broker.client().exceptions.ResourceNotFoundException:
+                return False
+
+        written('[broker]\nstreams = ["orders"]\n' + target).start()
+        expect(takes("orders") and not takes("returns"), "as configured")
+        reloaded('[broker]\nstreams = ["orders", "returns"]\n' + target, "configuration reloaded")
+        expect(takes("orders") and takes("returns"), "one was added")
+        said = reloaded('[broker]\nstreams = ["returns"]\nspool_mib = 300\n' + target, "configuration reloaded")
+        expect("a change waits for a restart" in said and "broker.spool_mib" in said, said)
+        expect(takes("returns") and not takes("orders"), "one was taken away")
+        for broken, why in (("", "the file is empty"), ('[broker]\nstreams = ["orders"', "spillway.toml"),
+                            ('[broker]\nstreams = ["orders"]\n', "no [[broker.targets]] any more")):
+            said = reloaded(broken, "configuration not reloaded")
+            expect(why in said, why, said)
+            expect(takes("returns") and not takes("orders"), "it changed all the same")
+        wait_until(lambda: broker.held() == 0)
+        delivered = {stream: [record["Data"] for records in read_all(region.client(), stream).values()
+                              for record in records] for stream in ("orders", "returns")}
+        expect(delivered == {"orders": [b"orders"] * 2, "returns": [b"returns"] * 5}, delivered)
+        broker.stop()
+
+
 def test_only_loopback_is_listened_on(directory):
     broker = Broker(directory, Region(), listen="0.0.0.0:0")
     broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
