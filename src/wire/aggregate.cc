@@ -1,11 +1,10 @@
 #include "wire/aggregate.h"
 
 #include <cstdint>
-#include <limits>
 #include <unordered_map>
 
 #include "base/digest.h"
-#include "base/varint.h"
+#include "wire/protobuf.h"
 
 namespace spillway::wire {
 namespace {
@@ -13,74 +12,6 @@ namespace {
 constexpr std::string_view kMagic = "\xf3\x89\x9a\xc2";
 constexpr std::string_view kOriginTag = "spillway";
 constexpr std::size_t kDigestSize = sizeof(Md5Digest);
-
-// Protobuf's wire types.
-enum WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-struct Field {
-  std::uint32_t number = 0;
-  std::uint32_t type = 0;
-  std::uint64_t integer = 0;  // of a varint
-  std::string_view bytes;     // of a byte string
-};
-
-// Takes the fields off a message one by one; ok() is false once the bytes are no message.
-class FieldReader {
- public:
-  explicit FieldReader(std::string_view message) : rest_(message) {}
-
-  bool next(Field& field) {
-    if (rest_.empty() || !ok_) return false;
-    const std::uint64_t key = varint();
-    field.number = static_cast<std::uint32_t>(key >> 3);
-    field.type = static_cast<std::uint32_t>(key & 7);
-    if (key >> 3 == 0 || key > std::numeric_limits<std::uint32_t>::max()) ok_ = false;
-    switch (field.type) {
-      case kVarint:
-        field.integer = varint();
-        break;
-      case kBytes:
-        field.bytes = take(varint());
-        break;
-      case kFixed64:
-        take(8);
-        break;
-      case kFixed32:
-        take(4);
-        break;
-      default:  // groups, which the format never had
-        ok_ = false;
-    }
-    return ok_;
-  }
-  bool ok() const { return ok_; }
-
- private:
-  std::uint64_t varint() {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      const auto byte = take(1);
-      if (byte.empty()) return 0;
-      const auto bits = static_cast<unsigned char>(byte[0]);
-      value |= std::uint64_t{bits & 127U} << shift;
-      if (bits < 128) return value;
-    }
-    ok_ = false;
-    return 0;
-  }
-  std::string_view take(std::uint64_t size) {
-    if (size > rest_.size()) {
-      ok_ = false;
-      return {};
-    }
-    const auto taken = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return taken;
-  }
-
-  std::string_view rest_;
-  bool ok_ = true;
-};
 
 using Table = std::vector<std::string_view>;
 
@@ -91,10 +22,10 @@ struct Tag {
 
 std::optional<Tag> read_tag(std::string_view message) {
   Tag tag;
-  FieldReader reader(message);
-  for (Field field; reader.next(field);) {
-    if (field.number == 1 && field.type == kBytes) tag.key = field.bytes;
-    if (field.number == 2 && field.type == kBytes) tag.value = field.bytes;
+  ProtobufReader reader(message);
+  for (ProtobufField field; reader.next(field);) {
+    if (field.number == 1 && field.type == WireType::kBytes) tag.key = field.bytes;
+    if (field.number == 2 && field.type == WireType::kBytes) tag.value = field.bytes;
   }
   return reader.ok() ? std::optional(tag) : std::nullopt;
 }
@@ -105,12 +36,12 @@ std::optional<UserRecord> read_record(std::string_view message, const Table& key
   std::optional<std::uint64_t> hash_key;
   std::optional<std::string_view> data;
   std::optional<std::string_view> origin;
-  FieldReader reader(message);
-  for (Field field; reader.next(field);) {
-    if (field.number == 1 && field.type == kVarint) key = field.integer;
-    if (field.number == 2 && field.type == kVarint) hash_key = field.integer;
-    if (field.number == 3 && field.type == kBytes) data = field.bytes;
-    if (field.number != 4 || field.type != kBytes) continue;
+  ProtobufReader reader(message);
+  for (ProtobufField field; reader.next(field);) {
+    if (field.number == 1 && field.type == WireType::kVarint) key = field.integer;
+    if (field.number == 2 && field.type == WireType::kVarint) hash_key = field.integer;
+    if (field.number == 3 && field.type == WireType::kBytes) data = field.bytes;
+    if (field.number != 4 || field.type != WireType::kBytes) continue;
     const auto tag = read_tag(field.bytes);
     if (!tag) return std::nullopt;
     if (tag->key == kOriginTag) origin = tag->value;
@@ -122,17 +53,6 @@ std::optional<UserRecord> read_record(std::string_view message, const Table& key
     record.explicit_hash_key = hash_keys[*hash_key];
   }
   return record;
-}
-
-void append_integer(std::string& to, std::uint32_t number, std::uint64_t value) {
-  append_varint(to, number << 3 | kVarint);
-  append_varint(to, value);
-}
-
-void append_bytes(std::string& to, std::uint32_t number, std::string_view bytes) {
-  append_varint(to, number << 3 | kBytes);
-  append_varint(to, bytes.size());
-  to += bytes;
 }
 
 // The strings of one of the two tables, each once, in the order of their first use.
@@ -165,9 +85,9 @@ std::optional<std::vector<UserRecord>> split_aggregate(std::string_view data) {
   Table keys;
   Table hash_keys;
   std::vector<std::string_view> messages;
-  FieldReader reader(message);
-  for (Field field; reader.next(field);) {
-    if (field.type != kBytes) continue;
+  ProtobufReader reader(message);
+  for (ProtobufField field; reader.next(field);) {
+    if (field.type != WireType::kBytes) continue;
     if (field.number == 1) keys.push_back(field.bytes);
     if (field.number == 2) hash_keys.push_back(field.bytes);
     if (field.number == 3) messages.push_back(field.bytes);
