@@ -10,19 +10,13 @@
 #include "broker/http_records.h"
 #include "broker/json_object.h"
 #include "broker/partition_key.h"
-#include "io/on_loop.h"
-#include "stream/record_batch.h"
-#include "wire/gzip.h"
+#include "server/ordered_put.h"
 
 namespace spillway::server {
 namespace {
 
 constexpr std::string_view kPath = "/v1/records/";
-constexpr std::size_t kBodyMax = wire::HttpLimits{}.body_bytes;
 constexpr std::size_t kInflatedMax = std::size_t{512} << 20;
-constexpr std::size_t kInflateStep = 256 << 10;  // what a loop does at a time, about a millisecond
-// Of what the spool is given at once, as it is stored: a few of them fit its queue.
-constexpr std::size_t kPutBytesMax = std::size_t{4} << 20;
 
 wire::Response json_response(int status, std::string_view json) {
   wire::Response response;
@@ -70,16 +64,10 @@ Result<broker::PartitionKeyRule> rule_of(const wire::RequestHead& head) {
   return rule;
 }
 
-// By gzip; nullopt where the body is packed in another way.
-std::optional<bool> is_packed(const wire::RequestHead& head) {
-  bool packed = false;
-  for (const auto& header : head.headers) {
-    if (!wire::equal_ignoring_case(header.name, "content-encoding")) continue;
-    if (header.value.empty() || wire::equal_ignoring_case(header.value, "identity")) continue;
-    if (packed || !wire::equal_ignoring_case(header.value, "gzip")) return std::nullopt;
-    packed = true;
-  }
-  return packed;
+// Of a body that can't be unpacked.
+int status_of(ErrorCode why) {
+  if (why == ErrorCode::kNoSpace) return 413;
+  return why == ErrorCode::kThrottled ? 503 : 400;
 }
 
 std::uint64_t random_number(io::Entropy& entropy) {
@@ -124,8 +112,11 @@ wire::Response answer_of(Handled handled) {
 class HttpInput::Call final : public BodyReader, public std::enable_shared_from_this<Call> {
  public:
   Call(HttpInput& input, io::EventLoop& loop, Asked asked, Responder responder)
-      : input_(input), loop_(loop), asked_(std::move(asked)), responder_(std::move(responder)) {}
-  ~Call() override { input_.inflated_.fetch_sub(inflated_size_, std::memory_order_relaxed); }
+      : input_(input),
+        loop_(loop),
+        asked_(std::move(asked)),
+        responder_(std::move(responder)),
+        inflated_(input.inflated_) {}
 
   void on_body(std::string_view bytes) override { body_.append(bytes); }
   void on_end() override {
@@ -138,8 +129,10 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
  private:
   static Task<wire::Response> handle(std::shared_ptr<Call> self) {
     if (self->asked_.packed) {
-      auto refused = co_await inflate(self);
-      if (refused) co_return *std::move(refused);
+      const auto inflated =
+          co_await inflate(&self->loop_, &self->body_, &self->inflated_, broker::kHttpBodyPadding);
+      if (!inflated.ok())
+        co_return refusal(status_of(inflated.error().code), inflated.error().message);
     }
     self->body_.reserve(self->body_.size() + broker::kHttpBodyPadding);
     auto read = broker::read_http_records(self->asked_.kind, self->body_, self->asked_.rule,
@@ -150,80 +143,25 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
     co_return answer_of(std::move(handled));
   }
 
-  // In steps, between which the loop's other requests come. Returns what to answer instead.
-  static Task<std::optional<wire::Response>> inflate(std::shared_ptr<Call> self) {
-    auto reader = wire::GzipReader::make(self->body_);
-    if (!reader.ok()) co_return refusal(400, reader.error().message);
-    const std::size_t size = (*reader)->stated_size();
-    if (size > kBodyMax) {
-      co_return refusal(
-          413, fmt::format("The body has {} bytes; at most {} are accepted", size, kBodyMax));
-    }
-    self->inflated_size_ = size;
-    const auto before = self->input_.inflated_.fetch_add(size, std::memory_order_relaxed);
-    if (before + size > kInflatedMax) co_return refusal(503, "Too many requests are under way");
-    std::string inflated;
-    inflated.reserve(size + broker::kHttpBodyPadding);
-    for (;;) {
-      const auto whole = (*reader)->read(inflated, kInflateStep);
-      if (!whole.ok()) co_return refusal(400, whole.error().message);
-      if (*whole) break;
-      auto turn = callback<bool>([loop = &self->loop_](UniqueFunction<void(bool)> done) {
-        loop->post([done = std::move(done)]() mutable { done(true); });
-      });
-      co_await turn;
-    }
-    self->body_ = std::move(inflated);
-    co_return std::nullopt;
-  }
-
-  // One part after the other. After one that the spool didn't take no later one is tried: records
-  // of one key stay in order, however often their sender has to try.
   static Task<Handled> put(std::shared_ptr<Call> self, broker::HttpRecords all) {
+    std::vector<stream::RecordView> views;
+    views.reserve(all.records.size());
+    for (const auto& record : all.records)
+      views.push_back({record.key, record.data, std::nullopt, std::nullopt});
+    const auto outcomes = co_await put_in_order(&self->loop_, &self->input_.spool_,
+                                                self->asked_.stream, std::move(views));
     Handled handled{0, std::move(all.refused), std::nullopt};
-    std::string why;
-    for (std::size_t begin = 0; begin < all.records.size();) {
-      const auto views = next_part(all.records, begin);
-      if (handled.spool) {
-        for (std::size_t i = 0; i < views.size(); ++i)
-          handled.failed.push_back({all.records[begin + i].number, why});
-      } else {
-        auto putting = io::on_loop<broker::Spool::Outcomes>(
-            &self->loop_, [&self, &views](UniqueFunction<void(broker::Spool::Outcomes)> done) {
-              self->input_.spool_.put(self->asked_.stream, views, std::move(done));
-            });
-        const auto outcomes = co_await putting;
-        for (std::size_t i = 0; i < outcomes.size(); ++i) {
-          if (outcomes[i].ok()) {
-            ++handled.accepted;
-            continue;
-          }
-          handled.spool = outcomes[i].error().code;
-          why = outcomes[i].error().message;
-          handled.failed.push_back({all.records[begin + i].number, why});
-        }
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      if (outcomes[i].ok()) {
+        ++handled.accepted;
+        continue;
       }
-      begin += views.size();
+      handled.spool = outcomes[i].error().code;
+      handled.failed.push_back({all.records[i].number, outcomes[i].error().message});
     }
     self->input_.counts_.records.add(handled.accepted);
     self->input_.counts_.refused.add(all.records.size() - handled.accepted);
     co_return handled;
-  }
-
-  // The records from `begin` on that the spool is given at once: at least one.
-  static std::vector<stream::RecordView> next_part(const std::vector<broker::HttpRecord>& records,
-                                                   std::size_t begin) {
-    std::vector<stream::RecordView> views;
-    views.reserve(records.size() - begin);
-    std::size_t bytes = 0;
-    for (std::size_t i = begin; i < records.size(); ++i) {
-      const auto& record = records[i];
-      bytes +=
-          stream::RecordBatchBuilder::size_of(record.data.size(), record.key.size(), false, true);
-      if (i > begin && bytes > kPutBytesMax) break;
-      views.push_back({record.key, record.data, std::nullopt, std::nullopt});
-    }
-    return views;
   }
 
   HttpInput& input_;
@@ -231,7 +169,7 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
   const Asked asked_;
   Responder responder_;
   std::string body_;
-  std::size_t inflated_size_ = 0;  // counted in HttpInput::inflated_
+  ByteBudget::Share inflated_;
 };
 
 HttpInput::HttpInput(broker::Spool& spool, const std::vector<std::string>& streams,
@@ -239,7 +177,8 @@ HttpInput::HttpInput(broker::Spool& spool, const std::vector<std::string>& strea
     : spool_(spool),
       streams_(streams.begin(), streams.end()),
       entropy_(entropy),
-      counts_(metrics, "http") {}
+      counts_(metrics, "http"),
+      inflated_(kInflatedMax) {}
 
 HttpInput::~HttpInput() = default;
 

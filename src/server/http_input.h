@@ -7,7 +7,6 @@
 // of another origin can't send without being asked for leave first.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -20,6 +19,7 @@
 #include "io/entropy.h"
 #include "metrics/registry.h"
 #include "server/http_server.h"
+#include "server/input_body.h"
 
 namespace spillway::server {
 
@@ -48,7 +48,7 @@ class HttpInput final : public RequestHandler {
   Streams streams_;
   io::Entropy& entropy_;
   broker::InputMetrics counts_;
-  std::atomic<std::size_t> inflated_{0};  // bytes of bodies that were packed, over all loops
+  ByteBudget inflated_;  // of bodies that were packed
 };
 
 }  // namespace spillway::server
