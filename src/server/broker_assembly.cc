@@ -176,6 +176,11 @@ std::vector<std::string> streams_of(const BrokerConfig& config) {
     if (std::ranges::find(streams, name) == streams.end()) streams.push_back(name);
   };
   add(config.stream);
+  if (!config.otlp.empty()) {
+    add(config.otlp_logs_stream);
+    add(config.otlp_metrics_stream);
+    add(config.otlp_traces_stream);
+  }
   if (!config.syslog_tcp.empty() || !config.syslog_udp.empty()) add(config.syslog_stream);
   if (!config.stdin_stream.empty()) add(config.stdin_stream);
   return streams;

@@ -31,7 +31,7 @@ BrokerInputs::BrokerInputs(const BrokerConfig& config)
 Status BrokerInputs::check(const BrokerConfig& config) {
   for (const auto& [key, address] :
        {std::pair{"broker.listen", &config.listen}, std::pair{"broker.http", &config.http},
-        std::pair{"broker.syslog_tcp", &config.syslog_tcp},
+        std::pair{"broker.otlp", &config.otlp}, std::pair{"broker.syslog_tcp", &config.syslog_tcp},
         std::pair{"broker.syslog_udp", &config.syslog_udp}}) {
     if (address->empty() || is_loopback(*address)) continue;
     return Error{
@@ -56,6 +56,7 @@ Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& con
         fmt::format("records for {} on http://{}", fmt::join(streams, ", "), config.listen));
   }
   if (!config.http.empty()) SPILLWAY_TRY(inputs->add_http(config, streams, parts));
+  if (!config.otlp.empty()) SPILLWAY_TRY(inputs->add_otlp(config, parts));
   SPILLWAY_TRY(inputs->add_syslog(config, parts));
   if (!config.stdin_stream.empty()) {
     SPILLWAY_ASSIGN(auto input, io::open_standard_input(inputs->loops_.first()));
@@ -81,6 +82,23 @@ Status BrokerInputs::add_http(const BrokerConfig& config, const std::vector<std:
   if (auto listening = http_server_->listen(); !listening.ok())
     return context("broker.http", std::move(listening).error());
   described_.push_back(fmt::format("JSON on http://{}/v1/records/STREAM", config.http));
+  return {};
+}
+
+Status BrokerInputs::add_otlp(const BrokerConfig& config, const Parts& parts) {
+  otlp_ = std::make_unique<OtlpInput>(
+      parts.spool,
+      OtlpStreams{config.otlp_logs_stream, config.otlp_metrics_stream, config.otlp_traces_stream},
+      parts.metrics);
+  HttpServerOptions options;
+  options.name = "otlp";
+  options.address = config.otlp;
+  options.connections = static_cast<std::size_t>(config.connections_max);
+  otlp_server_ =
+      std::make_unique<HttpServer>(loops_.loops(), options, *otlp_, parts.metrics, parts.log);
+  if (auto listening = otlp_server_->listen(); !listening.ok())
+    return context("broker.otlp", std::move(listening).error());
+  described_.push_back(fmt::format("OTLP on http://{}", config.otlp));
   return {};
 }
 
@@ -114,10 +132,12 @@ void BrokerInputs::read_lines(UniqueFunction<void()> ended) {
 
 void BrokerInputs::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
   const std::size_t inputs = (kinesis_ != nullptr ? 1 : 0) + (http_server_ != nullptr ? 1 : 0) +
-                             (syslog_ != nullptr ? 1 : 0) + (lines_ != nullptr ? 1 : 0);
+                             (otlp_server_ != nullptr ? 1 : 0) + (syslog_ != nullptr ? 1 : 0) +
+                             (lines_ != nullptr ? 1 : 0);
   const auto done = at_the_last(inputs + 1, std::move(drained));
   if (kinesis_ != nullptr) kinesis_->drain(deadline, done);
   if (http_server_ != nullptr) http_server_->drain(deadline, done);
+  if (otlp_server_ != nullptr) otlp_server_->drain(deadline, done);
   if (syslog_ != nullptr) syslog_->drain(deadline, done);
   if (lines_ != nullptr) lines_->drain(deadline, done);
   done();

@@ -12,6 +12,7 @@
 #include "server/config.h"
 #include "server/http_input.h"
 #include "server/http_server.h"
+#include "server/otlp_input.h"
 #include "server/syslog_input.h"
 
 namespace spillway::server {
@@ -59,11 +60,14 @@ class BrokerInputs {
   Status add_syslog(const BrokerConfig& config, const Parts& parts);
   Status add_http(const BrokerConfig& config, const std::vector<std::string>& streams,
                   const Parts& parts);
+  Status add_otlp(const BrokerConfig& config, const Parts& parts);
 
   io::LoopThreads loops_;
   std::unique_ptr<BrokerInput> kinesis_;
   std::unique_ptr<HttpInput> http_;
   std::unique_ptr<HttpServer> http_server_;
+  std::unique_ptr<OtlpInput> otlp_;
+  std::unique_ptr<HttpServer> otlp_server_;
   std::unique_ptr<SyslogInput> syslog_;
   std::unique_ptr<broker::LineInput> lines_;
   std::vector<std::string> described_;

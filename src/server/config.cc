@@ -79,6 +79,14 @@ const ConfigKey kKeys[] = {
    .meaning = "Address and port of the broker's Kinesis API, on loopback; empty: there is none."},
   {.name = "broker.http", .field = +[](Config& c) -> std::string& { return c.broker.http; },
    .meaning = "Address and port of the broker's HTTP input, on loopback; empty: there is none."},
+  {.name = "broker.otlp", .field = +[](Config& c) -> std::string& { return c.broker.otlp; },
+   .meaning = "Address and port on which the broker takes OTLP over HTTP, on loopback; empty: it doesn't."},
+  {.name = "broker.otlp_logs_stream", .field = +[](Config& c) -> std::string& { return c.broker.otlp_logs_stream; },
+   .meaning = "The stream that OTLP's logs go to. Made if missing."},
+  {.name = "broker.otlp_metrics_stream", .field = +[](Config& c) -> std::string& { return c.broker.otlp_metrics_stream; },
+   .meaning = "The stream that OTLP's metrics go to. Made if missing."},
+  {.name = "broker.otlp_traces_stream", .field = +[](Config& c) -> std::string& { return c.broker.otlp_traces_stream; },
+   .meaning = "The stream that OTLP's traces go to. Made if missing."},
   {.name = "broker.syslog_tcp", .field = +[](Config& c) -> std::string& { return c.broker.syslog_tcp; },
    .meaning = "Address and port on which the broker takes syslog over TCP, on loopback; empty: it doesn't."},
   {.name = "broker.syslog_udp", .field = +[](Config& c) -> std::string& { return c.broker.syslog_udp; },
@@ -542,7 +550,8 @@ Status check_targets(const BrokerConfig& config) {
   const auto& canaries = config.canary_stream;
   SPILLWAY_TRY(check_stream("broker.canary_stream", canaries));
   if (canaries == config.stream || canaries == config.syslog_stream ||
-      canaries == config.stdin_stream ||
+      canaries == config.otlp_logs_stream || canaries == config.otlp_metrics_stream ||
+      canaries == config.otlp_traces_stream || canaries == config.stdin_stream ||
       std::ranges::find(config.streams, canaries) != config.streams.end()) {
     return Error{
         ErrorCode::kInvalid,
@@ -579,6 +588,9 @@ Status check_whole(const Config& config) {
   for (const auto& stream : config.broker.streams)
     SPILLWAY_TRY(check_stream("broker.streams", stream));
   SPILLWAY_TRY(check_stream("broker.syslog_stream", config.broker.syslog_stream));
+  SPILLWAY_TRY(check_stream("broker.otlp_logs_stream", config.broker.otlp_logs_stream));
+  SPILLWAY_TRY(check_stream("broker.otlp_metrics_stream", config.broker.otlp_metrics_stream));
+  SPILLWAY_TRY(check_stream("broker.otlp_traces_stream", config.broker.otlp_traces_stream));
   if (!config.broker.stdin_stream.empty())
     SPILLWAY_TRY(check_stream("broker.stdin_stream", config.broker.stdin_stream));
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
@@ -586,6 +598,7 @@ Status check_whole(const Config& config) {
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
   for (const auto& [name, address] : {std::pair{"broker.listen", &config.broker.listen},
                                       std::pair{"broker.http", &config.broker.http},
+                                      std::pair{"broker.otlp", &config.broker.otlp},
                                       std::pair{"broker.syslog_tcp", &config.broker.syslog_tcp},
                                       std::pair{"broker.syslog_udp", &config.broker.syslog_udp}})
     if (!address->empty()) SPILLWAY_TRY(check_address(name, *address));

@@ -74,6 +74,10 @@ struct BrokerConfig {
   std::string data = "spillway-data/broker";
   std::string listen = "127.0.0.1:4567";
   std::string http;  // empty: there is none
+  std::string otlp;  // empty: there is none
+  std::string otlp_logs_stream = "otlp-logs";
+  std::string otlp_metrics_stream = "otlp-metrics";
+  std::string otlp_traces_stream = "otlp-traces";
   std::string syslog_tcp;
   std::string syslog_udp;
   std::string syslog_stream = "syslog";

@@ -27,9 +27,10 @@ class Inputs(Broker):
     """A broker with all of its inputs."""
 
     def __init__(self, directory, region, **settings):
-        self.http, self.syslog = free_port(), free_port()
+        self.http, self.otlp, self.syslog = free_port(), free_port(), free_port()
         syslog = f"127.0.0.1:{self.syslog}"
-        super().__init__(directory, region, **({"http": f"127.0.0.1:{self.http}", "syslog_tcp": syslog,
+        super().__init__(directory, region, **({"http": f"127.0.0.1:{self.http}",
+                                                "otlp": f"127.0.0.1:{self.otlp}", "syslog_tcp": syslog,
                                                 "syslog_udp": syslog} | settings))
 
     def environment(self):
@@ -44,12 +45,17 @@ class Inputs(Broker):
 
     def post(self, body, path="/v1/records/orders", method="POST", **headers):
         """Status, headers and document of the answer. Header names have `_` for `-`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=30)
+        status, headers, answer = self.exchange(self.http, body, path, method, headers)
+        return status, headers, json.loads(answer)
+
+    @staticmethod
+    def exchange(port, body, path, method, headers):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
             connection.request(method, path, body,
                                {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
-            return answer.status, answer.headers, json.loads(answer.read())
+            return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
 
@@ -239,6 +245,16 @@ def test_http_example(directory):
                                               ("8", '{"customer": 8, "item": "salt"}')], records_in(region))
 
 
+def test_otlp_example(directory):
+    with Region() as region:
+        broker = Inputs(directory, region)
+        broker.start()
+        printed, shown = run_example("otlp", broker.otlp, 4318)
+        expect(printed == "{}", printed)
+        broker.stop()
+        expect(records_in(region, "otlp-logs") == [("shop/i-7", shown.strip())], records_in(region, "otlp-logs"))
+
+
 def syslog_messages(region):
     """Each record of the stream `syslog` but for when it was received, with its partition key; by host in order."""
     records = []
@@ -386,7 +402,7 @@ def test_stdin_example(directory):
 
 
 def test_inputs_without_authentication_listen_on_loopback_only(directory):
-    for name in ("http", "syslog_tcp", "syslog_udp"):
+    for name in ("http", "otlp", "syslog_tcp", "syslog_udp"):
         broker = Inputs(directory, Region(), **{name: "0.0.0.0:0"})
         broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
                                 env=broker.environment())

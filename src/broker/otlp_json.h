@@ -1,0 +1,26 @@
+// OTLP/JSON: a request as JSON, by the tables of otlp_shapes.h, made into the same in protobuf, so
+// that what follows knows one form alone.
+//
+// It is protobuf's own JSON mapping with two exceptions that OTLP makes: ids of traces and spans
+// are hexadecimal digits, enumerations are numbers. Integers may be texts, null is as good as
+// missing, and names that aren't known are passed over.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "broker/otlp_shapes.h"
+
+namespace spillway::broker {
+
+// Messages in messages, in either form, as deep as protobuf's own readers take them.
+inline constexpr std::size_t kOtlpDepthMax = 100;
+// Readable bytes that stand behind a body in JSON.
+inline constexpr std::size_t kOtlpBodyPadding = 64;
+
+// kInvalid: it isn't JSON, is nested deeper than kOtlpDepthMax, or a value is of another type than
+// its name says.
+Result<std::string> otlp_json_to_protobuf(const OtlpMessage& message, std::string_view json);
+
+}  // namespace spillway::broker

@@ -1,0 +1,37 @@
+// The records of one request of OTLP/HTTP: one for each log record, data point of a metric, and
+// span, each whole by itself (docs/formats/otlp-records.md).
+//
+// A request stands or falls whole where it can't be read, so that nothing of it is a record before
+// all of it is. Only what is larger than a record may be is refused by itself: OTLP has an answer
+// for that, "partial success".
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "broker/spool_writer.h"
+
+namespace spillway::broker {
+
+// Of one request; beyond, all of it is refused. Records repeat their resource's attributes, so that
+// they may be far larger than what they came in.
+inline constexpr std::size_t kOtlpRecordsMax = 100'000;
+inline constexpr std::size_t kOtlpRecordsBytesMax = std::size_t{64} << 20;
+
+enum class OtlpSignal { kLogs, kMetrics, kTraces };
+enum class OtlpEncoding { kProtobuf, kJson };
+
+struct OtlpRecords {
+  std::vector<InputRecord> records;
+  std::size_t bytes = 0;  // of their data and keys
+  std::size_t too_large = 0;
+};
+
+// Behind a body in JSON stand kOtlpBodyPadding readable bytes. kInvalid: it can't be read;
+// kNoSpace: it has more records than one may.
+Result<OtlpRecords> read_otlp(OtlpSignal signal, OtlpEncoding encoding, std::string_view body);
+
+}  // namespace spillway::broker
