@@ -136,7 +136,12 @@ wire::RequestHead KinesisClient::Impl::signed_head(std::string_view operation,
 
 Result<std::string> KinesisClient::Impl::judge(std::string_view operation,
                                                Result<wire::ClientResponse> answer) const {
-  if (!answer.ok()) return context(operation, std::move(answer).error());
+  if (!answer.ok()) {
+    Error why = context(operation, std::move(answer).error());
+    // Bytes that are no HTTP, or no TLS, say nothing of what was asked for.
+    if (why.code == ErrorCode::kInvalid) why.code = ErrorCode::kCorrupt;
+    return why;
+  }
   if (answer->status == 200) return std::move(answer->body);
   auto [type, message] = parse_api_error(answer->body);
   if (const auto* header = answer->find("x-amzn-errortype"); header != nullptr && type.empty())

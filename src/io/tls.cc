@@ -281,7 +281,7 @@ class Session : public std::enable_shared_from_this<Session> {
     } else if (read_error_ || write_error_) {
       outcome = read_error_ ? *read_error_ : *write_error_;
     } else if (ended_) {
-      outcome = Error{ErrorCode::kInvalid, "the server closed the connection in the handshake"};
+      outcome = Error{ErrorCode::kIo, "the server closed the connection in the handshake"};
     }
     if (outcome) std::exchange(connect_done_, nullptr)(*std::move(outcome));
   }

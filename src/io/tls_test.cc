@@ -121,6 +121,19 @@ TEST_F(TlsTest, AServerWithoutTlsIsToldApart) {
               StartsWith(error(ErrorCode::kInvalid, "TLS handshake: ")));
 }
 
+TEST_F(TlsTest, AServerThatHangsUpInTheHandshakeSaysNothingOfWhatItWasAsked) {
+  serve({"localhost"});
+  listener_ = loop_
+                  .listen("127.0.0.1:0", false,
+                          [this](std::unique_ptr<ByteStream> stream) {
+                            served_ = std::move(stream);
+                            served_->shut_down_write();
+                          })
+                  .value();
+  EXPECT_EQ(ask("localhost", issued_.authority),
+            error(ErrorCode::kIo, "the server closed the connection in the handshake"));
+}
+
 TEST_F(TlsTest, AHandshakeCanBeCalledOff) {
   serve({"localhost"});
   const auto trust = TlsContext::make_client(issued_.authority).value();
