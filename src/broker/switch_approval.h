@@ -38,6 +38,9 @@ class SwitchApproval {
 
   SwitchApproval(Options options, io::Disk& disk);
 
+  // Those that are switched from now on.
+  void set_streams(std::vector<std::string> streams) { options_.streams = std::move(streams); }
+
   // Takes in what was put into the directory: grants, and revocations, which count from now on.
   // Once a second or so.
   News look(WallTime clock);
@@ -73,7 +76,7 @@ class SwitchApproval {
   void take_in_revocations(News& news, WallTime clock);
   void note_fault(News& news, Status status);
 
-  const Options options_;
+  Options options_;
   io::Disk& disk_;
   const std::string directory_;
   std::vector<Ed25519Public> keys_;

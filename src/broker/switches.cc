@@ -26,6 +26,7 @@ Switching::Kept kept_of(const StreamSwitch& state, std::span<const std::string> 
 Switches::Switches(Parts parts, std::string broker)
     : parts_(parts),
       broker_("broker:" + std::move(broker)),
+      streams_(parts.streams.begin(), parts.streams.end()),
       glass_broken_(parts.metrics.gauge("spillway_broker_break_glass",
                                         "1 while a switch holds that was made without the grant "
                                         "that it took")) {
@@ -57,10 +58,9 @@ Result<Switches::Done> Switches::make(const Wish& wish) {
   asked_ = &wish;
   const auto before = stored_.generation;
   Status made;
-  if (!wish.stream.empty() &&
-      std::ranges::find(parts_.streams, wish.stream) == parts_.streams.end()) {
+  if (!wish.stream.empty() && std::ranges::find(streams_, wish.stream) == streams_.end()) {
     made = Error{ErrorCode::kNotFound, fmt::format("this broker has no stream {}, only {}",
-                                                   wish.stream, fmt::join(parts_.streams, ", "))};
+                                                   wish.stream, fmt::join(streams_, ", "))};
   } else if (wish.target.empty()) {
     parts_.route.release();
   } else if (const auto found = std::ranges::find(targets_, wish.target); found == targets_.end()) {
@@ -79,6 +79,11 @@ Result<Switches::Done> Switches::make(const Wish& wish) {
   leave_ = {};
   if (!made.ok()) return std::move(made).error();
   return done(stored_.generation != before);
+}
+
+void Switches::set_streams(std::vector<std::string> streams) {
+  if (parts_.approval != nullptr) parts_.approval->set_streams(streams);
+  streams_ = std::move(streams);
 }
 
 // Of a person's switch to another target than the first.

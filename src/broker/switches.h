@@ -39,7 +39,7 @@ class Switches {
     SwitchLog& log;      // opened
     io::EventLog& events;
     metrics::Registry& metrics;
-    std::span<const std::string> streams;  // all of them
+    std::span<const std::string> streams;  // all of them, at first
     SwitchApproval* approval = nullptr;    // where switches need grants
   };
 
@@ -74,7 +74,9 @@ class Switches {
   // route go by them.
   void look();
 
-  std::span<const std::string> streams() const { return parts_.streams; }
+  std::span<const std::string> streams() const { return streams_; }
+  // Those that there are from now on: a grant has to be for all of them.
+  void set_streams(std::vector<std::string> streams);
   // How it is now, for the broker's status: one JSON object.
   std::string status_json() const;
 
@@ -99,6 +101,7 @@ class Switches {
 
   const Parts parts_;
   const std::string broker_;
+  std::vector<std::string> streams_;
   std::vector<std::string> targets_;
   StreamSwitch stored_;
   const Wish* asked_ = nullptr;  // while it is being made

@@ -235,6 +235,11 @@ TEST_F(GuardedSwitchesTest, AGrantForSomeOfTheStreamsIsNone) {
   give(grant_text(1, kCarol, seconds(3600), false, "telemetry"));
   EXPECT_THAT(make_as_carol("b").error().message,
               HasSubstr("it is for the stream telemetry, not for orders"));
+  switches_->set_streams({"telemetry"});
+  EXPECT_TRUE(make_as_carol("b").ok());
+  switches_->set_streams({"telemetry", "new"});
+  EXPECT_TRUE(make_as_carol("a").ok());
+  EXPECT_THAT(make_as_carol("b").error().message, HasSubstr("not for new"));
 }
 
 TEST_F(GuardedSwitchesTest, OneForOneSwitchIsGoodForItAndForAskingAgain) {

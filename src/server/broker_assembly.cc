@@ -256,6 +256,7 @@ struct StreamParts {
   broker::Spool& spool;
   broker::Delivery& delivery;
   BrokerInputs& inputs;
+  broker::Switches& switches;
   const StopRequest& stopping;
   io::EventLog& log;
 };
@@ -271,6 +272,7 @@ Task<void> take_streams(StreamParts of, std::vector<std::string> streams) {
   if (of.stopping.made()) co_return;
   of.delivery.add(streams);
   of.inputs.set_streams(streams);
+  of.switches.set_streams(streams);
   of.log.info("configuration reloaded", {{"streams", fmt::to_string(fmt::join(streams, ", "))}});
 }
 
@@ -397,7 +399,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
     if (!fresh) return;
     BrokerConfig changed = options;
     changed.streams = fresh->broker.streams;
-    start(take_streams({loop, spool, delivery, *inputs, stopping, *log}, streams_of(changed)),
+    start(take_streams({loop, spool, delivery, *inputs, switches, stopping, *log},
+                       streams_of(changed)),
           [] {});
   });
   delivery.start([&] {
