@@ -92,7 +92,14 @@ class Collector {
     return {};
   }
 
+  // What a scope or a metric repeats of what is around it costs as much where it has no record.
+  Status count(const std::string& head) {
+    made_ += head.size();
+    return made_ > kOtlpRecordsBytesMax ? Status(too_many()) : Status();
+  }
+
   Status add_scope(std::string head, std::string_view bytes) {
+    SPILLWAY_TRY(count(head));
     SPILLWAY_ASSIGN(const auto scopes, messages_in(bytes, 1));
     SPILLWAY_ASSIGN(const auto items, messages_in(bytes, 2));
     if (!scopes.empty()) SPILLWAY_TRY(add_part(head, "scope", kOtlpScope, scopes.back()));
@@ -114,6 +121,7 @@ class Collector {
 
   // A record for each data point, with what is said of the metric as a whole.
   Status add_metric(std::string head, std::string_view bytes) {
+    SPILLWAY_TRY(count(head));
     SPILLWAY_TRY(text_.append_members(head, kOtlpMetricHead, bytes));
     const OtlpField* kind = nullptr;
     std::string_view data;
@@ -153,7 +161,7 @@ class Collector {
   OtlpText text_;
   std::string key_;       // of the resource's records
   std::string record_;    // the one that is being made
-  std::size_t made_ = 0;  // bytes, of those that are too large too
+  std::size_t made_ = 0;  // bytes, of records that are too large too, and of what they repeat
   OtlpRecords all_;
 };
 
