@@ -279,6 +279,26 @@ TEST_F(DeliveryTest, WhatIsDeliveredMeanwhileIsNotGivenUp) {
   EXPECT_EQ(delivery_->dropped(), 0u);
 }
 
+TEST_F(DeliveryTest, OfARequestThatIsGivenUpWhatWasTakenCountsAsSent) {
+  target_.refuse_every = 6;
+  put("a", 1, 7);
+  while (target_.puts == 0 || target_.in_flight > 0) loop_.run(milliseconds(1));
+  target_.refuse_every = 1;
+  loop_.run(seconds(1));
+  ASSERT_EQ(stored()["a"].size(), 6u) << "6 is to be sent again";
+  stream::ShardId shard = 0;
+  for (const auto& [of, range] : delivery_->undelivered())
+    if (range.first < range.second) shard = of;
+  delivery_->give_up_before({{shard, {7}}});
+  loop_.run(seconds(5));
+  target_.refuse_every = 0;
+  put("a", 8, 1);
+  loop_.run(seconds(5));
+  EXPECT_EQ(stored()["a"], (std::vector<int>{1, 2, 3, 4, 5, 7, 8})) << "each once";
+  EXPECT_EQ(delivery_->dropped(), 1u);
+  EXPECT_EQ(target_.stored.back().origin->previous, 7u);
+}
+
 TEST_F(DeliveryTest, AStreamThatIsAddedIsDeliveredToo) {
   put("a", 1, 1);
   loop_.run(seconds(1));

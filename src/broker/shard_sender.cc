@@ -76,6 +76,22 @@ void ShardSender::drop() {
   parts_.cursors.advance(shard_, target, cursor_.next, {});
 }
 
+// What was acknowledged behind that is read and sent again: a copy, in order.
+void ShardSender::cut(Batch& batch, const Pending& pending) {
+  const auto end = std::ranges::lower_bound(batch.positions, give_up_before_);
+  const auto size = static_cast<std::size_t>(end - batch.positions.begin());
+  for (const auto number : pending) {
+    if (number >= size) break;
+    batch.given_up[number] = true;
+    parts_.dropped.add();
+  }
+  batch.entries.resize(size);
+  batch.positions.resize(size);
+  batch.given_up.resize(size);
+  batch.next = std::min(batch.next, give_up_before_);
+  link(batch);
+}
+
 Task<void> ShardSender::run() {
   while (!closed_) {
     woken_ = false;
@@ -199,6 +215,7 @@ ShardSender::Batch ShardSender::take(const stream::ReadResult& read, ReadBudget:
       }
       taken = bytes;
       batch.entries.push_back(entry_of(*record));
+      batch.positions.push_back(position);
       batch.next = position.plus(1);
     }
   }
@@ -228,8 +245,12 @@ Task<void> ShardSender::send(Batch batch) {
       pending = all_of(batch);
       most = pending.size();
     }
-    if (to != nullptr && pending.empty()) break;
-    if (has_to_drop()) co_return;
+    if (to == nullptr) pending = all_of(batch);
+    if (has_to_drop()) {
+      cut(batch, pending);
+      break;
+    }
+    if (pending.empty()) break;
     if (link == nullptr) {
       co_await wait(next_delay());
       continue;
@@ -264,7 +285,9 @@ Task<void> ShardSender::send(Batch batch) {
     pending = std::move(left);
     if (!all) co_await wait(next_delay());
   }
-  if (!closed_) finish(std::move(batch), to->target().name());
+  if (closed_) co_return;
+  const TargetLink& last = to != nullptr ? *to : parts_.route.current();
+  finish(std::move(batch), last.target().name());
 }
 
 ShardSender::Pending ShardSender::all_of(const Batch& batch) {

@@ -78,7 +78,8 @@ class ShardSender {
  private:
   struct Batch {
     std::vector<client::PutEntry> entries;
-    std::vector<bool> given_up;  // of each entry
+    std::vector<stream::Position> positions;  // of each entry, as:
+    std::vector<bool> given_up;
     stream::Position next;
     LaneMarks lanes;  // of the entries before `next`, but for those that are given up
     ReadBudget::Share share;
@@ -102,6 +103,8 @@ class ShardSender {
                 const std::vector<client::PutOutcome>& outcomes);
   bool has_to_drop() const { return give_up_before_ > cursor_.next; }
   void drop();
+  // Leaves of a batch what is to be dropped or was acknowledged before that.
+  void cut(Batch& batch, const Pending& pending);
   void give_up(TargetLink& to, Batch& batch, std::size_t number, std::string_view why);
   void finish(Batch batch, const std::string& target);
   // Until `delay` is over (zero: without end), or the end.
