@@ -262,19 +262,40 @@ struct StreamParts {
 };
 
 // What producers may put to from now on. What is spooled of other streams is delivered all the
-// same.
-Task<void> take_streams(StreamParts of, std::vector<std::string> streams) {
-  const auto opened = co_await of.spool.open(of.loop, streams);
-  if (!opened.ok()) {
-    of.log.error("configuration not reloaded", {{"reason", opened.error().message}});
-    co_return;
+// same. One change at a time: of those that come meanwhile the last one is made when it has ended.
+class StreamChanges {
+ public:
+  explicit StreamChanges(StreamParts of) : of_(of) {}
+
+  // On the loop.
+  void take(std::vector<std::string> streams) {
+    wanted_ = std::move(streams);
+    if (!std::exchange(under_way_, true)) start(make(), [] {});
   }
-  if (of.stopping.made()) co_return;
-  of.delivery.add(streams);
-  of.inputs.set_streams(streams);
-  of.switches.set_streams(streams);
-  of.log.info("configuration reloaded", {{"streams", fmt::to_string(fmt::join(streams, ", "))}});
-}
+
+ private:
+  Task<void> make() {
+    while (wanted_ && !of_.stopping.made()) {
+      const auto streams = *std::exchange(wanted_, std::nullopt);
+      const auto opened = co_await of_.spool.open(of_.loop, streams);
+      if (!opened.ok()) {
+        of_.log.error("configuration not reloaded", {{"reason", opened.error().message}});
+        continue;
+      }
+      if (of_.stopping.made()) break;
+      of_.delivery.add(streams);
+      of_.inputs.set_streams(streams);
+      of_.switches.set_streams(streams);
+      of_.log.info("configuration reloaded",
+                   {{"streams", fmt::to_string(fmt::join(streams, ", "))}});
+    }
+    under_way_ = false;
+  }
+
+  const StreamParts of_;
+  std::optional<std::vector<std::string>> wanted_;
+  bool under_way_ = false;
+};
 
 Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& delivery, Status saved) {
   std::printf("spillway broker stopped: %llu records acknowledged, %llu wait in the spool\n",
@@ -392,6 +413,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                {"at_most_seconds", static_cast<std::uint64_t>(options.drain_seconds)}});
     stop(running, seconds(options.drain_seconds), saved);
   };
+  StreamChanges stream_changes({loop, spool, delivery, *inputs, switches, stopping, *log});
   loop.on_signal([&](int signal) {
     if (signal != SIGHUP) return stop_by(signal);
     if (stopping.made()) return;
@@ -399,9 +421,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
     if (!fresh) return;
     BrokerConfig changed = options;
     changed.streams = fresh->broker.streams;
-    start(take_streams({loop, spool, delivery, *inputs, switches, stopping, *log},
-                       streams_of(changed)),
-          [] {});
+    stream_changes.take(streams_of(changed));
   });
   delivery.start([&] {
     std::printf(
