@@ -7,7 +7,7 @@ namespace spillway::kinesis {
 
 namespace {
 
-constexpr std::int64_t kHoursMin = 24;
+constexpr std::int64_t kHoursMin = stream::kRetentionMin.count();
 constexpr std::int64_t kHoursMax = 8760;
 
 std::optional<Reply> out_of_bounds(std::int64_t hours) {

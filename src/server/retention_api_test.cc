@@ -50,6 +50,14 @@ TEST_F(RetentionApiTest, AnIncreaseDoesNotBringBackWhatHasExpired) {
   EXPECT_THAT(records(), HasSubstr(R"("Data":"BBBB")"));
 }
 
+TEST_F(RetentionApiTest, AClockThatWasAheadHidesNothingWhenItIsRight) {
+  pass_hours(720);
+  set_hours("IncreaseStreamRetentionPeriod", 48);
+  pass_hours(-720);
+  put("AAAA");
+  EXPECT_THAT(records(), HasSubstr(R"("Data":"AAAA")"));
+}
+
 TEST_F(RetentionApiTest, ADecreaseHidesAtOnceWhatIsOlder) {
   set_hours("IncreaseStreamRetentionPeriod", 48);
   put("AAAA");

@@ -86,6 +86,10 @@ struct StreamEncryption {
 // UpdateStreamRecordDistributionStrategy: who chooses the shards of records.
 enum class RecordDistribution : std::uint8_t { kUserPartitionKey = 0, kAuto = 1 };
 
+// Retention is never shorter. So what expired under a shorter one than now is older still, unless a
+// wall clock was ahead when that was noted: it hides nothing for longer than it is.
+inline constexpr std::chrono::hours kRetentionMin{24};
+
 struct StreamInfo : Lifecycle {
   std::uint64_t id = 0;  // never used twice in a data directory
   std::string name;
@@ -110,7 +114,8 @@ struct StreamInfo : Lifecycle {
   std::size_t open_shard_count() const;
   // Records that arrived earlier have expired, whether they are stored still or not.
   WallTime horizon(WallTime now) const {
-    return std::max(now - std::chrono::hours(retention_hours), expired_before);
+    return std::max(now - std::chrono::hours(retention_hours),
+                    std::min(expired_before, now - kRetentionMin));
   }
   friend bool operator==(const StreamInfo&, const StreamInfo&) = default;
 };

@@ -16,7 +16,9 @@ stream::StoredBatch stored(const log::Batch& batch) {
 }
 
 std::int64_t EmbeddedEngine::horizon_ms(const Shard& shard) const {
-  return std::max(to_millis(seams_.clock.wall_now()) - shard.retention_ms, shard.expired_before_ms);
+  const auto now = seams_.clock.wall_now();
+  return std::max(to_millis(now) - shard.retention_ms,
+                  std::min(shard.expired_before_ms, to_millis(now - stream::kRetentionMin)));
 }
 
 std::optional<std::int64_t> EmbeddedEngine::horizon_ms(stream::ShardId id) {
