@@ -144,8 +144,9 @@ void PutSession::on_sent(const Result<client::PutRecordsResult>& result) {
     const auto code = result.error().code;
     const auto why = explain(options_.client, client_, options_.stream, result.error()).message;
     const auto which = records_named(sent_lines_.front(), sent_lines_.back());
-    const bool unknown = (code == ErrorCode::kIo && client_.ever_connected()) ||
-                         code == ErrorCode::kClosed || code == ErrorCode::kCorrupt;
+    const bool unknown =
+        code == ErrorCode::kClosed ||
+        (client_.ever_connected() && (code == ErrorCode::kIo || code == ErrorCode::kCorrupt));
     if (unknown) {
       stop(fmt::format("{} may or may not be stored: {}", which, why));
     } else if (code == ErrorCode::kNotFound) {

@@ -47,6 +47,7 @@ class UpRegion {
   // It has said so, and runs.
   bool serves() { return serves_ && running(); }
   bool killed() const { return killed_; }
+  bool ending() { return killed_ && running(); }
   bool ended_well() { return child_.ended_well(); }
   // What it has written since the last call, each line with its name before it.
   std::vector<std::string> take_lines();

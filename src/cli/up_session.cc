@@ -191,7 +191,11 @@ void UpSession::act() {
   const auto& script = options_.script;
   const auto running = loop_.mono_now() - started_;
   if (phase_ == Phase::kFlowing && state_.broker) {
-    for (; acted_ < script.size() && script[acted_].at <= running; ++acted_) act(script[acted_]);
+    for (; acted_ < script.size() && script[acted_].at <= running; ++acted_) {
+      const auto& action = script[acted_];
+      if (action.verb == UpVerb::kRestart && regions_[*action.region]->ending()) break;
+      act(action);
+    }
   }
   if (!screen_) return;
   for (const char key : screen_->typed()) on_key(key);

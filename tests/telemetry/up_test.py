@@ -247,7 +247,7 @@ def test_without_a_region_it_flows_on_and_that_is_reported(directory):
 
 def test_what_a_script_does(directory):
     up = Up(directory)
-    outcome = up.run("--for", "20s", "--script", "switch b@9s,kill a@3s,restart a@6s,release@12s,kill b@14s")
+    outcome = up.run("--for", "20s", "--script", "switch b@10s,kill a@5s,restart a@7s,release@13s,kill b@15s")
     records, _ = flowed(outcome)
     err = outcome[2]
     done = re.findall(r"(?m)^up: (.*)$", err)
