@@ -269,8 +269,10 @@ Task<void> LoadRun::main() {
     if (!connected.ok()) failed_ = std::move(connected).error();
   }
   // Those of the preparation, and of HTTP/2 what a reader leaves: puts may go elsewhere.
-  connections_.erase(connections_.begin() + static_cast<std::ptrdiff_t>(readers),
-                     connections_.end());
+  if (connections_.size() > readers) {
+    connections_.erase(connections_.begin() + static_cast<std::ptrdiff_t>(readers),
+                       connections_.end());
+  }
   while (connections_.size() < readers + writers && !failed_) {
     auto connected = co_await connect(put_options_);
     if (!connected.ok()) failed_ = std::move(connected).error();
