@@ -15,7 +15,6 @@ namespace spillway::broker {
 namespace {
 
 using simdjson::dom::element;
-using simdjson::dom::element_type;
 
 static_assert(kOtlpBodyPadding >= simdjson::SIMDJSON_PADDING);
 

@@ -266,5 +266,27 @@ TEST(OtlpRecords, ResourcesDoNotMakeASmallRequestLarge) {
   EXPECT_EQ(all.error().code, ErrorCode::kNoSpace);
 }
 
+TEST(OtlpRecords, NeitherDoScopesAndMetricsWithoutRecords) {
+  std::string value;
+  wire::append_bytes(value, 1, std::string(std::size_t{2} << 20, 'x'));
+  std::string labelled;
+  wire::append_bytes(labelled, 1, "k");
+  wire::append_bytes(labelled, 2, value);
+  std::string resource;
+  wire::append_bytes(resource, 1, labelled);
+  const auto read = [&](OtlpSignal signal, const std::string& scope) {
+    std::string all;
+    wire::append_bytes(all, 1, resource);
+    for (int i = 0; i < 100; ++i) wire::append_bytes(all, 2, scope);
+    std::string request;
+    wire::append_bytes(request, 1, all);
+    return read_otlp(signal, OtlpEncoding::kProtobuf, request);
+  };
+  EXPECT_EQ(read(OtlpSignal::kLogs, "").error().code, ErrorCode::kNoSpace);
+  std::string metric;
+  wire::append_bytes(metric, 2, "");
+  EXPECT_EQ(read(OtlpSignal::kMetrics, metric).error().code, ErrorCode::kNoSpace);
+}
+
 }  // namespace
 }  // namespace spillway::broker
