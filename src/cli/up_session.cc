@@ -274,6 +274,7 @@ void UpSession::begin_reading() {
     const auto horizon = loop_.wall_now() - std::chrono::hours(summary->retention_hours);
     seen_ = std::make_unique<UpSeen>(started_at_, horizon, loop_.mono_now());
     std::vector<client::RegionSource> sources;
+    sources.reserve(regions_.size());
     for (const auto& region : regions_)
       sources.push_back({region->name(), client::stream_calls(region->client(), state_.stream)});
     reader_ = std::make_unique<client::RegionsReader>(
@@ -293,6 +294,7 @@ void UpSession::on_ready() {
   for (auto batch = reader_->take(kBatchRecords, kBatchBytes); !batch.empty();
        batch = reader_->take(kBatchRecords, kBatchBytes)) {
     records.clear();
+    records.reserve(batch.size());
     for (auto& each : batch) records.push_back(std::move(each.record));
     seen_->add(records, source);
     reader_->handled();
@@ -437,6 +439,7 @@ void UpSession::show() {
   const std::string source = state_.broker ? state_.broker->source : std::string();
   if (seen_) seen_->show(loop_.mono_now(), source, state_);
   state_.regions.clear();
+  state_.regions.reserve(regions_.size());
   for (const auto& region : regions_) state_.regions.push_back(region->seen());
   state_.reader = "-";
   if (reader_) {

@@ -23,7 +23,6 @@ namespace spillway::sim {
 namespace {
 
 constexpr std::size_t kRegions = 2;
-constexpr std::string_view kNames = "ab";
 constexpr std::string_view kStream = "s";
 // A breaker leaves its target alone for ten minutes at most.
 constexpr nanoseconds kDrainWithin = std::chrono::minutes(30);
