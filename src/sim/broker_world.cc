@@ -114,7 +114,7 @@ class BrokerWorld {
   LinkWeather bad_weather();
   RegionConduct bad_conduct();
   // At the top, from where processes may be started and ended.
-  void after(nanoseconds delay, UniqueFunction<void()> todo);
+  void after(nanoseconds delay, UniqueFunction<void()> act);
   void run_for(nanoseconds time);
   void settle();
   void start_broker();
@@ -420,10 +420,10 @@ void BrokerWorld::heal() {
 
 // --- What goes on
 
-void BrokerWorld::after(nanoseconds delay, UniqueFunction<void()> todo) {
-  stage_.loop.after(delay, [this, todo = std::move(todo)]() mutable {
-    due_.push_back([this, todo = std::move(todo)]() mutable {
-      if (!healed_) todo();
+void BrokerWorld::after(nanoseconds delay, UniqueFunction<void()> act) {
+  stage_.loop.after(delay, [this, act = std::move(act)]() mutable {
+    due_.push_back([this, act = std::move(act)]() mutable {
+      if (!healed_) act();
     });
   });
 }
@@ -457,9 +457,9 @@ void BrokerWorld::produce() {
 void BrokerWorld::settle() {
   if (broker_->disk().crashed()) crash_broker(next_loss_);
   while (!due_.empty()) {
-    auto todo = std::move(due_.front());
+    auto act = std::move(due_.front());
     due_.pop_front();
-    todo();
+    act();
   }
   note(model_.wrong());
   note(broker_->wrong());
