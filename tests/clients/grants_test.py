@@ -7,7 +7,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import time
 
 from broker_test import KEYS, expect, put
 from failover_test import RETURNED_WITHIN, SWITCHED_WITHIN, Pair, spillway
@@ -98,8 +97,9 @@ def test_a_persons_switch_needs_a_grant_that_holds(directory):
                            (pair.grant(pair.carol, "--print", key="dave"), "is no approver of this broker"),
                            (pair.grant(pair.carol, "--print")[:-4] + "AAAA", "signature is not that of")):
             pair.refused(word, arguments=["--grant", text])
-        brief = pair.grant(pair.carol, "--print", life=("--from", utc(-60), "--until", utc(2)))
-        time.sleep(2.1)  # the broker's clock is what this is about
+        end = utc(2)
+        brief = pair.grant(pair.carol, "--print", life=("--from", utc(-60), "--until", end))
+        wait_until(lambda: utc(-1) >= end)  # by the clock, which the broker has too
         pair.refused("it ended at", arguments=["--grant", brief])
         # One for one switch: good for it, for asking again, and never more.
         once = pair.grant(pair.carol, "--print", "--once")

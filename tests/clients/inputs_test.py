@@ -225,7 +225,8 @@ def test_a_full_spool_drops_the_oldest_where_it_is_told_to(directory):
         wait_until(lambda: broker.held() == 0, 120)
         # Put once more where an answer was lost: in order all the same.
         found = [int(data[1:].split(" ")[0]) for _, data in records_in(region)]
-        numbers = sorted(set(found))
+        numbers = list(dict.fromkeys(found))
+        expect(numbers == sorted(numbers), "out of order", numbers)
         print(f"accepted {accepted}, dropped {dropped():.0f}, delivered {len(numbers)}")
         # The broker's own telemetry counts, too.
         wait_until(lambda: broker.metric('spillway_broker_put_records_total{target="default"}') + dropped()

@@ -13,9 +13,11 @@ Each line of standard input is a mode; the line comes back on standard output wh
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import struct
 import sys
+import termios
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 
@@ -65,10 +67,21 @@ class Proxy:
                     await asyncio.sleep(self.seconds)
                 if answers and self.mode == "reset":
                     writer.write(data[:len(data) // 2])
-                    await asyncio.sleep(0.01)  # or the reset overtakes it
+                    await taken(writer)  # or the reset overtakes it
                     return reset(writer)
                 writer.write(data)
                 await writer.drain()
+
+
+async def taken(writer):
+    """Until the other end's system has all that was written."""
+    await writer.drain()
+    connection = writer.get_extra_info("socket")
+    waiting = bytearray(4)
+    with contextlib.suppress(TimeoutError):  # it may not answer any more
+        async with asyncio.timeout(5):
+            while not fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, waiting) and any(waiting):
+                await asyncio.sleep(0)
 
 
 def reset(writer):
