@@ -1,13 +1,10 @@
 #include "broker/shard_sender.h"
 
 #include <algorithm>
-#include <bitset>
 #include <utility>
 
 #include "base/assert.h"
 #include "io/on_loop.h"
-#include "stream/hash_key.h"
-#include "stream/record_batch.h"
 
 namespace spillway::broker {
 
@@ -78,15 +75,14 @@ void ShardSender::drop() {
 
 // What was acknowledged behind that is read and sent again: a copy, in order.
 void ShardSender::cut(Batch& batch, const Pending& pending) {
-  const auto end = std::ranges::lower_bound(batch.positions, give_up_before_);
-  const auto size = static_cast<std::size_t>(end - batch.positions.begin());
+  const std::uint64_t gone = give_up_before_.value - std::min(give_up_before_, batch.first).value;
+  const auto size = std::min<std::size_t>(gone, batch.entries.size());
   for (const auto number : pending) {
     if (number >= size) break;
     batch.given_up[number] = true;
     parts_.dropped.add();
   }
   batch.entries.resize(size);
-  batch.positions.resize(size);
   batch.given_up.resize(size);
   batch.next = std::min(batch.next, give_up_before_);
   link(batch);
@@ -122,7 +118,9 @@ Task<ShardSender::Batch> ShardSender::read() {
     damaged_reads_ = 0;
     if (std::exchange(unreadable_, false))
       parts_.log.info("the spool can be read again", {{"stream", stream_}, {"shard", shard_}});
-    auto batch = take(*read, std::move(share));
+    auto taken = take_batch(*read, cursor_.next, read->tip, share.bytes());
+    share.settle(taken.bytes);
+    Batch batch{std::move(taken.entries), {}, taken.first, taken.next, {}, std::move(share)};
     batch.given_up.resize(batch.entries.size());
     link(batch);
     co_return batch;
@@ -194,35 +192,6 @@ Task<std::optional<stream::Position>> ShardSender::readable_behind(stream::Posit
   co_return stream::Position{high};
 }
 
-// The first records of what was read that fit one request.
-ShardSender::Batch ShardSender::take(const stream::ReadResult& read, ReadBudget::Share share) {
-  Batch batch;
-  batch.next = cursor_.next;
-  batch.share = std::move(share);
-  std::size_t taken = 0;
-  for (const auto& stored : read.batches) {
-    stream::RecordBatchReader records(stored.payload);
-    stream::Position position = stored.first;
-    for (auto record = records.next(); record;
-         record = records.next(), position = position.plus(1)) {
-      if (position < cursor_.next) continue;
-      const std::size_t bytes = taken + record->data.size() + record->partition_key.size();
-      const bool fits = batch.entries.size() < client::kPutRecordsMax &&
-                        (batch.empty() || bytes <= batch.share.bytes());
-      if (!fits) {
-        batch.share.settle(taken);
-        return batch;
-      }
-      taken = bytes;
-      batch.entries.push_back(entry_of(*record));
-      batch.positions.push_back(position);
-      batch.next = position.plus(1);
-    }
-  }
-  batch.share.settle(taken);
-  return batch;
-}
-
 void ShardSender::link(Batch& batch) const {
   batch.lanes = cursor_.lanes;
   for (std::size_t i = 0; i < batch.entries.size(); ++i) {
@@ -279,7 +248,8 @@ Task<void> ShardSender::send(Batch batch) {
       continue;
     }
     most = std::min(2 * most, batch.entries.size());
-    auto left = judge(*to, batch, pending, result->outcomes);
+    auto [left, refused] = judged(batch.entries, pending, result->outcomes);
+    for (const auto& [number, why] : refused) give_up(*to, batch, number, why);
     const bool all = left.size() + count == pending.size();
     if (left.size() < pending.size()) retry_ = kRetryFirst;
     pending = std::move(left);
@@ -290,33 +260,12 @@ Task<void> ShardSender::send(Batch batch) {
   finish(std::move(batch), last.target().name());
 }
 
-ShardSender::Pending ShardSender::all_of(const Batch& batch) {
+Pending ShardSender::all_of(const Batch& batch) {
   Pending all;
   all.reserve(batch.entries.size());
   for (std::size_t i = 0; i < batch.entries.size(); ++i)
     if (!batch.given_up[i]) all.push_back(i);
   return all;
-}
-
-// Behind an entry that fails, others of its lane may have failed for its reason only: they are sent
-// again.
-ShardSender::Pending ShardSender::judge(TargetLink& to, Batch& batch, const Pending& pending,
-                                        const std::vector<client::PutOutcome>& outcomes) {
-  Pending left;
-  left.reserve(pending.size());
-  std::bitset<stream::kLanes> failed;
-  for (std::size_t i = 0; i < pending.size(); ++i) {
-    if (i < outcomes.size() && outcomes[i].ok()) continue;
-    const auto& origin = batch.entries[pending[i]].origin;
-    const bool first = !origin || !failed[origin->lane];
-    if (origin) failed.set(origin->lane);
-    if (i < outcomes.size() && first && refused_for_good(outcomes[i])) {
-      give_up(to, batch, pending[i], outcomes[i].error_code + ": " + outcomes[i].error_message);
-    } else {
-      left.push_back(pending[i]);
-    }
-  }
-  return left;
 }
 
 void ShardSender::give_up(TargetLink& to, Batch& batch, std::size_t number, std::string_view why) {

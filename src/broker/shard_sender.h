@@ -26,6 +26,7 @@
 #include "broker/cursors.h"
 #include "broker/read_budget.h"
 #include "broker/route.h"
+#include "broker/spool_batch.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
 #include "metrics/registry.h"
@@ -78,29 +79,23 @@ class ShardSender {
  private:
   struct Batch {
     std::vector<client::PutEntry> entries;
-    std::vector<stream::Position> positions;  // of each entry, as:
-    std::vector<bool> given_up;
+    std::vector<bool> given_up;  // of each entry
+    stream::Position first;      // of the first entry; the others follow without a gap
     stream::Position next;
     LaneMarks lanes;  // of the entries before `next`, but for those that are given up
     ReadBudget::Share share;
     bool empty() const { return entries.empty(); }
   };
-  using Pending = std::vector<std::size_t>;  // entries of a batch, by their numbers
 
   Task<void> run();
   Task<Batch> read();
   Task<Result<stream::ReadResult>> read_from(stream::Position from, std::size_t bytes);
   Task<void> pass_over_damage(Error damage);
   Task<std::optional<stream::Position>> readable_behind(stream::Position damaged);
-  // As many as `share` is for, but one at least.
-  Batch take(const stream::ReadResult& read, ReadBudget::Share share);
   // Gives the entries the sequences before theirs.
   void link(Batch& batch) const;
   Task<void> send(Batch batch);
   static Pending all_of(const Batch& batch);
-  // The entries that are pending after a request with the first ones was answered so.
-  Pending judge(TargetLink& to, Batch& batch, const Pending& pending,
-                const std::vector<client::PutOutcome>& outcomes);
   bool has_to_drop() const { return give_up_before_ > cursor_.next; }
   void drop();
   // Leaves of a batch what is to be dropped or was acknowledged before that.

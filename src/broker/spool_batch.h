@@ -1,0 +1,43 @@
+// What one request takes of a shard of the spool, and what its answer leaves of it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "client/kinesis_client.h"
+#include "stream/engine.h"
+
+namespace spillway::broker {
+
+struct SpoolBatch {
+  std::vector<client::PutEntry> entries;  // their origins name no previous sequence yet
+  stream::Position first;                 // of the first entry; the others follow without a gap
+  stream::Position next;                  // behind the last
+  std::size_t bytes = 0;                  // of their data and keys
+};
+
+// The first records of what was read, from `from` on and before `until`, that fit one request: of
+// `bytes_max`, but for one record that is larger. Where there is none, `first` and `next` are
+// `from`.
+SpoolBatch take_batch(const stream::ReadResult& read, stream::Position from, stream::Position until,
+                      std::size_t bytes_max);
+
+// Entries of a batch, by their numbers.
+using Pending = std::vector<std::size_t>;
+
+struct Refused {
+  std::size_t number = 0;
+  std::string why;
+};
+struct Judged {
+  Pending left;                  // to be sent again
+  std::vector<Refused> refused;  // for what they are, for good
+};
+
+// Of the entries that are pending, after a request with the first ones was answered so. Behind an
+// entry that fails, others of its lane may have failed for its reason only: they are sent again.
+Judged judged(const std::vector<client::PutEntry>& entries, const Pending& pending,
+              const std::vector<client::PutOutcome>& outcomes);
+
+}  // namespace spillway::broker
