@@ -1,4 +1,5 @@
-// spillway bench KIND: a load on any Kinesis endpoint, and this machine's own limits.
+// spillway bench KIND: a load on any Kinesis endpoint or one of OTLP, and this machine's own
+// limits.
 #include <cstdio>
 #include <cstdlib>
 
@@ -47,6 +48,7 @@ Result<client::LoadKind> parse_kind(const std::string& kind) {
   if (kind == "get-records") return client::LoadKind::kGetRecords;
   if (kind == "put-to-read") return client::LoadKind::kPutToRead;
   if (kind == "subscribe") return client::LoadKind::kSubscribe;
+  if (kind == "otlp-logs") return client::LoadKind::kOtlpLogs;
   return Error{ErrorCode::kInvalid, "'" + kind + "' is not a kind of load"};
 }
 
@@ -102,12 +104,13 @@ CommandRun declare_bench(CLI::App& app) {
   auto& load = options->load;
   app.add_option(
          "kind", options->kind,
-         "put-records, put-record, get-records, put-to-read, subscribe, or machine (its own "
-         "limits)")
+         "put-records, put-record, get-records, put-to-read, subscribe, otlp-logs (to a broker, "
+         "say), or machine (its own limits)")
       ->required()
-      ->check(CLI::IsMember(
-          {"put-records", "put-record", "get-records", "put-to-read", "subscribe", "machine"}));
-  app.add_option("--endpoint", options->endpoint, "Any Kinesis endpoint")->capture_default_str();
+      ->check(CLI::IsMember({"put-records", "put-record", "get-records", "put-to-read", "subscribe",
+                             "otlp-logs", "machine"}));
+  app.add_option("--endpoint", options->endpoint, "Any Kinesis endpoint, or one of OTLP over HTTP")
+      ->capture_default_str();
   app.add_option("--put-endpoint", options->put_endpoint,
                  "put-to-read and subscribe: puts go to this one, a broker say that delivers to "
                  "--endpoint");
@@ -138,10 +141,12 @@ CommandRun declare_bench(CLI::App& app) {
   app.add_option("--hash-below", load.hash_below, "And below this one")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--records-per-request", load.records_per_request, "Of put-records and subscribe")
+  app.add_option("--records-per-request", load.records_per_request,
+                 "Of put-records, subscribe and otlp-logs")
       ->capture_default_str()
       ->check(CLI::Range(1, 500));
-  app.add_option("--record-bytes", load.record_bytes, "Data of a record, before base64")
+  app.add_option("--record-bytes", load.record_bytes,
+                 "Data of a record, before base64; of otlp-logs about what one takes in protobuf")
       ->capture_default_str()
       ->check(CLI::Range(1, 10 << 20));
   app.add_option("--requests-per-second", load.requests_per_second,

@@ -12,6 +12,7 @@
 #include "client/load_connection.h"
 #include "client/load_requests.h"
 #include "client/load_subscription.h"
+#include "client/otlp_load.h"
 #include "io/asio_loop.h"
 
 namespace spillway::client {
@@ -63,6 +64,8 @@ class LoadRun {
   // The moment at which the next request falls due (closed loop: now).
   MonoTime next_due();
   void make_requests();
+  // How many records an answer with 200 says have failed.
+  std::size_t failed_in(std::string_view answer) const;
   // Counts an answer; false when the connection can't go on.
   bool note(const Result<LoadResponse>& response, MonoTime due, std::uint32_t records);
   void note_read(std::string_view body, MonoTime due);
@@ -321,6 +324,11 @@ Task<void> LoadRun::pause_until(MonoTime time) {
       [&](auto done) { timer->start(delay, [done = std::move(done)]() mutable { done(true); }); });
 }
 
+std::size_t LoadRun::failed_in(std::string_view answer) const {
+  if (options_.kind == LoadKind::kOtlpLogs) return otlp_rejected_in(answer);
+  return options_.kind == LoadKind::kPutRecords ? failed_records_in(answer, options_.format) : 0;
+}
+
 bool LoadRun::note(const Result<LoadResponse>& response, MonoTime due, std::uint32_t records) {
   const bool counts = measured(due);
   if (response.ok() && response->status == 200) {
@@ -328,13 +336,11 @@ bool LoadRun::note(const Result<LoadResponse>& response, MonoTime due, std::uint
     ++report_.requests;
     report_.records += records;
     report_.payload_bytes += std::uint64_t{records} * options_.record_bytes;
-    if (options_.kind == LoadKind::kPutRecords) {
-      const std::size_t failed = failed_records_in(response->body, options_.format);
+    if (const std::size_t failed = failed_in(response->body); failed > 0) {
       report_.failed_records += failed;
       report_.records -= failed;
       report_.payload_bytes -= failed * options_.record_bytes;
-      if (failed > 0 && report_.first_error.empty())
-        report_.first_error = response->body.substr(0, 500);
+      if (report_.first_error.empty()) report_.first_error = response->body.substr(0, 500);
     }
     report_.latency->record(loop_.mono_now() - due);
     return true;

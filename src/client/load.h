@@ -1,4 +1,4 @@
-// `spillway bench`: puts a measured load on any Kinesis endpoint.
+// `spillway bench`: puts a measured load on any Kinesis endpoint, or on one that takes OTLP.
 //
 // Requests are signed ahead and sent many times, so that one thread can keep a server busy.
 // Closed loop (rate 0): each connection sends its next request when the last is answered. Open
@@ -28,6 +28,7 @@ enum class LoadKind {
   kPutToRead,   // PutRecord at a rate, one reader per shard at the tip; latency from due to read
   kSubscribe,   // PutRecords at a rate, `consumers` that are subscribed to every shard; from due to
                 // event
+  kOtlpLogs,    // POST /v1/logs as OpenTelemetry's exporters do, unsigned
 };
 
 struct LoadOptions {
@@ -46,8 +47,8 @@ struct LoadOptions {
   // with a connection for each subscription.
   std::uint32_t http2_requests = 0;
   std::uint32_t records_per_request = 500;
-  std::uint32_t record_bytes = 1024;
-  std::uint32_t consumers = 20;  // of kSubscribe, registered as bench-0, bench-1, …
+  std::uint32_t record_bytes = 1024;  // of data; of a log record in protobuf about that
+  std::uint32_t consumers = 20;       // of kSubscribe, registered as bench-0, bench-1, …
   // Puts go to this part of the hash keys alone, by ExplicitHashKey; [0, 1): their keys' own hash.
   double hash_from = 0;
   double hash_below = 1;
@@ -62,7 +63,7 @@ struct LoadReport {
   std::uint64_t requests = 0;        // answered with 200
   std::uint64_t records = 0;         // put or read
   std::uint64_t payload_bytes = 0;   // of data, before base64
-  std::uint64_t failed_records = 0;  // of PutRecords answers
+  std::uint64_t failed_records = 0;  // of PutRecords answers, and of OTLP's partial success
   std::uint64_t errors = 0;          // answers other than 200, and broken connections
   std::string first_error;
   double cpu_seconds = 0;  // of the load generator itself

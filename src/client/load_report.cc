@@ -21,6 +21,8 @@ std::string_view name_of(LoadKind kind) {
       return "put-to-read";
     case LoadKind::kSubscribe:
       return "subscribe";
+    case LoadKind::kOtlpLogs:
+      return "otlp-logs";
   }
   return "";
 }

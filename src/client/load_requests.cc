@@ -6,6 +6,7 @@
 
 #include "base/uint128.h"
 #include "client/load_answers.h"
+#include "client/otlp_load.h"
 
 namespace spillway::client {
 
@@ -15,6 +16,14 @@ namespace {
 std::uint64_t place_of(double part) {
   constexpr double kAll = 18446744073709551616.0;  // 2^64
   return part >= 1 ? ~std::uint64_t{0} : static_cast<std::uint64_t>(part * kAll);
+}
+
+void write_http1(PreparedRequest& request) {
+  request.http1_bytes = fmt::format("{} {} HTTP/1.1\r\n", request.head.method, request.head.target);
+  for (const auto& header : request.head.headers)
+    request.http1_bytes += fmt::format("{}: {}\r\n", header.name, header.value);
+  request.http1_bytes += fmt::format("Content-Length: {}\r\n\r\n", request.body.size());
+  request.http1_bytes += request.body;
 }
 
 }  // namespace
@@ -33,11 +42,7 @@ PreparedRequest RequestMaker::sign(std::string_view operation, wire::Format form
       {"X-Amz-Target", fmt::format("Kinesis_20131202.{}", operation)},
       {"User-Agent", "spillway-bench"}};
   auth::sign(request.head, request.body, options_.credentials, options_.region, "kinesis", now);
-  request.http1_bytes = "POST / HTTP/1.1\r\n";
-  for (const auto& header : request.head.headers)
-    request.http1_bytes += fmt::format("{}: {}\r\n", header.name, header.value);
-  request.http1_bytes += fmt::format("Content-Length: {}\r\n\r\n", request.body.size());
-  request.http1_bytes += request.body;
+  write_http1(request);
   return request;
 }
 
@@ -80,7 +85,22 @@ PreparedRequest RequestMaker::put_with(WallTime now, MakeData make_data) {
               std::string(std::move(to).finish().view()), now, records);
 }
 
+PreparedRequest RequestMaker::put_logs(WallTime now) {
+  PreparedRequest request;
+  request.records = options_.records_per_request;
+  request.body =
+      otlp_logs_request({options_.records_per_request, options_.record_bytes}, now, random_);
+  request.head.method = "POST";
+  request.head.target = "/v1/logs";
+  request.head.headers = {{"Host", options_.endpoint.authority},
+                          {"Content-Type", "application/x-protobuf"},
+                          {"User-Agent", "spillway-bench"}};
+  write_http1(request);
+  return request;
+}
+
 PreparedRequest RequestMaker::put(WallTime now) {
+  if (options_.kind == LoadKind::kOtlpLogs) return put_logs(now);
   return put_with(now, [this] { return random_data(); });
 }
 

@@ -1,5 +1,5 @@
-// The requests of the load generator, signed: puts and subscriptions in the load's format, others
-// in JSON.
+// The requests of the load generator, signed but for OTLP's: puts and subscriptions in the load's
+// format, others in JSON.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ class RequestMaker {
  public:
   explicit RequestMaker(const LoadOptions& options) : options_(options), random_(1) {}
 
-  // One PutRecords or PutRecord request with random data and keys of its own.
+  // One PutRecords or PutRecord request with random data and keys of its own, or one of logs.
   PreparedRequest put(WallTime now);
   // The same, but that each record's data begins with `stamp` in kStampDigits digits.
   PreparedRequest put_stamped(std::uint64_t stamp, WallTime now);
@@ -34,6 +34,7 @@ class RequestMaker {
  private:
   PreparedRequest sign(std::string_view operation, wire::Format format, std::string body,
                        WallTime now, std::uint32_t records = 0) const;
+  PreparedRequest put_logs(WallTime now);
   std::string random_data();
   template <typename MakeData>
   PreparedRequest put_with(WallTime now, MakeData make_data);

@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -26,7 +27,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from inputs_test import Inputs, expect, records_in  # noqa: E402
-from region import Region, run_tests, wait_until  # noqa: E402
+from region import BINARY, Region, run_tests, wait_until  # noqa: E402
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 SHOP = Resource({"service.name": "shop", "service.instance.id": "i-7"})
@@ -152,6 +153,28 @@ def test_what_is_too_large_is_told_and_the_rest_taken(directory):
         broker.stop()
         found = [json.loads(data)["body"] for _, data in records_in(region, "otlp-logs")]
         expect(sorted(found, key=str) == [7, "after", "before"], found)
+
+
+def test_a_bench_of_logs_counts_what_the_spool_has(directory):
+    broker = OtlpBroker(directory, Region(), drain_seconds="0")
+    broker.start()
+
+    def load(*options):
+        ended = subprocess.run([BINARY, "bench", "otlp-logs", "--endpoint", f"http://127.0.0.1:{broker.otlp}",
+                                "--connections", "2", "--warm-up", "0s", "--duration", "1s", "--json", *options],
+                               capture_output=True, text=True, timeout=60, check=False)
+        found = json.loads(ended.stdout)
+        expect(found["errors"] == 0, ended)
+        return found
+
+    found = load("--records-per-request", "20", "--record-bytes", "300")
+    # Requests that are under way at its end aren't counted.
+    stored = broker.count("records", "otlp")
+    expect(0 < found["records"] <= stored <= found["records"] + 2 * 20, found, stored)
+    found = load("--records-per-request", "1", "--record-bytes", str(11 << 17))
+    expect(found["records"] == 0 < found["failed_records"], found)
+    expect(broker.count("records", "otlp") == stored, "they were too large")
+    broker.stop()
 
 
 def test_what_no_exporter_sends_is_refused_whole(directory):
