@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <iterator>
 
 namespace spillway::broker {
@@ -29,13 +31,27 @@ std::size_t utf8_length(std::string_view text) {
   return size;
 }
 
+// Whether all eight bytes are ASCII that stands for itself in JSON: in none is the highest bit set,
+// nor does a subtraction reach it that has to borrow for what is to be found.
+bool plain(std::uint64_t bytes) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  const auto below = [bytes](std::uint64_t byte) { return bytes - kEach * byte; };
+  const auto equal = [bytes](std::uint64_t byte) { return (bytes ^ kEach * byte) - kEach; };
+  return ((bytes | below(0x20) | equal('"') | equal('\\')) & kEach << 7) == 0;
+}
+
 // So many bytes of ASCII that stand for themselves in JSON does `text` begin with.
 std::size_t plain_length(std::string_view text) {
-  const auto end = std::ranges::find_if(text, [](char c) {
+  std::size_t length = 0;
+  for (std::uint64_t bytes = 0; length + sizeof bytes <= text.size(); length += sizeof bytes) {
+    std::memcpy(&bytes, text.data() + length, sizeof bytes);
+    if (!plain(bytes)) break;
+  }
+  const auto end = std::ranges::find_if(text.substr(length), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte < 0x20 || byte >= 0x80 || c == '"' || c == '\\';
   });
-  return static_cast<std::size_t>(end - text.begin());
+  return static_cast<std::size_t>(end - text.substr(length).begin()) + length;
 }
 
 std::string written(double number) {

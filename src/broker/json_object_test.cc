@@ -32,6 +32,31 @@ TEST(JsonObject, WritesAnyBytesAsUtf8Text) {
   }
 }
 
+TEST(JsonObject, FindsWhatDoesNotStandForItselfWhereverItIs) {
+  constexpr TextCase kEach[] = {{"\"", "\\\""},
+                                {"\\", "\\\\"},
+                                {"\x1f", "\\u001f"},
+                                {" ", " "},
+                                {"!", "!"},
+                                {"#", "#"},
+                                {"[", "["},
+                                {"]", "]"},
+                                {"\x7f", "\x7f"},
+                                {"\x80", "\xef\xbf\xbd"},
+                                {"\xff", "\xef\xbf\xbd"}};
+  for (const auto& test : kEach) {
+    for (std::size_t before = 0; before < 20; ++before) {
+      for (std::size_t behind = 0; behind < 10; ++behind) {
+        const std::string head(before, 'a');
+        const std::string tail(behind, '~');
+        std::string out;
+        append_json_text(out, head + std::string(test.in) + tail);
+        EXPECT_EQ(out, "\"" + head + std::string(test.out) + tail + "\"");
+      }
+    }
+  }
+}
+
 TEST(JsonObject, WritesMembers) {
   JsonObject object;
   object.add("a", "x").add("b", 1).add("c", 0.5).add("d", true).add_raw("e", "[1]");

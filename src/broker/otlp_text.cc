@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <concepts>
 #include <iterator>
+#include <ranges>
 
 #include "base/base64.h"
-#include "base/digest.h"
 #include "broker/http_records.h"
 #include "broker/json_object.h"
 #include "broker/otlp_json.h"
@@ -52,14 +53,18 @@ WireType wire_type_of(OtlpType type) {
   return WireType::kVarint;
 }
 
-void append_number(std::string& to, auto number) {
-  fmt::format_to(std::back_inserter(to), "{}", number);
+void append_number(std::string& to, std::integral auto number) {
+  const fmt::format_int text(number);
+  to.append(text.data(), text.size());
 }
 
 // As short as it can be to be read as the same again. JSON has no word for those that aren't
 // finite: texts, as in OTLP/JSON.
 void append_double(std::string& to, double number) {
-  if (std::isfinite(number)) return append_number(to, number);
+  if (std::isfinite(number)) {
+    fmt::format_to(std::back_inserter(to), "{}", number);
+    return;
+  }
   to += std::isnan(number) ? "\"NaN\"" : number > 0 ? "\"Infinity\"" : "\"-Infinity\"";
 }
 
@@ -68,6 +73,16 @@ void append_base64(std::string& to, std::string_view bytes) {
   const std::size_t begin = to.size();
   to.resize(begin + base64_encoded_size(bytes.size()));
   base64_encode(bytes, to.data() + begin);
+  to += '"';
+}
+
+void append_hex(std::string& to, std::string_view bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  to += '"';
+  for (const char c : bytes) {
+    to += kDigits[static_cast<unsigned char>(c) >> 4];
+    to += kDigits[static_cast<unsigned char>(c) & 15];
+  }
   to += '"';
 }
 
@@ -110,7 +125,10 @@ Status OtlpText::read(const OtlpMessage& message, std::string_view bytes) {
     }
   }
   if (!reader.ok()) return not_protobuf();
-  std::ranges::stable_sort(fields_.begin() + begin, fields_.end(), {}, &Known::index);
+  // Most exporters write them in an order that is the table's already.
+  const std::ranges::subrange found(fields_.begin() + begin, fields_.end());
+  if (!std::ranges::is_sorted(found, {}, &Known::index))
+    std::ranges::stable_sort(found, {}, &Known::index);
   return {};
 }
 
@@ -216,7 +234,7 @@ Status OtlpText::add_value(std::string& to, const OtlpField& of, const ProtobufF
       append_json_text(to, field.bytes);
       break;
     case OtlpType::kId:
-      append_json_text(to, to_hex(field.bytes));
+      append_hex(to, field.bytes);
       break;
     case OtlpType::kBytes:
       append_base64(to, field.bytes);
@@ -237,7 +255,9 @@ Status OtlpText::add_value(std::string& to, const OtlpField& of, const ProtobufF
       append_number(to, signed_of(field.integer >> 1) ^ -signed_of(field.integer & 1));
       break;
     case OtlpType::kTime:
-      fmt::format_to(std::back_inserter(to), "\"{}\"", field.integer);
+      to += '"';
+      append_number(to, field.integer);
+      to += '"';
       break;
     case OtlpType::kDouble:
       append_double(to, std::bit_cast<double>(field.integer));

@@ -46,6 +46,11 @@ bool ProtobufReader::next(ProtobufField& field) {
 }
 
 std::uint64_t ProtobufReader::varint() {
+  if (!rest_.empty() && static_cast<unsigned char>(rest_[0]) < 128) {  // as most are
+    const auto value = static_cast<unsigned char>(rest_[0]);
+    rest_.remove_prefix(1);
+    return value;
+  }
   std::uint64_t value = 0;
   for (unsigned shift = 0; shift < 64; shift += 7) {
     const auto byte = take(1);
