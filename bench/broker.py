@@ -9,9 +9,10 @@ import threading
 import time
 import urllib.request
 
-from processes import ACCESS_KEY, BINARY, SECRET_KEY, Process, Spillway, free_port, start_load
+from processes import ACCESS_KEY, BINARY, ROOT, SECRET_KEY, Process, Spillway, free_port, start_load
 
 STREAM = "bench"
+COLLECTOR = ROOT / "build" / "go" / "collector"
 MIB = 1 << 20
 # Of everything that waits for something here: then the row fails.
 DEADLINE = 300
@@ -136,6 +137,39 @@ class SyslogLoad:
         self.over.set()
         for thread in self.threads:
             thread.join()
+
+
+class OtlpBroker(Broker):
+    """No region answers."""
+
+    def __init__(self):
+        self.otlp_port = free_port()
+        super().__init__(otlp=f"127.0.0.1:{self.otlp_port}")
+
+
+class Collector(Process):
+    """The OpenTelemetry Collector with its persistent queue, for a server that never answers."""
+
+    def __init__(self, synced):
+        super().__init__("collector")
+        self.otlp_port = free_port()
+        config = self.directory / "collector.yaml"
+        config.write_text(f"""
+            receivers:
+              otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{self.otlp_port}"}}}}}}
+            extensions:
+              file_storage: {{directory: "{self.directory}", fsync: {str(synced).lower()}}}
+            exporters:
+              otlp_http:
+                endpoint: "http://127.0.0.1:{free_port()}"
+                retry_on_failure: {{max_elapsed_time: 0}}
+                sending_queue: {{storage: file_storage, queue_size: 10000000}}
+            service:
+              extensions: [file_storage]
+              pipelines: {{logs: {{receivers: [otlp], exporters: [otlp_http]}}}}
+              telemetry: {{metrics: {{level: none}}, logs: {{level: error}}}}
+            """, encoding="utf-8")
+        self.launch([COLLECTOR, "--config", f"file:{config}"], self.otlp_port)
 
 
 class Memory:
@@ -321,6 +355,33 @@ def syslog(bench):
               note=f"Spillway ÷ rsyslog = {ours / synced:.2f}")
 
 
+def otlp(bench):
+    """Logs over OTLP/HTTP that are on the disk, while nobody takes them, of Spillway and of the Collector."""
+    options = {"connections": 8, "records_per_request": 500, "record_bytes": 400, "duration": f"{bench.seconds}s"}
+
+    def measure(make):
+        with make() as server:
+            used = server.cpu_seconds()
+            result = start_load("otlp-logs", f"http://127.0.0.1:{server.otlp_port}", "", warm_up="1s", **options)()
+            used = server.cpu_seconds() - used
+            server.kill()  # what is in its queue is for nobody
+            return result | {"load_share": result["client_cpu_seconds"] / (used + result["client_cpu_seconds"])}
+
+    def row(name, result, goal="", note=""):
+        bench.row(name, f"{result['records_per_s']:,.0f} records/s", goal,
+                  note=f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms; the load generator had "
+                       f"{100 * result['load_share']:.0f} % of the processor time{note}")
+    makes = [OtlpBroker]
+    if COLLECTOR.exists():
+        makes += [lambda: Collector(synced=False), lambda: Collector(synced=True)]
+    ours, *theirs = bench.compare(*[lambda make=make: measure(make) for make in makes])
+    row("broker: logs over OTLP/HTTP, 500 × 400 B in protobuf, 8 connections, durable, no region answers", ours,
+        "100,000")
+    for name, result in zip(("(no sync)", "with fsync"), theirs):
+        row(f"OpenTelemetry Collector: the same into its persistent queue {name}", result,
+            note=f"; Spillway ÷ Collector = {ours['records_per_s'] / result['records_per_s']:.2f}")
+
+
 GROUPS = {
     "broker-accept": accepting,
     "broker-latency": latency,
@@ -328,4 +389,5 @@ GROUPS = {
     "broker-outage": outage,
     "broker-spool": spooled,
     "broker-syslog": syslog,
+    "broker-otlp": otlp,
 }

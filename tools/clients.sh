@@ -76,6 +76,15 @@ install_go() {
     build/go/go build -C "$source" -o "$PWD/build/go/clients" .
 }
 
+# A peer of tools/bench.
+install_collector() {
+  local source=bench/collector
+  newer_than build/go/collector "$source" && return 0
+  find_go
+  quietly "building the OpenTelemetry Collector" env GOFLAGS=-mod=readonly \
+    build/go/go build -C "$source" -o "$PWD/build/go/collector" .
+}
+
 install_rust() {
   local source=tests/clients/rust
   newer_than build/rust/debug/clients "$source/Cargo.toml" "$source/Cargo.lock" "$source/src"/* && return 0
