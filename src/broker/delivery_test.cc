@@ -115,6 +115,55 @@ TEST_F(DeliveryTest, ATargetThatFailsAllEntriesForLongLosesNothing) {
   EXPECT_EQ(stored()["a"], up_to(21));
 }
 
+// Which may store any of what a request holds: with one record of a lane in a request, whatever
+// fails is sent again before what is behind it.
+TEST_F(DeliveryTest, LanesStayInOrderAtATargetThatKeepsNone) {
+  for (const auto packing : {LanePacking::kSingle, LanePacking::kAggregate}) {
+    target_.stored.clear();
+    target_.packed_as = packing;
+    target_.refuse_every = 3;
+    for (int i = 1; i <= 20; ++i)
+      for (int key = 0; key < 600; key += 30) put(fmt::format("key {}", key), i, 1);
+    loop_.run(seconds(600));
+    ASSERT_EQ(delivery_->held(), 0u);
+    std::map<std::uint8_t, std::uint64_t> lanes;
+    for (const auto& entry : target_.stored) {
+      const auto& origin = *entry.origin;
+      EXPECT_TRUE(lanes[origin.lane] == 0 || origin.previous == lanes[origin.lane]);
+      lanes[origin.lane] = origin.sequence;
+    }
+    EXPECT_EQ(target_.stored.size(), 400u) << "each once";
+  }
+}
+
+TEST_F(DeliveryTest, ALaneThatFailsHoldsUpNoOtherOfItsBatch) {
+  target_.packed_as = LanePacking::kSingle;
+  const auto lane_of = [](const std::string& key) {
+    return stream::lane_of(stream::hash_key_of(key));
+  };
+  constexpr int kLanesOfShard = stream::kLanes / Spool::kShards;
+  const auto lane = lane_of("a");
+  std::string other = "b";
+  while (lane_of(other) / kLanesOfShard != lane / kLanesOfShard || lane_of(other) == lane)
+    other += "b";
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  target_.silent = true;
+  put("a", 2, 1);
+  loop_.run();
+  put("a", 3, 2);  // these wait, and are one batch
+  put(other, 1, 3);
+  target_.silent = false;
+  target_.answer();
+  target_.refuse_lane = lane;
+  loop_.run(seconds(10));
+  EXPECT_EQ(stored()[other], up_to(3));
+  EXPECT_EQ(stored()["a"], up_to(2));
+  target_.refuse_lane.reset();
+  loop_.run(seconds(10));
+  EXPECT_EQ(stored()["a"], up_to(4));
+}
+
 TEST_F(DeliveryTest, DamageThatTheNextReadDoesNotFindCostsNothing) {
   engine_.damaged = {0, 3};
   put("a", 1, 3);

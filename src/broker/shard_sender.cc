@@ -229,31 +229,30 @@ Task<void> ShardSender::send(Batch batch) {
       if (!prepared) co_await wait(next_delay());
       continue;
     }
-    const std::size_t count = std::min(most, pending.size());
+    const Pending sent = next_of_lanes(batch.entries, pending, to->target().packing(), most);
     std::vector<client::PutEntry> entries;
-    entries.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) entries.push_back(batch.entries[pending[i]]);
+    entries.reserve(sent.size());
+    for (const auto number : sent) entries.push_back(batch.entries[number]);
     auto result = co_await to->put(stream_, std::move(entries));
     if (closed_) co_return;
     if (!result.ok()) {
       const bool refused = result.error().code == ErrorCode::kInvalid;
-      if (refused && count > 1) {
-        most = count / 2;
+      if (refused && sent.size() > 1) {
+        most = sent.size() / 2;
       } else if (refused && to->gives_up()) {
-        give_up(*to, batch, pending.front(), result.error().message);
-        pending.erase(pending.begin());
+        give_up(*to, batch, sent.front(), result.error().message);
+        pending = pending_after(pending, sent, {});
       } else if (result.error().code != ErrorCode::kClosed) {
         co_await wait(next_delay());
       }
       continue;
     }
     most = std::min(2 * most, batch.entries.size());
-    auto [left, refused] = judged(batch.entries, pending, result->outcomes);
+    const auto [left, refused] = judged(batch.entries, sent, result->outcomes);
     for (const auto& [number, why] : refused) give_up(*to, batch, number, why);
-    const bool all = left.size() + count == pending.size();
-    if (left.size() < pending.size()) retry_ = kRetryFirst;
-    pending = std::move(left);
-    if (!all) co_await wait(next_delay());
+    if (left.size() < sent.size()) retry_ = kRetryFirst;
+    pending = pending_after(pending, sent, left);
+    if (!left.empty()) co_await wait(next_delay());
   }
   if (closed_) co_return;
   const TargetLink& last = to != nullptr ? *to : parts_.route.current();

@@ -1,6 +1,8 @@
 #include "broker/spool_batch.h"
 
+#include <algorithm>
 #include <bitset>
+#include <iterator>
 
 #include "broker/target.h"
 #include "stream/hash_key.h"
@@ -33,25 +35,35 @@ SpoolBatch take_batch(const stream::ReadResult& read, stream::Position from, str
   return batch;
 }
 
-Judged judged(const std::vector<client::PutEntry>& entries, const Pending& pending,
+Judged judged(const std::vector<client::PutEntry>& entries, const Pending& sent,
               const std::vector<client::PutOutcome>& outcomes) {
   Judged judged;
-  judged.left.reserve(pending.size());
-  judged.refused.reserve(pending.size());
+  judged.left.reserve(sent.size());
+  judged.refused.reserve(sent.size());
   std::bitset<stream::kLanes> failed;
-  for (std::size_t i = 0; i < pending.size(); ++i) {
+  for (std::size_t i = 0; i < sent.size(); ++i) {
     if (i < outcomes.size() && outcomes[i].ok()) continue;
-    const auto& origin = entries[pending[i]].origin;
+    const auto& origin = entries[sent[i]].origin;
     const bool first = !origin || !failed[origin->lane];
     if (origin) failed.set(origin->lane);
     if (i < outcomes.size() && first && refused_for_good(outcomes[i])) {
       judged.refused.push_back(
-          {pending[i], outcomes[i].error_code + ": " + outcomes[i].error_message});
+          {sent[i], outcomes[i].error_code + ": " + outcomes[i].error_message});
     } else {
-      judged.left.push_back(pending[i]);
+      judged.left.push_back(sent[i]);
     }
   }
   return judged;
+}
+
+Pending pending_after(const Pending& pending, const Pending& sent, const Pending& left) {
+  Pending unsent;
+  unsent.reserve(pending.size());
+  std::ranges::set_difference(pending, sent, std::back_inserter(unsent));
+  Pending after;
+  after.reserve(unsent.size() + left.size());
+  std::ranges::merge(unsent, left, std::back_inserter(after));
+  return after;
 }
 
 }  // namespace spillway::broker

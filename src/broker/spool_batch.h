@@ -35,9 +35,12 @@ struct Judged {
   std::vector<Refused> refused;  // for what they are, for good
 };
 
-// Of the entries that are pending, after a request with the first ones was answered so. Behind an
-// entry that fails, others of its lane may have failed for its reason only: they are sent again.
-Judged judged(const std::vector<client::PutEntry>& entries, const Pending& pending,
+// Of the entries of a request that was answered so. Behind an entry that fails, others of its lane
+// may have failed for its reason only: they are sent again.
+Judged judged(const std::vector<client::PutEntry>& entries, const Pending& sent,
               const std::vector<client::PutOutcome>& outcomes);
+
+// What is pending when a request with `sent` of it has left some of those. All are ascending.
+Pending pending_after(const Pending& pending, const Pending& sent, const Pending& left);
 
 }  // namespace spillway::broker

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "broker/spool.h"
 #include "broker/target.h"
 #include "io/manual_loop.h"
+#include "stream/hash_key.h"
 #include "stream/memory_engine.h"
 
 namespace spillway::broker {
@@ -37,6 +40,7 @@ class FakeTarget final : public Target {
   explicit FakeTarget(io::ManualLoop& loop, std::string name = "a")
       : loop_(loop), name_(std::move(name)) {}
 
+  LanePacking packing() const override { return packed_as; }
   Task<Status> prepare(std::string stream) override {
     prepared.push_back(std::move(stream));
     auto over = answered();
@@ -73,14 +77,25 @@ class FakeTarget final : public Target {
     if (!refuses_entries && std::ranges::any_of(entries, poison))
       co_return Error{ErrorCode::kInvalid, "PutRecords: ValidationException: no"};
     client::PutRecordsResult result;
+    std::set<std::uint8_t> refused;  // lanes
     std::set<std::uint8_t> failed_lanes;
+    std::map<std::uint8_t, Uint128> requested;
     for (auto& entry : entries) {
+      const auto lane = entry.origin->lane;
+      const auto key = stream::hash_key_of(entry.partition_key);
+      const bool first = requested.try_emplace(lane, key).second;
+      EXPECT_TRUE(packed_as != LanePacking::kSingle || first) << "two of a lane";
+      EXPECT_TRUE(packed_as != LanePacking::kAggregate || requested[lane] == key);
+      // The entries of an aggregate have one fate.
+      const bool of_known = packed_as == LanePacking::kAggregate && !first;
+      if (!of_known && refuse_every > 0 && ++entries_seen % refuse_every == 0) refused.insert(lane);
       client::PutOutcome outcome;
-      if (refuse_every > 0 && ++entries_seen % refuse_every == 0) {
+      if (refused.contains(lane) || refuse_lane == lane) {
+        if (packed_as != LanePacking::kAggregate) refused.erase(lane);
         outcome.error_code = "ProvisionedThroughputExceededException";
         ++result.failed;
-      } else if (poison(entry) || failed_lanes.contains(entry.origin->lane)) {
-        failed_lanes.insert(entry.origin->lane);  // as a region of Spillway does
+      } else if (poison(entry) || failed_lanes.contains(lane)) {
+        failed_lanes.insert(lane);  // as a region of Spillway does
         outcome.error_code = "InvalidArgumentException";
         ++result.failed;
       } else {
@@ -129,6 +144,8 @@ class FakeTarget final : public Target {
   std::string poisonous;         // in the data of what it refuses; empty: nothing
   bool refuses_entries = false;  // of such data each by itself, not the whole request
   int refuse_every = 0;
+  std::optional<std::uint8_t> refuse_lane;
+  LanePacking packed_as = LanePacking::kPrefix;
   int entries_seen = 0;
   int puts = 0;  // but for canaries
   int canaries = 0;

@@ -46,8 +46,12 @@ Task<Result<client::PutRecordsResult>> KinesisTarget::put(std::string stream,
                                                           std::vector<client::PutEntry> entries) {
   if (!options_.origins)
     for (auto& entry : entries) entry.origin.reset();
-  auto result = co_await client_.put_records(stream, std::move(entries));
+  const bool packed = options_.packing == LanePacking::kAggregate;
+  PackedEntries request =
+      packed ? pack_lanes(std::move(entries)) : PackedEntries{std::move(entries), {}};
+  auto result = co_await client_.put_records(stream, std::move(request.records));
   if (!result.ok()) co_return explained(std::move(result).error(), stream);
+  if (packed) co_return outcomes_of_entries(request, *result);
   co_return result;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "base/task.h"
+#include "broker/lane_packing.h"
 #include "client/kinesis_client.h"
 #include "stream/record_batch.h"
 
@@ -16,6 +17,8 @@ namespace spillway::broker {
 class Target {
  public:
   virtual ~Target() = default;
+  // How many records of a lane a put may have.
+  virtual LanePacking packing() const { return LanePacking::kPrefix; }
   // Makes the stream if it is missing, and waits until it takes records.
   virtual Task<Status> prepare(std::string stream) = 0;
   virtual Task<Result<client::PutRecordsResult>> put(std::string stream,
@@ -39,8 +42,9 @@ struct KinesisTargetOptions {
   // Of streams that have to be made; 0: on demand.
   std::uint32_t shards = 0;
   std::string canary_stream;  // it has one
-  // Whether records are sent with their origins.
+  // Whether records are sent with their origins: to Spillway as it has them, in aggregates as tags.
   bool origins = true;
+  LanePacking packing = LanePacking::kPrefix;
   client::ClientOptions client;
 };
 
@@ -48,6 +52,7 @@ class KinesisTarget final : public Target {
  public:
   KinesisTarget(io::EventLoop& loop, KinesisTargetOptions options, Random random);
 
+  LanePacking packing() const override { return options_.packing; }
   Task<Status> prepare(std::string stream) override;
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override;

@@ -44,6 +44,7 @@ class WatchedTarget final : public Target {
   // Ends puts and prepares with kClosed for those who wait for them, from within.
   void abandon();
 
+  LanePacking packing() const override { return target_.packing(); }
   Task<Status> prepare(std::string stream) override;
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override;

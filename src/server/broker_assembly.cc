@@ -50,7 +50,11 @@ Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const Broker
   options.name = target.name;
   options.shards = static_cast<std::uint32_t>(*target.shards);
   options.canary_stream = config.canary_stream;
-  options.origins = *target.origins;
+  const bool amazon = *target.kind == "amazon";
+  options.origins = *target.origins && (!amazon || *target.aggregate);
+  if (amazon)
+    options.packing =
+        options.origins ? broker::LanePacking::kAggregate : broker::LanePacking::kSingle;
   SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(target.endpoint));
   SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, *target.ca));
   options.client.region = *target.region;

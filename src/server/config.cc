@@ -113,8 +113,13 @@ const ConfigKey kKeys[] = {
    .meaning = "The stream that telemetry goes to. Made if missing."},
   {.name = "broker.streams", .field = +[](Config& c) -> Texts& { return c.broker.streams; },
    .meaning = "Streams that producers may put to through the broker, besides `broker.stream`. Made at the target if missing.", .reloaded = true},
+  {.name = "broker.kind", .field = +[](Config& c) -> std::string& { return c.broker.kind; },
+   .meaning = "What the target is: `spillway`, or `amazon` for Amazon Kinesis and everything else that speaks its API.",
+   .choices = "spillway|amazon"},
   {.name = "broker.origins", .field = +[](Config& c) -> bool& { return c.broker.origins; },
    .meaning = "Whether records are sent with their origins, by which copies are known; false for a target that refuses them."},
+  {.name = "broker.aggregate", .field = +[](Config& c) -> bool& { return c.broker.aggregate; },
+   .meaning = "To a target that is `amazon`: whether records go in aggregates, without which they have no origins there."},
   {.name = "broker.shards", .field = +[](Config& c) -> std::int64_t& { return c.broker.shards; },
    .meaning = "Shards of a stream that has to be made; 0 makes it on demand.", .min = 0, .max = 10'000},
   {.name = "broker.host_metrics", .field = +[](Config& c) -> bool& { return c.broker.host_metrics; },
@@ -160,7 +165,9 @@ constexpr std::string_view kTableNames[] = {"broker.targets",
                                             "broker.targets.region",
                                             "broker.targets.access_key",
                                             "broker.targets.secret_key",
+                                            "broker.targets.kind",
                                             "broker.targets.origins",
+                                            "broker.targets.aggregate",
                                             "broker.targets.shards",
                                             "serve.keys",
                                             "serve.keys.access_key",
@@ -191,18 +198,18 @@ Error unknown_key(std::string_view where, std::string_view name) {
   return invalid(where, fmt::format("unknown key \"{}\"{}", name, key_hint(name)));
 }
 
-Status set_text(const ConfigKey& key, std::string& field, std::string value,
-                std::string_view where) {
-  if (!key.choices.empty()) {
+Status set_text(std::string_view name, std::string_view choices, std::string& field,
+                std::string value, std::string_view where) {
+  if (!choices.empty()) {
     bool found = false;
-    for (std::string_view rest = key.choices; !rest.empty() && !found;) {
+    for (std::string_view rest = choices; !rest.empty() && !found;) {
       const auto end = std::min(rest.find('|'), rest.size());
       found = rest.substr(0, end) == value;
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     if (!found)
-      return invalid(
-          where, fmt::format("{} is \"{}\"; it must be one of {}", key.name, value, key.choices));
+      return invalid(where,
+                     fmt::format("{} is \"{}\"; it must be one of {}", name, value, choices));
   }
   field = std::move(value);
   return {};
@@ -280,7 +287,7 @@ Status set_from_text(Config& config, const ConfigOverride& given) {
   const auto* key = find_key(given.key);
   SPILLWAY_ASSERT(key != nullptr);
   if (const auto* text = std::get_if<0>(&key->field))
-    return set_text(*key, (*text)(config), given.value, given.source);
+    return set_text(key->name, key->choices, (*text)(config), given.value, given.source);
   if (const auto* number = std::get_if<1>(&key->field)) {
     std::int64_t value = 0;
     const auto* end = given.value.data() + given.value.size();
@@ -341,7 +348,7 @@ class FileReader {
     if (const auto* text = std::get_if<0>(&key.field)) {
       const auto value = node.value_exact<std::string>();
       if (!value) return wrong_type(key, where(node));
-      return set_text(key, (*text)(config_), *value, where(node));
+      return set_text(key.name, key.choices, (*text)(config_), *value, where(node));
     }
     if (const auto* number = std::get_if<1>(&key.field)) {
       const auto value = node.value_exact<std::int64_t>();
@@ -469,9 +476,10 @@ class FileReader {
 
   Status read_target_member(std::string_view name, const toml::node& value, TargetConfig& target) {
     const auto full = fmt::format("broker.targets.{}", name);
-    if (name == "origins") {
-      target.origins = value.value_exact<bool>();
-      if (!target.origins) return invalid(where(value), full + " must be true or false");
+    if (name == "origins" || name == "aggregate") {
+      auto& flag = name == "origins" ? target.origins : target.aggregate;
+      flag = value.value_exact<bool>();
+      if (!flag) return invalid(where(value), full + " must be true or false");
       return {};
     }
     if (name == "shards") {
@@ -487,9 +495,13 @@ class FileReader {
                                               : name == "access_key" ? &target.access_key
                                               : name == "secret_key" ? &target.secret_key
                                                                      : nullptr;
-    if (field == nullptr && name != "name" && name != "endpoint")
+    if (field == nullptr && name != "name" && name != "endpoint" && name != "kind")
       return unknown_key(where(value), full);
     if (!text) return invalid(where(value), full + " must be a text");
+    if (name == "kind") {
+      return set_text(full, find_key("broker.kind")->choices, target.kind.emplace(),
+                      *std::move(text), where(value));
+    }
     if (field != nullptr) {
       *field = std::move(text);
     } else {
@@ -623,7 +635,9 @@ std::vector<TargetConfig> targets_of(const BrokerConfig& config) {
     target.region = target.region.value_or(config.region);
     target.access_key = target.access_key.value_or(config.access_key);
     target.secret_key = target.secret_key.value_or(config.secret_key);
+    target.kind = target.kind.value_or(config.kind);
     target.origins = target.origins.value_or(config.origins);
+    target.aggregate = target.aggregate.value_or(config.aggregate);
     target.shards = target.shards.value_or(config.shards);
   }
   return targets;

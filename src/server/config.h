@@ -63,7 +63,9 @@ struct TargetConfig {
   std::optional<std::string> region;
   std::optional<std::string> access_key;
   std::optional<std::string> secret_key;
+  std::optional<std::string> kind;
   std::optional<bool> origins;
+  std::optional<bool> aggregate;
   std::optional<std::int64_t> shards;
 
   friend bool operator==(const TargetConfig&, const TargetConfig&) = default;
@@ -91,7 +93,9 @@ struct BrokerConfig {
   std::string secret_key = "spillway";
   std::string stream = "telemetry";
   std::vector<std::string> streams;
+  std::string kind = "spillway";  // or "amazon"
   bool origins = true;
+  bool aggregate = true;
   std::int64_t shards = 0;
   bool host_metrics = true;
   std::int64_t interval_ms = 1000;

@@ -163,6 +163,11 @@ constexpr BadFile kBadFiles[] = {
     {"[[broker.targets]]\nname = \"A\"", "broker.targets.name is \"A\"; write 1 to 64"},
     {"[[broker.targets]]\nname = 1", "s.toml:2: broker.targets.name must be a text"},
     {"[[broker.targets]]\norigins = 1", "s.toml:2: broker.targets.origins must be true or false"},
+    {"[[broker.targets]]\naggregate = 1",
+     "s.toml:2: broker.targets.aggregate must be true or false"},
+    {"[[broker.targets]]\nkind = \"amazn\"",
+     "s.toml:2: broker.targets.kind is \"amazn\"; it must be one of spillway|amazon"},
+    {"[[broker.targets]]\nkind = 1", "s.toml:2: broker.targets.kind must be a text"},
     {"[[broker.targets]]\nshards = -1", "broker.targets.shards must be a whole number, 0 to 10000"},
     {"[[broker.targets]]\nendpiont = \"\"", "did you mean \"broker.targets.endpoint\"?"},
     {"[[broker.targets]]\nname = \"a\"\nendpoint = \"e\"\n[[broker.targets]]\nname = \"a\"\n"
@@ -198,6 +203,7 @@ TEST(Config, ABrokerHasOneTargetOrSeveral) {
   const auto several = from_file(
       "[[broker.targets]]\nname = \"a\"\nendpoint = \"http://a\"\n"
       "[[broker.targets]]\nname = \"b\"\nendpoint = \"http://b\"\nregion = \"r\"\norigins = false\n"
+      "kind = \"amazon\"\naggregate = false\n"
       "[broker]\norigins = true\naccess_key = \"KEY\"");
   ASSERT_TRUE(several.ok()) << several.error().message;
   const auto targets = targets_of(several->broker);
@@ -206,6 +212,10 @@ TEST(Config, ABrokerHasOneTargetOrSeveral) {
   EXPECT_EQ(targets[0].region, "us-east-1");
   EXPECT_EQ(targets[0].access_key, "KEY") << "what it leaves out is as in [broker]";
   EXPECT_EQ(targets[0].origins, true);
+  EXPECT_EQ(targets[0].kind, "spillway");
+  EXPECT_EQ(targets[0].aggregate, true);
+  EXPECT_EQ(targets[1].kind, "amazon");
+  EXPECT_EQ(targets[1].aggregate, false);
   EXPECT_EQ(targets[1].region, "r");
   EXPECT_EQ(targets[1].origins, false);
 }
