@@ -11,6 +11,7 @@ namespace spillway::cli {
 namespace {
 
 constexpr std::size_t kNameMax = 64;
+constexpr std::string_view kAmazon = "amazon:";
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kNameMax && std::ranges::all_of(text, [](char c) {
@@ -20,13 +21,15 @@ bool is_name(std::string_view text) {
 }
 
 Result<NamedRegion> parse_region(std::string_view text) {
-  if (is_name(text)) return NamedRegion{std::string(text), ""};
+  if (is_name(text)) return NamedRegion{std::string(text), "", false};
   const auto equals = text.find('=');
-  const auto url = equals == std::string_view::npos ? text : text.substr(equals + 1);
+  auto url = equals == std::string_view::npos ? text : text.substr(equals + 1);
+  const bool amazon = url.starts_with(kAmazon);
+  if (amazon) url.remove_prefix(kAmazon.size());
   SPILLWAY_ASSIGN(const auto endpoint, client::parse_endpoint(url));
-  if (equals == std::string_view::npos) return NamedRegion{endpoint.address, endpoint.url};
+  if (equals == std::string_view::npos) return NamedRegion{endpoint.address, endpoint.url, amazon};
   if (const auto name = text.substr(0, equals); is_name(name))
-    return NamedRegion{std::string(name), endpoint.url};
+    return NamedRegion{std::string(name), endpoint.url, amazon};
   return Error{ErrorCode::kInvalid,
                fmt::format("a name has letters, digits, '-', '_' and '.', at most {}", kNameMax)};
 }

@@ -10,14 +10,15 @@
 namespace spillway::cli {
 
 struct NamedRegion {
-  std::string name;  // the endpoint's HOST:PORT, if it has no other
-  std::string url;   // empty: the configuration knows it by its name
+  std::string name;     // the endpoint's HOST:PORT, if it has no other
+  std::string url;      // empty: the configuration knows it by its name
+  bool amazon = false;  // origins are in tags
 };
 
 inline constexpr std::size_t kRegionsMax = 16;
 
-// "URL,NAME=URL,NAME,…", of one to kRegionsMax regions, each name once. kInvalid says how it is
-// written.
+// "URL,NAME=URL,NAME,…", "amazon:" before a URL where it is none of Spillway; of one to kRegionsMax
+// regions, each name once. kInvalid says how it is written.
 Result<std::vector<NamedRegion>> parse_regions(std::string_view text);
 
 }  // namespace spillway::cli

@@ -55,12 +55,18 @@ Result<client::ClientOptions> client_options_of(ApiFlags api, const server::Targ
   return options;
 }
 
-Result<client::ClientOptions> client_options_of(const Options& options, const NamedRegion& region) {
-  if (!region.url.empty()) return client_options_of(options.api, region.url);
+Result<RegionToTail> region_to_tail(const Options& options, const NamedRegion& region) {
+  if (!region.url.empty()) {
+    SPILLWAY_ASSIGN(auto client, client_options_of(options.api, region.url));
+    return RegionToTail{region.name, std::move(client), region.amazon};
+  }
   SPILLWAY_ASSIGN(const auto config, options.config.load());
   if (!config.broker.targets.empty()) {
-    for (const auto& target : server::targets_of(config.broker))
-      if (target.name == region.name) return client_options_of(options.api, target);
+    for (const auto& target : server::targets_of(config.broker)) {
+      if (target.name != region.name) continue;
+      SPILLWAY_ASSIGN(auto client, client_options_of(options.api, target));
+      return RegionToTail{region.name, std::move(client), *target.kind == "amazon"};
+    }
   }
   return Error{ErrorCode::kInvalid,
                fmt::format("--regions {}: that is no URL, and {}", region.name,
@@ -84,8 +90,8 @@ Result<TailRegionsOptions> regions_options(const Options& options) {
   SPILLWAY_ASSIGN(const auto named, parse_regions(options.regions));
   regions.regions.reserve(named.size());
   for (const auto& region : named) {
-    SPILLWAY_ASSIGN(auto client, client_options_of(options, region));
-    regions.regions.push_back({region.name, std::move(client)});
+    SPILLWAY_ASSIGN(auto read, region_to_tail(options, region));
+    regions.regions.push_back(std::move(read));
   }
   return regions;
 }
@@ -136,7 +142,8 @@ CommandRun declare_tail(CLI::App& app) {
   auto* regions = app.add_option("--regions", options->regions,
                                  "URL,URL or NAME=URL,NAME=URL, or names of --config's "
                                  "[[broker.targets]], instead of --endpoint: a stream that "
-                                 "is in several regions, each record once, by its origin");
+                                 "is in several regions, each record once, by its origin; "
+                                 "amazon:URL where origins are in tags");
   app.add_option("--mode", options->mode,
                  "available: a record as soon as any region has it; ordered: behind what its "
                  "producer sent before it")

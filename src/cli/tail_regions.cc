@@ -12,6 +12,7 @@
 #include "cli/api_flags.h"
 #include "cli/command.h"
 #include "cli/text_output.h"
+#include "client/record_aggregate.h"
 #include "client/regions_state.h"
 #include "io/standard_input.h"
 
@@ -45,7 +46,9 @@ TailRegions::TailRegions(TailRegionsOptions options, Random random)
     region.options.origins = true;
     region.options.attempts_max = kAttempts;
     region.client = std::make_unique<client::KinesisClient>(loop_, region.options, random.fork());
-    sources.push_back({each.name, client::stream_calls(*region.client, options_.format.stream)});
+    auto calls = client::stream_calls(*region.client, options_.format.stream);
+    if (each.amazon) calls = client::calls_with_tags(std::move(calls));
+    sources.push_back({each.name, std::move(calls)});
   }
   reader_ = std::make_unique<client::RegionsReader>(
       loop_, std::move(sources),

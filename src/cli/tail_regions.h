@@ -21,6 +21,7 @@ namespace spillway::cli {
 struct RegionToTail {
   std::string name;
   client::ClientOptions client;
+  bool amazon = false;  // origins are in tags
 };
 
 struct TailRegionsOptions {

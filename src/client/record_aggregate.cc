@@ -1,5 +1,7 @@
 #include "client/record_aggregate.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
@@ -8,6 +10,38 @@
 #include "wire/aggregate.h"
 
 namespace spillway::client {
+namespace {
+
+class TagCalls final : public StreamCalls {
+ public:
+  explicit TagCalls(std::unique_ptr<StreamCalls> calls) : calls_(std::move(calls)) {}
+
+  Task<Result<std::vector<Shard>>> list_shards() override { return calls_->list_shards(); }
+  Task<Result<std::string>> get_shard_iterator(std::string shard_id, IteratorStart start) override {
+    return calls_->get_shard_iterator(std::move(shard_id), std::move(start));
+  }
+  Task<Result<GetRecordsResult>> get_records(std::string iterator) override {
+    auto answer = co_await calls_->get_records(std::move(iterator));
+    if (!answer.ok()) co_return answer;
+    std::vector<Record> records;
+    records.reserve(answer->records.size());
+    for (auto& record : answer->records) {
+      if (record.origin) {
+        records.push_back(std::move(record));
+        continue;
+      }
+      auto parts = take_apart(std::move(record));
+      std::ranges::move(parts, std::back_inserter(records));
+    }
+    answer->records = std::move(records);
+    co_return answer;
+  }
+
+ private:
+  const std::unique_ptr<StreamCalls> calls_;
+};
+
+}  // namespace
 
 PutEntry aggregate(std::span<const PutEntry> entries) {
   SPILLWAY_ASSERT(!entries.empty());
@@ -30,21 +64,23 @@ PutEntry aggregate(std::span<const PutEntry> entries) {
 
 std::vector<Record> take_apart(Record record) {
   std::vector<Record> taken;
-  const auto users = wire::split_aggregate(record.data);
-  if (!users || users->empty()) {
-    taken.push_back(std::move(record));
-    return taken;
+  const auto users = wire::split_aggregate(record.data).value_or(std::vector<wire::UserRecord>());
+  taken.reserve(users.size() + 1);
+  for (const auto& user : users) {
+    const auto origin = user.origin ? stream::parse_origin(*user.origin) : std::nullopt;
+    if (!origin) {
+      taken.clear();
+      break;
+    }
+    taken.push_back({record.sequence_number, std::string(user.partition_key),
+                     std::string(user.data), record.arrival, origin});
   }
-  taken.reserve(users->size());
-  for (const auto& user : *users) {
-    auto& one = taken.emplace_back();
-    one.sequence_number = record.sequence_number;
-    one.partition_key = user.partition_key;
-    one.data = user.data;
-    one.arrival = record.arrival;
-    if (user.origin) one.origin = stream::parse_origin(*user.origin);
-  }
+  if (taken.empty()) taken.push_back(std::move(record));
   return taken;
+}
+
+std::unique_ptr<StreamCalls> calls_with_tags(std::unique_ptr<StreamCalls> calls) {
+  return std::make_unique<TagCalls>(std::move(calls));
 }
 
 }  // namespace spillway::client

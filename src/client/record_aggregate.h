@@ -3,10 +3,12 @@
 // one hash key, and so has the aggregate: no split of its shard can separate them.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "client/kinesis_client.h"
+#include "client/stream_reader.h"
 
 namespace spillway::client {
 
@@ -19,8 +21,14 @@ PutEntry aggregate(std::span<const PutEntry> entries);
 inline constexpr std::size_t kAggregateEntryBytes = 150;
 inline constexpr std::size_t kAggregateBytes = 20;
 
-// The records that an aggregate holds, each with its origin where it has one, and with the sequence
-// number and arrival of the whole; or the record itself where it is none, or holds none.
+// The records that an aggregate holds, each with its origin, and with the sequence number and
+// arrival of the whole; or the record itself where it is none, holds none, or one without an
+// origin: another producer's, whose readers take it apart.
 std::vector<Record> take_apart(Record record);
+
+// The same calls, of whose records those that came without an origin are taken apart. Whoever may
+// put records there can write a tag, and so hide another's record: for regions that have no other
+// way to tell an origin, and whose producers are trusted.
+std::unique_ptr<StreamCalls> calls_with_tags(std::unique_ptr<StreamCalls> calls);
 
 }  // namespace spillway::client

@@ -11,7 +11,7 @@ stream::Origin origin(std::uint64_t sequence) { return {{1, 2, 3}, 143, sequence
 TEST(RecordAggregate, BringsOriginsThroughKinesis) {
   const std::vector<PutEntry> entries{{"k", "one", std::nullopt, origin(7)},
                                       {"k", std::string("\0two", 4), std::nullopt, origin(8)},
-                                      {"k", "", std::nullopt, std::nullopt}};
+                                      {"k", "", std::nullopt, origin(9)}};
   const PutEntry whole = aggregate(entries);
   EXPECT_EQ(whole.partition_key, "k");
   EXPECT_EQ(whole.explicit_hash_key, to_string(stream::hash_key_of("k")))
@@ -41,6 +41,20 @@ TEST(RecordAggregate, APlainRecordIsLeftWhole) {
   const auto records = take_apart({"49", "k", "plain", from_millis(5)});
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0].data, "plain");
+}
+
+// A place within it could not be committed, and nothing tells its records from copies.
+TEST(RecordAggregate, OneWithARecordWithoutAnOriginIsLeftWhole) {
+  const std::vector<PutEntry> entries{{"k", "one", std::nullopt, origin(7)},
+                                      {"k", "two", std::nullopt, std::nullopt}};
+  const PutEntry whole = aggregate(entries);
+  const auto records = take_apart({"49", "k", whole.data, from_millis(5)});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].data, whole.data);
+  EXPECT_FALSE(records[0].origin);
+  const wire::UserRecord forged{"k", "x", std::nullopt, "0123.1.2.3"};
+  EXPECT_EQ(take_apart({"49", "k", wire::make_aggregate({&forged, 1}), {}}).size(), 1u);
+  EXPECT_FALSE(take_apart({"49", "k", wire::make_aggregate({&forged, 1}), {}})[0].origin);
 }
 
 TEST(RecordAggregate, AnAggregateOfNothingIsARecord) {

@@ -56,25 +56,26 @@ void RegionsMerge::set_away(std::size_t region, bool away) { regions_.at(region)
 void RegionsMerge::give(std::size_t region, const std::string& shard_id,
                         std::vector<Record> records, MonoTime now) {
   Shard& from = shard(region, shard_id);
-  for (auto& record : records) {
-    if (!record.origin) {
-      give_plain(region, from, std::move(record), now);
-      continue;
-    }
-    switch (seen_.offer(*record.origin, record.arrival)) {
-      case stream::Sighting::kNew:
-        give_new(region, from, std::move(record), now);
-        break;
-      case stream::Sighting::kBeingHandled:
-        give_copy(from, record);
-        break;
-      case stream::Sighting::kHandled:
-        ++counts_.copies;
-        from.entries.push_back({std::move(record.sequence_number), nullptr});
-        break;
-    }
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const bool more =
+        i + 1 < records.size() && records[i + 1].sequence_number == records[i].sequence_number;
+    give_one(region, from, std::move(records[i]), now);
+    if (more) from.entries.back().sequence_number.clear();
   }
   advance(from);
+}
+
+void RegionsMerge::give_one(std::size_t region, Shard& from, Record record, MonoTime now) {
+  if (!record.origin) return give_plain(region, from, std::move(record), now);
+  switch (seen_.offer(*record.origin, record.arrival)) {
+    case stream::Sighting::kNew:
+      return give_new(region, from, std::move(record), now);
+    case stream::Sighting::kBeingHandled:
+      return give_copy(from, record);
+    case stream::Sighting::kHandled:
+      ++counts_.copies;
+      from.entries.push_back({std::move(record.sequence_number), nullptr});
+  }
 }
 
 RegionsMerge::HeldPtr RegionsMerge::hold(std::size_t region, Shard& shard, Record record,
@@ -250,7 +251,8 @@ void RegionsMerge::handled() {
 void RegionsMerge::advance(Shard& shard) {
   auto& entries = shard.entries;
   while (!entries.empty() && entries.front().settled()) {
-    shard.place.all = std::move(entries.front().sequence_number);
+    auto& number = entries.front().sequence_number;
+    if (!number.empty()) shard.place.all = std::move(number);
     entries.pop_front();
   }
   constexpr std::size_t kCollapseAt = 1024;
@@ -261,7 +263,11 @@ void RegionsMerge::advance(Shard& shard) {
 void RegionsMerge::collapse(Shard& shard) {
   std::deque<Entry> left;
   for (auto& entry : shard.entries) {
-    if (entry.settled() && !left.empty() && left.back().settled()) left.pop_back();
+    if (entry.settled() && !left.empty() && left.back().settled()) {
+      if (entry.sequence_number.empty())
+        entry.sequence_number = std::move(left.back().sequence_number);
+      left.pop_back();
+    }
     left.push_back(std::move(entry));
   }
   shard.entries = std::move(left);

@@ -11,6 +11,8 @@
 // A shard's place is before its first record that isn't settled: not handled, or a copy of one that
 // isn't. Behind it, records with origins are recognised by the set. Those without one are handed
 // over in the shard's order, whatever waits, so that the place of the last one tells which were.
+// Records with origins may share a sequence number, those of an aggregate: the place is before all
+// of them until all are settled.
 //
 // Under kOrdered a record waits until the one that its producer names as `previous` was handed
 // over. It goes before that, with all that wait before it in its lane, when nobody can say any more
@@ -146,7 +148,7 @@ class RegionsMerge {
   using HeldPtr = std::shared_ptr<Held>;
   // A record behind a shard's place; null: it is settled.
   struct Entry {
-    std::string sequence_number;
+    std::string sequence_number;  // empty: the next record has the same
     HeldPtr held;
 
     bool settled() const { return held == nullptr || held->state == State::kHandled; }
@@ -181,6 +183,8 @@ class RegionsMerge {
 
   Shard& shard(std::size_t region, const std::string& shard_id);
   HeldPtr hold(std::size_t region, Shard& shard, Record record, MonoTime now);
+  // Each adds one entry.
+  void give_one(std::size_t region, Shard& from, Record record, MonoTime now);
   void give_plain(std::size_t region, Shard& shard, Record record, MonoTime now);
   void give_new(std::size_t region, Shard& shard, Record record, MonoTime now);
   void give_copy(Shard& shard, const Record& record);

@@ -84,6 +84,37 @@ TEST_F(RegionsMergeTest, ACopyIsDroppedAndHoldsItsPlaceUntilTheFirstIsHandled) {
   EXPECT_EQ(merge_->counts().plain, 1u);
 }
 
+// Those of an aggregate: read again, it would give all of them.
+TEST_F(RegionsMergeTest, ThePlaceIsBeforeRecordsOfOneSequenceNumberUntilAllAreHandled) {
+  make(RegionsMode::kAvailable);
+  give(0, {record(0, 1), record(1, 2), record(1, 3), record(1, 4), record(2, 5)});
+  EXPECT_EQ(merge_->take(3, 1000).size(), 3u);
+  merge_->handled();
+  EXPECT_EQ(place(0), number(0));
+  EXPECT_EQ(merge_->take(1, 1000)[0].record.sequence_number, number(1));
+  merge_->handled();
+  EXPECT_EQ(place(0), number(1));
+  give(1, {record(0, 1), record(1, 4), record(1, 5), record(1, 6)});
+  EXPECT_EQ(place(1), number(0)) << "of its aggregate, 5 and 6 are not handled";
+  EXPECT_THAT(taken(*merge_), ElementsAre("1.5", "1.6"));
+  EXPECT_EQ(place(1), number(1));
+}
+
+TEST_F(RegionsMergeTest, SettledPartsOfAnAggregateAreForgottenWithItsPlaceKept) {
+  make(RegionsMode::kOrdered);
+  std::vector<Record> records{record(0, 9, 8, 2)};  // waits
+  for (std::uint64_t i = 1; i < 3000; ++i) records.push_back(record(1 + i / 4, i));
+  give(0, std::move(records));
+  EXPECT_EQ(taken(*merge_).size(), 2999u);
+  give(0, {record(2000, 3000), record(2000, 3001), record(2001, 10, 9, 2)});
+  EXPECT_EQ(merge_->take(1, 1000).size(), 1u);
+  merge_->handled();
+  EXPECT_EQ(place(0), "");
+  give(1, {record(0, 8, 0, 2)});
+  taken(*merge_);
+  EXPECT_EQ(place(0), number(2001));
+}
+
 TEST_F(RegionsMergeTest, AvailableMarksWhatIsLate) {
   make(RegionsMode::kAvailable);
   give(0, {record(0, 5)});
