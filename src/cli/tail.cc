@@ -65,7 +65,9 @@ Result<RegionToTail> region_to_tail(const Options& options, const NamedRegion& r
     for (const auto& target : server::targets_of(config.broker)) {
       if (target.name != region.name) continue;
       SPILLWAY_ASSIGN(auto client, client_options_of(options.api, target));
-      return RegionToTail{region.name, std::move(client), *target.kind == "amazon"};
+      const bool own_keys = !environment("AWS_ACCESS_KEY_ID", "").empty();
+      return RegionToTail{region.name, std::move(client), *target.kind == "amazon",
+                          own_keys ? "" : *target.credentials};
     }
   }
   return Error{ErrorCode::kInvalid,

@@ -45,6 +45,11 @@ TailRegions::TailRegions(TailRegionsOptions options, Random random)
     region.options = each.client;
     region.options.origins = true;
     region.options.attempts_max = kAttempts;
+    if (!each.credentials.empty()) {
+      region.options.source = std::make_shared<client::CredentialsSource>(
+          loop_, disk_, log_, client::parse_credentials_place(each.credentials).value(),
+          each.name);  // as the configuration was checked
+    }
     region.client = std::make_unique<client::KinesisClient>(loop_, region.options, random.fork());
     auto calls = client::stream_calls(*region.client, options_.format.stream);
     if (each.amazon) calls = client::calls_with_tags(std::move(calls));

@@ -14,6 +14,7 @@
 #include "client/kinesis_client.h"
 #include "client/regions_reader.h"
 #include "io/asio_loop.h"
+#include "io/event_log.h"
 #include "io/posix_disk.h"
 
 namespace spillway::cli {
@@ -22,6 +23,8 @@ struct RegionToTail {
   std::string name;
   client::ClientOptions client;
   bool amazon = false;  // origins are in tags
+  // Where the client's come from instead; empty: nowhere else.
+  std::string credentials = {};
 };
 
 struct TailRegionsOptions {
@@ -75,6 +78,7 @@ class TailRegions final : public client::RegionsEvents {
   const TailRegionsOptions options_;
   io::AsioLoop loop_;
   io::PosixDisk disk_;
+  io::SilentLog log_;  // it says itself what is wrong
   std::unique_ptr<io::FileLock> state_lock_;
   std::map<std::string, Region> regions_;  // by name
   std::unique_ptr<client::RegionsReader> reader_;

@@ -90,6 +90,7 @@ class KinesisClient::Impl {
   void close() {
     if (std::exchange(closed_, true)) return;
     pool.close();
+    if (options.source) options.source->close();
     // Each that ends takes itself off the list.
     while (!pauses_.empty()) std::exchange(pauses_.front().done, nullptr)(true);
   }
@@ -112,7 +113,8 @@ class KinesisClient::Impl {
     UniqueFunction<void(bool)> done;
   };
 
-  wire::RequestHead signed_head(std::string_view operation, std::string_view body);
+  wire::RequestHead signed_head(std::string_view operation, std::string_view body,
+                                const auth::Credentials& credentials);
   Result<std::string> judge(std::string_view operation, Result<wire::ClientResponse> answer) const;
 
   Random random_;
@@ -121,7 +123,8 @@ class KinesisClient::Impl {
 };
 
 wire::RequestHead KinesisClient::Impl::signed_head(std::string_view operation,
-                                                   std::string_view body) {
+                                                   std::string_view body,
+                                                   const auth::Credentials& credentials) {
   wire::RequestHead head;
   head.method = "POST";
   head.target = "/";
@@ -130,7 +133,7 @@ wire::RequestHead KinesisClient::Impl::signed_head(std::string_view operation,
                   {"X-Amz-Target", fmt::format("{}{}", kTargetPrefix, operation)},
                   {"User-Agent", options.user_agent}};
   if (options.origins) head.headers.push_back({std::string(wire::kinesis::kOriginHeader), "true"});
-  auth::sign(head, body, options.credentials, options.region, kService, loop.wall_now());
+  auth::sign(head, body, credentials, options.region, kService, loop.wall_now());
   return head;
 }
 
@@ -160,8 +163,14 @@ Task<Result<std::string>> KinesisClient::Impl::call(std::string_view operation, 
                                                     bool* lost) {
   for (std::uint32_t attempt = 1;; ++attempt) {
     if (closed_) co_return Error{ErrorCode::kClosed, "the client was closed"};
+    auth::Credentials credentials = options.credentials;
+    if (options.source) {
+      auto fetched = co_await options.source->get();
+      if (!fetched.ok()) co_return context(operation, std::move(fetched).error());
+      credentials = *std::move(fetched);
+    }
     auto answered = callback<Result<wire::ClientResponse>>([&](AnswerDone done) {
-      pool.request(signed_head(operation, body), body, std::move(done));
+      pool.request(signed_head(operation, body, credentials), body, std::move(done));
     });
     auto answer = co_await answered;
     auto result = judge(operation, std::move(answer));

@@ -27,6 +27,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "base/time.h"
+#include "client/credentials_source.h"
 #include "client/endpoint.h"
 #include "io/event_loop.h"
 #include "io/tls.h"
@@ -39,8 +40,9 @@ struct ClientOptions {
   std::shared_ptr<io::TlsContext> tls;  // whom to trust, where the endpoint is https
   std::string region = "us-east-1";
   auth::Credentials credentials;
-  bool http2 = false;                 // by prior knowledge, or ALPN over https
-  std::uint32_t connections_max = 4;  // HTTP/1.1; further calls wait. HTTP/2 uses one
+  std::shared_ptr<CredentialsSource> source;  // null: `credentials`. On the client's loop
+  bool http2 = false;                         // by prior knowledge, or ALPN over https
+  std::uint32_t connections_max = 4;          // HTTP/1.1; further calls wait. HTTP/2 uses one
   nanoseconds connect_timeout = seconds(3);
   nanoseconds request_timeout = seconds(15);
   std::uint32_t attempts_max = 6;

@@ -74,13 +74,18 @@ Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const Broker
 using Targets = std::vector<std::unique_ptr<broker::Target>>;
 
 Result<Targets> make_targets(io::EventLoop& loop, io::Disk& disk, io::Entropy& entropy,
-                             const BrokerConfig& config) {
+                             io::EventLog& log, const BrokerConfig& config) {
   const auto configured = targets_of(config);
   Targets targets;
   targets.reserve(configured.size());
   for (const auto& target : configured) {
     auto options = target_options(disk, config, target, configured.size() == 1);
     if (!options.ok()) return context("target " + target.name, std::move(options).error());
+    if (!target.credentials->empty()) {
+      options->client.source = std::make_shared<client::CredentialsSource>(
+          loop, disk, log, client::parse_credentials_place(*target.credentials).value(),
+          "target " + target.name);  // as the configuration was checked
+    }
     targets.push_back(
         std::make_unique<broker::KinesisTarget>(loop, *std::move(options), seeded(entropy)));
   }
@@ -329,7 +334,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   }
 
   io::AsioLoop loop;  // outlives the engine, whose workers post to it
-  SPILLWAY_ASSIGN(const auto targets, make_targets(loop, disk, entropy, options));
+  SPILLWAY_ASSIGN(const auto targets, make_targets(loop, disk, entropy, *log, options));
   SPILLWAY_ASSIGN(const auto engine,
                   open_spool_engine(options, {disk, clock, workers, entropy, *log, metrics}));
   SPILLWAY_ASSIGN(const auto salvage,

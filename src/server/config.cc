@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/nearest_name.h"
 #include "broker/switch_approval.h"
+#include "client/credentials_source.h"
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -109,6 +110,8 @@ const ConfigKey kKeys[] = {
    .meaning = "The access key that requests are signed with."},
   {.name = "broker.secret_key", .field = +[](Config& c) -> std::string& { return c.broker.secret_key; },
    .meaning = "Its secret."},
+  {.name = "broker.credentials", .field = +[](Config& c) -> std::string& { return c.broker.credentials; },
+   .meaning = "Where both come from instead: `env`, `file:PATH`, `file:PATH#PROFILE` or `command:…`; empty: the two above."},
   {.name = "broker.stream", .field = +[](Config& c) -> std::string& { return c.broker.stream; },
    .meaning = "The stream that telemetry goes to. Made if missing."},
   {.name = "broker.streams", .field = +[](Config& c) -> Texts& { return c.broker.streams; },
@@ -165,6 +168,7 @@ constexpr std::string_view kTableNames[] = {"broker.targets",
                                             "broker.targets.region",
                                             "broker.targets.access_key",
                                             "broker.targets.secret_key",
+                                            "broker.targets.credentials",
                                             "broker.targets.kind",
                                             "broker.targets.origins",
                                             "broker.targets.aggregate",
@@ -490,11 +494,12 @@ class FileReader {
                                                bounds.min, bounds.max));
     }
     auto text = value.value_exact<std::string>();
-    std::optional<std::string>* const field = name == "ca"           ? &target.ca
-                                              : name == "region"     ? &target.region
-                                              : name == "access_key" ? &target.access_key
-                                              : name == "secret_key" ? &target.secret_key
-                                                                     : nullptr;
+    std::optional<std::string>* const field = name == "ca"            ? &target.ca
+                                              : name == "region"      ? &target.region
+                                              : name == "access_key"  ? &target.access_key
+                                              : name == "secret_key"  ? &target.secret_key
+                                              : name == "credentials" ? &target.credentials
+                                                                      : nullptr;
     if (field == nullptr && name != "name" && name != "endpoint" && name != "kind")
       return unknown_key(where(value), full);
     if (!text) return invalid(where(value), full + " must be a text");
@@ -557,8 +562,12 @@ Status check_targets(const BrokerConfig& config) {
                  "broker.endpoint (--target) and [[broker.targets]] exclude each other: write the "
                  "endpoint as one of the targets"};
   }
-  for (const auto& target : targets_of(config))
+  for (const auto& target : targets_of(config)) {
     SPILLWAY_TRY(check_region("broker.region", *target.region));
+    if (target.credentials->empty()) continue;
+    auto place = client::parse_credentials_place(*target.credentials);
+    if (!place.ok()) return context("broker.credentials", std::move(place).error());
+  }
   const auto& canaries = config.canary_stream;
   SPILLWAY_TRY(check_stream("broker.canary_stream", canaries));
   if (canaries == config.stream || canaries == config.syslog_stream ||
@@ -633,6 +642,9 @@ std::vector<TargetConfig> targets_of(const BrokerConfig& config) {
   for (auto& target : targets) {
     target.ca = target.ca.value_or(config.ca);
     target.region = target.region.value_or(config.region);
+    // Keys of its own are what it says; another table's are not.
+    if (!target.credentials)
+      target.credentials = target.access_key || target.secret_key ? "" : config.credentials;
     target.access_key = target.access_key.value_or(config.access_key);
     target.secret_key = target.secret_key.value_or(config.secret_key);
     target.kind = target.kind.value_or(config.kind);

@@ -63,6 +63,7 @@ struct TargetConfig {
   std::optional<std::string> region;
   std::optional<std::string> access_key;
   std::optional<std::string> secret_key;
+  std::optional<std::string> credentials;
   std::optional<std::string> kind;
   std::optional<bool> origins;
   std::optional<bool> aggregate;
@@ -91,6 +92,7 @@ struct BrokerConfig {
   std::string region = "us-east-1";
   std::string access_key = "spillway";
   std::string secret_key = "spillway";
+  std::string credentials;  // empty: the two above
   std::string stream = "telemetry";
   std::vector<std::string> streams;
   std::string kind = "spillway";  // or "amazon"

@@ -167,6 +167,8 @@ constexpr BadFile kBadFiles[] = {
      "s.toml:2: broker.targets.aggregate must be true or false"},
     {"[[broker.targets]]\nkind = \"amazn\"",
      "s.toml:2: broker.targets.kind is \"amazn\"; it must be one of spillway|amazon"},
+    {"[broker]\ncredentials = \"environment\"",
+     "broker.credentials: \"environment\" is no source of credentials"},
     {"[[broker.targets]]\nkind = 1", "s.toml:2: broker.targets.kind must be a text"},
     {"[[broker.targets]]\nshards = -1", "broker.targets.shards must be a whole number, 0 to 10000"},
     {"[[broker.targets]]\nendpiont = \"\"", "did you mean \"broker.targets.endpoint\"?"},
@@ -204,16 +206,19 @@ TEST(Config, ABrokerHasOneTargetOrSeveral) {
       "[[broker.targets]]\nname = \"a\"\nendpoint = \"http://a\"\n"
       "[[broker.targets]]\nname = \"b\"\nendpoint = \"http://b\"\nregion = \"r\"\norigins = false\n"
       "kind = \"amazon\"\naggregate = false\n"
-      "[broker]\norigins = true\naccess_key = \"KEY\"");
+      "[[broker.targets]]\nname = \"c\"\nendpoint = \"http://c\"\naccess_key = \"OWN\"\n"
+      "[broker]\norigins = true\naccess_key = \"KEY\"\ncredentials = \"env\"");
   ASSERT_TRUE(several.ok()) << several.error().message;
   const auto targets = targets_of(several->broker);
-  ASSERT_EQ(targets.size(), 2u);
+  ASSERT_EQ(targets.size(), 3u);
   EXPECT_EQ(targets[0].name, "a");
   EXPECT_EQ(targets[0].region, "us-east-1");
   EXPECT_EQ(targets[0].access_key, "KEY") << "what it leaves out is as in [broker]";
   EXPECT_EQ(targets[0].origins, true);
   EXPECT_EQ(targets[0].kind, "spillway");
   EXPECT_EQ(targets[0].aggregate, true);
+  EXPECT_EQ(targets[0].credentials, "env");
+  EXPECT_EQ(targets[2].credentials, "") << "keys of its own are what it says";
   EXPECT_EQ(targets[1].kind, "amazon");
   EXPECT_EQ(targets[1].aggregate, false);
   EXPECT_EQ(targets[1].region, "r");
