@@ -18,14 +18,15 @@ RETURNED_WITHIN = 90
 
 
 class Pair:
-    """Regions a and b, and a broker that prefers a."""
+    """Regions a and b, and a broker that prefers a. `of_b`: what else its table of targets says of b."""
 
-    def __init__(self, directory, **settings):
+    def __init__(self, directory, of_b="", **settings):
         self.a, self.b = Region(), Region()
         config = f"{directory}/spillway.toml"
         with open(config, "w") as file:
             for name, region in (("a", self.a), ("b", self.b)):
                 file.write(f'[[broker.targets]]\nname = "{name}"\nendpoint = "{region.endpoint}"\n')
+            file.write(of_b)
         self.broker = Broker(directory, self.a, return_seconds="1", drain_seconds="30", **settings)
         del self.broker.settings["endpoint"]
         self.broker.arguments = ["--config", config]

@@ -2,6 +2,7 @@
 when they switch; each record comes once, whatever is killed meanwhile.
 """
 
+import base64
 import itertools
 import json
 import os
@@ -11,6 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+
+from aws_kinesis_agg import deaggregator
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "model")]
@@ -233,10 +236,47 @@ def test_a_killed_tail_repeats_what_it_had_not_committed_and_nothing_else(direct
     print(f"{len(seen)} records, {repeated} of them again after {len(runs) - 1} SIGKILLs")
 
 
+def check_aggregates(region):
+    """All that it has of "orders", as AWS's de-aggregator reads it, which knows no origins."""
+    client = region.client()
+    whole, records = 0, []
+    for shard in client.list_shards(StreamName="orders")["Shards"]:
+        iterator = client.get_shard_iterator(StreamName="orders", ShardId=shard["ShardId"],
+                                             ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        while iterator is not None:
+            answer = client.get_records(ShardIterator=iterator)
+            at_tip = answer["MillisBehindLatest"] == 0 and not answer["Records"]
+            iterator = None if at_tip else answer.get("NextShardIterator")
+            for record in answer["Records"]:
+                assert record["Data"].startswith(b"\xf3\x89\x9a\xc2"), record
+                event = {"kinesis": {"kinesisSchemaVersion": "1.0", "sequenceNumber": record["SequenceNumber"],
+                                     "partitionKey": record["PartitionKey"], "approximateArrivalTimestamp": 0,
+                                     "data": base64.b64encode(record["Data"])}}
+                parts = deaggregator.deaggregate_records([event])
+                assert all(part["kinesis"]["aggregated"] for part in parts)
+                assert {part["kinesis"]["partitionKey"] for part in parts} == {record["PartitionKey"]}
+                records += [(record["PartitionKey"], base64.b64decode(part["kinesis"]["data"])) for part in parts]
+                whole += 1
+    numbers = {}
+    for key, data in records:
+        name, number = data.decode().split()
+        assert name == key, (key, data)
+        numbers.setdefault(key, []).append(int(number))
+    for key, seen in numbers.items():
+        first_seen = list(dict.fromkeys(seen))
+        assert first_seen == sorted(first_seen), (key, seen)
+    assert set(numbers) == set(KEYS)
+    print(f"  {len(records)} records in {whole} aggregates")
+
+
 def check_through_a_broker(directory):
-    """Whose regions die and come back under load: it switches, sends again what it isn't sure of, and returns."""
-    with Pair(directory) as pair:
-        tails = [Tail(directory, of(pair.a, pair.b), "--from", "trim", "--wait", "--mode", mode, stream="orders")
+    """Whose regions die and come back under load: it switches, sends again what it isn't sure of, and returns. For
+    the broker and the reader b is Amazon Kinesis, which keeps what it is given, as any Kinesis endpoint does."""
+    credentials = directory / "credentials.json"
+    credentials.write_text(json.dumps({"Version": 1, "AccessKeyId": "any", "SecretAccessKey": "any"}))
+    with Pair(directory, f'kind = "amazon"\ncredentials = "command:cat {credentials}"\n') as pair:
+        regions = f"a={pair.a.endpoint},b=amazon:{pair.b.endpoint}"
+        tails = [Tail(directory, regions, "--from", "trim", "--wait", "--mode", mode, stream="orders")
                  for mode in ("available", "ordered")]
         with Load(pair.broker) as load:
             pair.wait_for("a", SWITCHED_WITHIN)
@@ -261,6 +301,7 @@ def check_through_a_broker(directory):
             if tail is tails[0]:
                 numbers = {key: sorted(each) for key, each in numbers.items()}
             assert numbers == {key: list(range(load.count)) for key in KEYS}, tail.err()
+        check_aggregates(pair.b)
         print(f"{count} records through a broker, each once")
 
 
