@@ -67,6 +67,11 @@ ModelRules model_rules(Random& random) {
   return rules;
 }
 
+// In every third seed, b is Amazon's.
+RegionKind kind_of(std::uint64_t seed, std::size_t region) {
+  return seed % 3 == 0 && region == 1 ? RegionKind::kAmazon : RegionKind::kSpillway;
+}
+
 class BrokerWorld {
  public:
   explicit BrokerWorld(const BrokerWorldOptions& options);
@@ -183,10 +188,11 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
       settings_(broker_settings(random_)) {
   for (std::size_t i = 0; i < kRegions; ++i) {
     Place place;
-    place.region =
-        std::make_unique<SimRegion>(stage_, random_.fork(), [this, i](const auto& entry) {
-          if (entry.data != "canary") model_.stored(i, entry);
-        });
+    place.region = std::make_unique<SimRegion>(stage_, kind_of(options_.seed, i), random_.fork(),
+                                               [this, i](const auto& entry) {
+                                                 if (entry.data != "canary")
+                                                   model_.stored(i, entry);
+                                               });
     place.from_broker = std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),
                                                      broker::HealthSettings().request_deadline);
     place.from_reader = std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),

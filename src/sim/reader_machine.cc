@@ -28,7 +28,7 @@ Status ReaderMachine::start() {
   sources.reserve(parts_.links.size());
   for (std::size_t place = 0; place < parts_.links.size(); ++place) {
     sources.push_back({std::string(1, static_cast<char>('a' + place)),
-                       std::make_unique<SimStreamCalls>(*parts_.links[place], options_.stream)});
+                       sim_stream_calls(*parts_.links[place], options_.stream)});
   }
   reader_ = std::make_unique<client::RegionsReader>(parts_.stage.loop, std::move(sources), options_,
                                                     *this);

@@ -1,6 +1,27 @@
 #include "sim/region_link.h"
 
+#include "client/record_aggregate.h"
+
 namespace spillway::sim {
+namespace {
+
+class SimStreamCalls final : public client::StreamCalls {
+ public:
+  SimStreamCalls(RegionLink& link, std::string stream) : link_(link), stream_(std::move(stream)) {
+    link_.open();
+  }
+
+  Task<Result<std::vector<client::Shard>>> list_shards() override;
+  Task<Result<std::string>> get_shard_iterator(std::string shard_id,
+                                               client::IteratorStart start) override;
+  Task<Result<client::GetRecordsResult>> get_records(std::string iterator) override;
+
+ private:
+  RegionLink& link_;
+  const std::string stream_;
+};
+
+}  // namespace
 
 nanoseconds RegionLink::trip() {
   const bool slow = chance(weather_.slow);
@@ -61,13 +82,22 @@ Task<Status> SimTarget::prepare(std::string stream) {
   co_return Status();
 }
 
+broker::LanePacking SimTarget::packing() const {
+  return link_.kind() == RegionKind::kAmazon ? broker::LanePacking::kAggregate
+                                             : broker::LanePacking::kPrefix;
+}
+
 Task<Result<client::PutRecordsResult>> SimTarget::put(std::string stream,
                                                       std::vector<client::PutEntry> entries) {
+  const bool packed = link_.kind() == RegionKind::kAmazon;
+  auto request = packed ? broker::pack_lanes(std::move(entries))
+                        : broker::PackedEntries{std::move(entries), {}};
   auto asked = link_.ask<client::PutRecordsResult>(
-      [stream = std::move(stream), entries = std::move(entries)](SimRegion& region) {
+      [stream = std::move(stream), entries = std::move(request.records)](SimRegion& region) {
         return region.put(stream, entries);
       });
   auto result = co_await std::move(asked);
+  if (packed && result.ok()) co_return outcomes_of_entries(request, *result);
   co_return result;
 }
 
@@ -100,6 +130,12 @@ Task<Result<client::GetRecordsResult>> SimStreamCalls::get_records(std::string i
       [iterator = std::move(iterator)](SimRegion& region) { return region.get_records(iterator); });
   auto answer = co_await std::move(asked);
   co_return answer;
+}
+
+std::unique_ptr<client::StreamCalls> sim_stream_calls(RegionLink& link, std::string stream) {
+  auto calls = std::make_unique<SimStreamCalls>(link, std::move(stream));
+  if (link.kind() == RegionKind::kAmazon) return client::calls_with_tags(std::move(calls));
+  return calls;
 }
 
 }  // namespace spillway::sim

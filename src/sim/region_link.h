@@ -36,6 +36,7 @@ class RegionLink {
   RegionLink(Stage& stage, SimRegion& region, Random random, nanoseconds timeout)
       : stage_(stage), region_(region), random_(random), timeout_(timeout) {}
 
+  RegionKind kind() const { return region_.kind(); }
   void set_weather(const LinkWeather& weather) { weather_ = weather; }
 
   // The client's process ends: calls under way end with kClosed, from within, and later ones at
@@ -92,6 +93,7 @@ class SimTarget final : public broker::Target {
     link_.open();
   }
 
+  broker::LanePacking packing() const override;
   Task<Status> prepare(std::string stream) override;
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override;
@@ -106,20 +108,6 @@ class SimTarget final : public broker::Target {
 };
 
 // A stream of a region as its reader has it.
-class SimStreamCalls final : public client::StreamCalls {
- public:
-  SimStreamCalls(RegionLink& link, std::string stream) : link_(link), stream_(std::move(stream)) {
-    link_.open();
-  }
-
-  Task<Result<std::vector<client::Shard>>> list_shards() override;
-  Task<Result<std::string>> get_shard_iterator(std::string shard_id,
-                                               client::IteratorStart start) override;
-  Task<Result<client::GetRecordsResult>> get_records(std::string iterator) override;
-
- private:
-  RegionLink& link_;
-  const std::string stream_;
-};
+std::unique_ptr<client::StreamCalls> sim_stream_calls(RegionLink& link, std::string stream);
 
 }  // namespace spillway::sim

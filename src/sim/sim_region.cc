@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "client/record_aggregate.h"
 #include "stream/hash_key.h"
 
 namespace spillway::sim {
@@ -32,10 +33,16 @@ Uint128 hash_key_of(const client::PutEntry& entry) {
   return *key;
 }
 
+std::vector<client::Record> parts_of(RegionKind kind, client::Record record) {
+  if (kind == RegionKind::kAmazon) return client::take_apart(std::move(record));
+  return {std::move(record)};
+}
+
 }  // namespace
 
-SimRegion::SimRegion(Stage& stage, Random random, Stored stored)
+SimRegion::SimRegion(Stage& stage, RegionKind kind, Random random, Stored stored)
     : stage_(stage),
+      kind_(kind),
       random_(random),
       stored_(std::move(stored)),
       refuses_whole_(random_.one_in(2)) {}
@@ -161,9 +168,28 @@ client::PutOutcome SimRegion::store(Shards& shards, const client::PutEntry& entr
   client::PutOutcome outcome;
   outcome.shard_id = shard.info.id;
   outcome.sequence_number = record.sequence_number;
+  if (stored_) {
+    for (auto& part : parts_of(kind_, record))
+      stored_({std::move(part.partition_key), std::move(part.data), std::nullopt, part.origin});
+  }
   shard.records.push_back(std::move(record));
-  if (stored_) stored_(entry);
   return outcome;
+}
+
+bool SimRegion::poisonous(const client::PutEntry& entry) const {
+  return std::ranges::any_of(
+      parts_of(kind_, {"", entry.partition_key, entry.data, {}}),
+      [](const client::Record& part) { return part.data.starts_with(kPoison); });
+}
+
+void SimRegion::check_lanes(const std::vector<client::PutEntry>& entries) const {
+  if (kind_ != RegionKind::kAmazon) return;
+  std::bitset<stream::kLanes> lanes;
+  for (const auto& entry : entries) {
+    const auto lane = stream::lane_of(hash_key_of(entry));
+    SPILLWAY_ASSERT(!lanes[lane] && !entry.origin);
+    lanes.set(lane);
+  }
 }
 
 Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
@@ -171,8 +197,9 @@ Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return Error{ErrorCode::kNotFound, "ResourceNotFoundException"};
   SPILLWAY_TRY(refused());
-  const auto poisonous = [](const auto& entry) { return entry.data.starts_with(kPoison); };
-  if (entries.empty() || (refuses_whole_ && std::ranges::any_of(entries, poisonous)))
+  check_lanes(entries);
+  const auto is_poison = [this](const auto& entry) { return poisonous(entry); };
+  if (entries.empty() || (refuses_whole_ && std::ranges::any_of(entries, is_poison)))
     return Error{ErrorCode::kInvalid, "ValidationException"};
   client::PutRecordsResult result;
   result.outcomes.reserve(entries.size());
@@ -192,7 +219,7 @@ Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
     } else {
       outcome = store(found->second, entry);
     }
-    if (!outcome.ok()) failed.set(lane);
+    if (!outcome.ok() && kind_ == RegionKind::kSpillway) failed.set(lane);
     result.failed += outcome.ok() ? 0 : 1;
     result.outcomes.push_back(std::move(outcome));
   }

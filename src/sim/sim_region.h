@@ -1,6 +1,7 @@
 // A region as its clients may know it: it stores the entries of a lane of a request as a prefix,
 // what it acknowledged it keeps, what it stored can be read at once. It crashes, hangs, fails
-// requests and entries, and has its shards split and merged.
+// requests and entries, and has its shards split and merged. Amazon's stores any entries of a
+// request, and knows no origins: whoever puts must not give it two of a lane.
 #pragma once
 
 #include <cstdint>
@@ -28,15 +29,19 @@ struct RegionConduct {
   nanoseconds service_max = milliseconds(5);
 };
 
+enum class RegionKind { kSpillway, kAmazon };
+
 class SimRegion {
  public:
   // Of the data of a record that no region takes, for what it is.
   static constexpr std::string_view kPoison = "poison";
 
-  // Told of every record that becomes stored.
+  // Told of every record that becomes stored, of those in aggregates one by one.
   using Stored = std::function<void(const client::PutEntry&)>;
 
-  SimRegion(Stage& stage, Random random, Stored stored);
+  SimRegion(Stage& stage, RegionKind kind, Random random, Stored stored);
+
+  RegionKind kind() const { return kind_; }
 
   // --- What goes wrong.
 
@@ -85,11 +90,14 @@ class SimRegion {
   Shard& child(Shards& shards, Uint128 first, Uint128 last, const std::string& parent);
   static void close(Shard& shard);
   static Shard& shard_of(Shards& shards, Uint128 hash_key);
+  bool poisonous(const client::PutEntry& entry) const;
+  void check_lanes(const std::vector<client::PutEntry>& entries) const;
   client::PutOutcome store(Shards& shards, const client::PutEntry& entry);
   void serve(std::uint64_t request);
   void serve_hung();
 
   Stage& stage_;
+  const RegionKind kind_;
   Random random_;
   const Stored stored_;
   const bool refuses_whole_;  // a request with poison, as the service's model has it
