@@ -30,14 +30,14 @@ def free_port():
                 return port
 
 
-def client_of(endpoint, access_key="test", secret_key="test", **options):
+def client_of(endpoint, access_key="test", secret_key="test", session_token=None, **options):
     import boto3
     from botocore.config import Config
     settings = {"retries": {"total_max_attempts": 1}, "max_pool_connections": 32,
                 "read_timeout": 20} | options
     return boto3.client("kinesis", endpoint_url=endpoint, region_name="us-east-1",
                         aws_access_key_id=access_key, aws_secret_access_key=secret_key,
-                        config=Config(**settings))
+                        aws_session_token=session_token, config=Config(**settings))
 
 
 class Region:

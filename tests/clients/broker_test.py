@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import pathlib
 import signal
@@ -11,6 +12,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+
+from botocore.exceptions import ClientError
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "model")]
@@ -73,10 +76,10 @@ def expect(condition, *what):
         raise AssertionError("\n".join(str(part) for part in what))
 
 
-def arrived(region):
+def arrived(region, **key_of_reader):
     """Partition key → the numbers of its records in the region, in order. A key is in one shard."""
     numbers = {}
-    for records in read_all(region.client(), "orders").values():
+    for records in read_all(region.client(**key_of_reader), "orders").values():
         for record in records:
             key, number = record["Data"].decode().split(" ")
             expect(record["PartitionKey"] == key, record)
@@ -253,6 +256,48 @@ def test_origins_can_be_left_out(directory):
         put(broker.client(), KEYS, 0, 1)
         broker.stop()
         expect([origin for _, origin in read_with_origins(region)] == [None] * len(KEYS), "none has one")
+
+
+def test_temporary_credentials_come_from_a_command_and_are_renewed(directory):
+    """To a region as Amazon's: plain records, one of a lane in a request."""
+    path = pathlib.Path(directory) / "credentials"
+    with Region() as region:
+        def create(holder, *arguments):
+            made = json.loads(subprocess.run(
+                [str(BINARY), "keys", "create", holder, "--json", "--data", str(region.data), "--admin",
+                 f"127.0.0.1:{region.admin}", *arguments], capture_output=True, check=True, timeout=60).stdout)
+            return {name: made[name] for name in ("access_key", "secret_key", "session_token") if name in made}
+
+        def renew(holder, seconds):
+            ends = time.time() + seconds
+            made = create(holder, "--session", "--expires", f"{seconds}s")
+            path.write_text(json.dumps({
+                "Version": 1, "AccessKeyId": made["access_key"], "SecretAccessKey": made["secret_key"],
+                "SessionToken": made["session_token"],
+                "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))}))
+            return made
+
+        admin = create("admin")
+        first = renew("first", 5)
+        broker = Broker(directory, region, credentials=f"command:cat {path}; echo noise >&2", kind="amazon",
+                        aggregate="false")
+        broker.start()
+        put(broker.client(), KEYS, 0, 3)
+        wait_until(lambda: broker.held() == 0)
+        renew("second", 60)
+
+        def refused():
+            try:
+                region.client(**first).list_streams()
+            except ClientError:
+                return True
+            return False
+        wait_until(refused)
+        put(broker.client(), KEYS, 3, 3)
+        wait_until(lambda: broker.held() == 0)
+        broker.stop()
+        expect(arrived(region, **admin) == {key: list(range(6)) for key in KEYS}, arrived(region, **admin))
+        expect("no credentials" not in broker.log.read_text(), broker.log.read_text())
 
 
 def test_all_of_the_end_has_one_deadline(directory):
