@@ -1,5 +1,7 @@
 #include "client/record_aggregate.h"
 
+#include <gtest/gtest.h>
+
 #include "stream/hash_key.h"
 #include "wire/aggregate.h"
 
