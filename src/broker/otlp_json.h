@@ -18,6 +18,10 @@ namespace spillway::broker {
 inline constexpr std::size_t kOtlpDepthMax = 100;
 // Readable bytes that stand behind a body in JSON.
 inline constexpr std::size_t kOtlpBodyPadding = 64;
+// What a body of so many bytes may take as a document, for whose values, texts and their offsets
+// simdjson allocates as the worst of bodies would need it, and made into protobuf: a number of one
+// digit, in a list, becomes one of eight bytes with its name.
+constexpr std::size_t otlp_json_bytes_max(std::size_t body_bytes) { return (14 + 5) * body_bytes; }
 
 // kInvalid: it isn't JSON, is nested deeper than kOtlpDepthMax, or a value is of another type than
 // its name says.

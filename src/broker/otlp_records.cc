@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "broker/http_records.h"
 #include "broker/otlp_json.h"
@@ -68,7 +69,7 @@ std::string key_of(std::string_view resource) {
 
 class Collector {
  public:
-  explicit Collector(OtlpSignal signal) : signal_(signal) {}
+  Collector(OtlpSignal signal, OtlpRoom room) : signal_(signal), room_(std::move(room)) {}
 
   Status add_resource(std::string_view bytes) {
     SPILLWAY_ASSIGN(const auto resources, messages_in(bytes, 1));
@@ -152,29 +153,35 @@ class Collector {
       ++all_.too_large;
       return {};
     }
+    const std::size_t reading = text_.memory();
+    if (room_ && !room_(size + reading - std::exchange(text_bytes_, reading)))
+      return Error{ErrorCode::kThrottled, "Too many requests are under way"};
     all_.bytes += size;
     all_.records.push_back({key_, record_});
     return {};
   }
 
   const OtlpSignal signal_;
+  OtlpRoom room_;
   OtlpText text_;
-  std::string key_;       // of the resource's records
-  std::string record_;    // the one that is being made
-  std::size_t made_ = 0;  // bytes, of records that are too large too, and of what they repeat
+  std::size_t text_bytes_ = 0;  // of its memory, that room_ was asked for
+  std::string key_;             // of the resource's records
+  std::string record_;          // the one that is being made
+  std::size_t made_ = 0;        // bytes, of records that are too large too, and of what they repeat
   OtlpRecords all_;
 };
 
 }  // namespace
 
-Result<OtlpRecords> read_otlp(OtlpSignal signal, OtlpEncoding encoding, std::string_view body) {
+Result<OtlpRecords> read_otlp(OtlpSignal signal, OtlpEncoding encoding, std::string_view body,
+                              OtlpRoom room) {
   std::string made;
   if (encoding == OtlpEncoding::kJson) {
     SPILLWAY_ASSIGN(made, otlp_json_to_protobuf(request_of(signal), body));
     body = made;
   }
   SPILLWAY_ASSIGN(const auto resources, messages_in(body, 1));
-  Collector collector(signal);
+  Collector collector(signal, std::move(room));
   for (const auto resource : resources) SPILLWAY_TRY(collector.add_resource(resource));
   return std::move(collector).take();
 }

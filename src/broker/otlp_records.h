@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_function.h"
 #include "broker/spool_writer.h"
 
 namespace spillway::broker {
@@ -30,8 +31,14 @@ struct OtlpRecords {
   std::size_t too_large = 0;
 };
 
-// Behind a body in JSON stand kOtlpBodyPadding readable bytes. kInvalid: it can't be read;
-// kNoSpace: it has more records than one may.
-Result<OtlpRecords> read_otlp(OtlpSignal signal, OtlpEncoding encoding, std::string_view body);
+// Memory that a request asks for before it takes it, and has until its end; false: there is none.
+using OtlpRoom = UniqueFunction<bool(std::size_t bytes)>;
+
+// Behind a body in JSON stand kOtlpBodyPadding readable bytes, and while it is read it may take
+// otlp_json_bytes_max() more. `room` is asked for the records, and for what reading protobuf takes;
+// none: there is room without bound. kInvalid: it can't be read; kNoSpace: it has more records than
+// one may; kThrottled: there is no room.
+Result<OtlpRecords> read_otlp(OtlpSignal signal, OtlpEncoding encoding, std::string_view body,
+                              OtlpRoom room = nullptr);
 
 }  // namespace spillway::broker

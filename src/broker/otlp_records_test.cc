@@ -266,6 +266,47 @@ TEST(OtlpRecords, ResourcesDoNotMakeASmallRequestLarge) {
   EXPECT_EQ(all.error().code, ErrorCode::kNoSpace);
 }
 
+TEST(OtlpRecords, AreMadeWhileThereIsRoom) {
+  const std::string json = logs(attribute("service.name", "shop"), R"({"flags":1},{},{"flags":3})");
+  const auto body = otlp_json_to_protobuf(kOtlpLogsRequest, padded(json));
+  std::vector<std::size_t> asked;
+  const auto read = [&](std::size_t most) {
+    asked.clear();
+    return read_otlp(OtlpSignal::kLogs, OtlpEncoding::kProtobuf, *body,
+                     [&asked, most](std::size_t bytes) {
+                       asked.push_back(bytes);
+                       return asked.size() <= most;
+                     });
+  };
+  const auto all = read(3);
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(asked.size(), 3u);
+  const auto size_of = [&](std::size_t number) {
+    return all->records[number].key.size() + all->records[number].data.size();
+  };
+  EXPECT_GT(asked[0], size_of(0)) << "and for what reading takes";
+  EXPECT_EQ(asked[1], size_of(1));
+  EXPECT_EQ(asked[2], size_of(2));
+  const auto refused = read(1);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kThrottled);
+  EXPECT_EQ(asked.size(), 2u) << "it ends there";
+}
+
+TEST(OtlpRecords, JsonGrowsNoMoreThanIsAskedFor) {
+  std::string numbers = "1";
+  for (int i = 0; i < 10'000; ++i) numbers += ",1";
+  const auto json = padded(
+      R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"bucketCounts":[)" +
+      numbers + "]}]}}]}]}]}");
+  const auto made = otlp_json_to_protobuf(kOtlpMetricsRequest, json);
+  ASSERT_TRUE(made.ok());
+  EXPECT_GT(made->size(), 4 * json.size()) << "the worst there is";
+  EXPECT_LE(made->size(), otlp_json_bytes_max(json.size()) - 14 * json.size());
+  constexpr std::size_t kBodyMax = std::size_t{16} << 20;
+  EXPECT_LT(otlp_json_bytes_max(kBodyMax), std::size_t{400} << 20) << "one is always read";
+}
+
 TEST(OtlpRecords, NeitherDoScopesAndMetricsWithoutRecords) {
   std::string value;
   wire::append_bytes(value, 1, std::string(std::size_t{2} << 20, 'x'));

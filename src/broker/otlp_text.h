@@ -20,6 +20,9 @@ class OtlpText {
   // has part of it then.
   Status append_members(std::string& to, const OtlpMessage& message, std::string_view bytes);
 
+  // What it keeps in memory.
+  std::size_t memory() const { return fields_.capacity() * sizeof(Known); }
+
   // The text of the attribute `key` of a resource; empty where it has none. `resource`: whole, as
   // append_members() took it.
   static std::string text_attribute(std::string_view resource, std::string_view key);

@@ -134,16 +134,13 @@ class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_
           co_await inflate(&self->loop_, &self->body_, &self->held_, broker::kOtlpBodyPadding);
       if (!inflated.ok()) co_return std::move(inflated).error();
     }
-    self->body_.reserve(self->body_.size() + broker::kOtlpBodyPadding);
-    auto read = broker::read_otlp(self->asked_.signal->signal, self->asked_.encoding, self->body_);
+    auto read = self->read();
     if (!read.ok()) {
-      counts.malformed.add();
+      if (read.error().code != ErrorCode::kThrottled) counts.malformed.add();
       co_return std::move(read).error();
     }
     const auto all = *std::move(read);
     counts.malformed.add(all.too_large);
-    if (!self->held_.take(all.bytes))
-      co_return Error{ErrorCode::kThrottled, "Too many requests are under way"};
     std::vector<stream::RecordView> views;
     views.reserve(all.records.size());
     for (const auto& record : all.records)
@@ -159,6 +156,16 @@ class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_
     // All of it is sent again then.
     if (failed != outcomes.end()) co_return Error{ErrorCode::kThrottled, failed->error().message};
     co_return all.too_large;
+  }
+
+  Result<broker::OtlpRecords> read() {
+    body_.reserve(body_.size() + broker::kOtlpBodyPadding);
+    ByteBudget::Share reading(input_.held_);
+    if (asked_.encoding == OtlpEncoding::kJson &&
+        !reading.take(broker::otlp_json_bytes_max(body_.size())))
+      return Error{ErrorCode::kThrottled, "Too many requests are under way"};
+    return broker::read_otlp(asked_.signal->signal, asked_.encoding, body_,
+                             [this](std::size_t bytes) { return held_.take(bytes); });
   }
 
   OtlpInput& input_;

@@ -40,7 +40,7 @@ class OtlpInput final : public RequestHandler {
   broker::Spool& spool_;
   const OtlpStreams streams_;
   broker::InputMetrics counts_;
-  ByteBudget held_;  // of bodies that were packed, and of records
+  ByteBudget held_;  // of bodies that were packed, of reading them, and of records
 };
 
 }  // namespace spillway::server
