@@ -10,7 +10,8 @@ namespace spillway::broker {
 namespace {
 
 constexpr std::string_view kName = "spillway grant ledger ";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
+constexpr std::string_view kOldVersion = "1";
 constexpr std::string_view kLatest = "latest ";
 constexpr std::string_view kKnown = "known ";
 constexpr std::string_view kUsed = "used ";
@@ -48,10 +49,10 @@ Result<GrantMemory> decode_grant_memory(std::string_view text) {
     text.remove_prefix(end + 1);
     if (number == 1) {
       if (!line.starts_with(kName)) return corrupt("is not that of a ledger of grants");
-      if (line.substr(kName.size()) != kVersion) {
+      const auto version = line.substr(kName.size());
+      if (version != kVersion && version != kOldVersion) {
         return Error{ErrorCode::kUnsupported,
-                     fmt::format("version {} of the ledger is not known to this build",
-                                 line.substr(kName.size()))};
+                     fmt::format("version {} of the ledger is not known to this build", version)};
       }
     } else if (number == 2) {
       const auto latest = line.starts_with(kLatest) ? parse_rfc3339(line.substr(kLatest.size()))

@@ -2,9 +2,10 @@
 // used, those that were revoked, and the latest time that it has seen; and those that it has told
 // the log of switches of. One small text file in its data directory, replaced atomically.
 //
-// Format, version 1 (docs/formats/grant-ledger.md): the line "spillway grant ledger 1", the line
+// Format, version 2 (docs/formats/grant-ledger.md): the line "spillway grant ledger 2", the line
 // "latest TIME" (RFC 3339, UTC, milliseconds), then one line for each grant, "known ID", "revoked
-// ID" or "used ID", in this order and sorted.
+// ID" or "used ID", in this order and sorted. Version 1 is read too: the first builds that wrote it
+// had no "known ID".
 #pragma once
 
 #include <algorithm>
