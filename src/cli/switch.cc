@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/config_flags.h"
 #include "cli/grant_commands.h"
+#include "cli/switch_answer.h"
 #include "cli/text_output.h"
 
 namespace spillway::cli {
@@ -47,17 +48,6 @@ struct Question {
   std::optional<Ed25519Seed> seed;
 };
 
-// What one broker answered.
-struct Answer {
-  std::string broker;
-  std::string target;
-  std::string streams;
-  bool held = false;
-  bool changed = false;
-  std::string because;
-  std::string fault;
-};
-
 std::string who_asks(const SwitchOptions& options) {
   if (!options.who.empty()) return options.who;
   const char* const user = std::getenv("USER");
@@ -81,8 +71,6 @@ Result<Question> question_of(const SwitchOptions& options) {
   return question;
 }
 
-Error no_broker() { return {ErrorCode::kCorrupt, "what answers there is no broker"}; }
-
 Error refusal(const wire::ClientResponse& answer) {
   const auto line = answer.body.substr(0, answer.body.find('\n'));
   return {ErrorCode::kInvalid, fmt::format("HTTP {}: {}", answer.status, printable(line))};
@@ -104,7 +92,7 @@ Result<std::string> body_for(const std::string& admin, const Question& question)
   if (parser.parse(asked.body).get(root) != simdjson::SUCCESS ||
       root["broker"].get(broker) != simdjson::SUCCESS ||
       root["challenge"].get(challenge) != simdjson::SUCCESS)
-    return no_broker();
+    return not_a_broker();
   append_json_member(body, "holder", broker::to_string(ed25519_public(*question.seed)));
   append_json_member(body, "broker", broker);
   append_json_member(body, "challenge", challenge);
@@ -115,42 +103,17 @@ Result<std::string> body_for(const std::string& admin, const Question& question)
   return body + "}";
 }
 
-Result<Answer> parse(const std::string& body) {
-  simdjson::dom::parser parser;
-  simdjson::dom::element done;
-  simdjson::dom::array streams;
-  Answer answer;
-  const auto take = [&done](const char* name, std::string& to) {
-    std::string_view text;
-    const bool there = done[name].get(text) == simdjson::SUCCESS;
-    to = printable(text);
-    return there;
-  };
-  if (parser.parse(body).get(done) != simdjson::SUCCESS || !take("broker", answer.broker) ||
-      !take("target", answer.target) || !take("because", answer.because) ||
-      !take("fault", answer.fault) || done["held"].get(answer.held) != simdjson::SUCCESS ||
-      done["changed"].get(answer.changed) != simdjson::SUCCESS ||
-      done["streams"].get(streams) != simdjson::SUCCESS)
-    return no_broker();
-  for (const auto stream : streams) {
-    std::string_view name;
-    if (stream.get(name) != simdjson::SUCCESS) return no_broker();
-    answer.streams += (answer.streams.empty() ? "" : ", ") + printable(name);
-  }
-  return answer;
-}
-
 // What the broker there has done.
-Result<Answer> ask(const std::string& admin, const Question& question) {
+Result<SwitchAnswer> ask(const std::string& admin, const Question& question) {
   for (int attempt = 1;; ++attempt) {
     SPILLWAY_ASSIGN(auto body, body_for(admin, question));
     SPILLWAY_ASSIGN(const auto answer, call_admin(admin, "POST", "/v1/switch", std::move(body)));
-    if (answer.status == 200) return parse(answer.body);
+    if (answer.status == 200) return parse_switch_answer(answer.body);
     if (answer.status != kChallengeUsed || attempt == kAttempts) return refusal(answer);
   }
 }
 
-std::string line_of(const Answer& answer) {
+std::string line_of(const SwitchAnswer& answer) {
   std::string line =
       fmt::format("records go to {}{}{} ({})", answer.target.empty() ? "no target" : answer.target,
                   answer.held ? ", until it is released" : ", as health decides",
@@ -159,7 +122,7 @@ std::string line_of(const Answer& answer) {
   return line;
 }
 
-std::string json_of(const std::string& admin, const Result<Answer>& answer) {
+std::string json_of(const std::string& admin, const Result<SwitchAnswer>& answer) {
   std::string json = "{";
   append_json_member(json, "admin", admin);
   json += fmt::format(R"(,"ok":{})", answer.ok());
@@ -177,7 +140,7 @@ std::string json_of(const std::string& admin, const Result<Answer>& answer) {
 }
 
 std::string table_of(const std::vector<std::string>& admins,
-                     const std::vector<Result<Answer>>& answers) {
+                     const std::vector<Result<SwitchAnswer>>& answers) {
   constexpr std::string_view kRow = "{:{}}  {:{}}  {:6}  {}\n";
   std::size_t admin_width = 5;
   std::size_t broker_width = 6;
@@ -188,7 +151,8 @@ std::string table_of(const std::vector<std::string>& admins,
       fmt::format(kRow, "ADMIN", admin_width, "BROKER", broker_width, "DONE", "ANSWER");
   for (std::size_t i = 0; i < admins.size(); ++i) {
     const auto& answer = answers[i];
-    table += fmt::format(kRow, admins[i], admin_width, answer.ok() ? answer->broker : "-",
+    table += fmt::format(kRow, admins[i], admin_width,
+                         answer.ok() && !answer->broker.empty() ? answer->broker : "-",
                          broker_width, answer.ok() ? "yes" : "FAILED",
                          answer.ok() ? line_of(*answer) : answer.error().message);
   }
@@ -228,7 +192,7 @@ int run_switch(const SwitchOptions& options) {
   if (!admins.ok()) return fail(admins.error());
   const auto question = question_of(options);
   if (!question.ok()) return fail(question.error());
-  std::vector<Result<Answer>> answers;
+  std::vector<Result<SwitchAnswer>> answers;
   answers.reserve(admins->size());
   std::string lines;
   int code = kExitOk;
