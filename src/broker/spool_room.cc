@@ -1,11 +1,20 @@
 #include "broker/spool_room.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace spillway::broker {
 namespace {
 
 constexpr int kSamples = 60;  // within SpoolLimits::keep
+
+// Whether all that lies before `next` was delivered, or given up, for good.
+bool are_behind(const Delivered& delivered, const Delivered& next) {
+  return std::ranges::all_of(next, [&](const auto& of) {
+    const auto found = delivered.find(of.first);
+    return found != delivered.end() && found->second >= of.second;
+  });
+}
 
 }  // namespace
 
@@ -31,7 +40,10 @@ void SpoolRoom::look(Delivered delivered, MonoTime now) {
   } else if (bytes >= limits_.bytes / 4 * 3 && now - samples_.front().at >= limits_.keep) {
     release(samples_.front().delivered);
   }
-  short_looks_ = bytes >= limits_.bytes / 20 * 19 ? short_looks_ + 1 : 0;
+  const bool becomes_free = bytes < std::exchange(bytes_, bytes);
+  const bool is_short = bytes >= limits_.bytes / 20 * 19 && !becomes_free && dropping_.empty();
+  short_looks_ = is_short ? short_looks_ + 1 : 0;
+  if (are_behind(delivered, dropping_)) dropping_.clear();
   const bool is_full = bytes >= limits_.bytes;
   if (is_full == std::exchange(full_told_, is_full)) return;
   if (is_full) {
@@ -45,8 +57,12 @@ void SpoolRoom::look(Delivered delivered, MonoTime now) {
 }
 
 bool SpoolRoom::must_drop() const {
-  return limits_.when_full == WhenFull::kDropOldest && short_looks_ > 0 &&
-         short_looks_ % kLooksPerDrop == 0;
+  return limits_.when_full == WhenFull::kDropOldest && short_looks_ >= kLooksPerDrop;
+}
+
+void SpoolRoom::drops(Delivered next) {
+  dropping_ = std::move(next);
+  short_looks_ = 0;
 }
 
 void SpoolRoom::release(const Delivered& delivered) {

@@ -32,8 +32,8 @@ using Delivered = std::map<stream::ShardId, stream::Position>;
 
 class SpoolRoom {
  public:
-  // Of what isn't delivered, one of so many parts is dropped at a time, and then no more before so
-  // many looks: files don't go at once.
+  // Of what isn't delivered, one of so many parts is dropped at a time. Once that is gone, so many
+  // looks in a row have to find that no file goes before there is more: files don't go at once.
   static constexpr std::uint64_t kDropParts = 8;
   static constexpr std::uint64_t kLooksPerDrop = 3;
 
@@ -47,8 +47,11 @@ class SpoolRoom {
   // Gives back what may go. Every second or so, on one thread.
   void look(Delivered delivered, MonoTime now);
   WhenFull when_full() const { return limits_.when_full; }
-  // Whether, as of the last look, the oldest that isn't delivered has to go.
+  // Whether, as of the last look, the oldest that isn't delivered has to go. Not while what drops()
+  // was told of lasts.
   bool must_drop() const;
+  // What is before these is given up, as soon as those who send it can.
+  void drops(Delivered next);
 
  private:
   struct Sample {
@@ -62,7 +65,9 @@ class SpoolRoom {
   io::EventLog& log_;
   std::deque<Sample> samples_;  // the first is the last one that is older than limits_.keep
   bool full_told_ = false;
-  std::uint64_t short_looks_ = 0;  // in a row, that found no room in spite of the one before
+  Delivered dropping_;             // by drops(), and not gone yet
+  std::uint64_t bytes_ = 0;        // as of the last look
+  std::uint64_t short_looks_ = 0;  // in a row, that found no room, and none that became free
   std::shared_ptr<void> bytes_gauge_;
   std::shared_ptr<void> limit_gauge_;
 };

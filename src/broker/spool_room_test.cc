@@ -62,13 +62,34 @@ TEST_F(SpoolRoomTest, TheOldestHasToGoWhereThePolicySaysSo) {
       drops.look({}, now_);
       room_.look({}, now_);
       EXPECT_FALSE(room_.must_drop()) << "by default nothing goes";
-      if (drops.must_drop()) ++times;
+      if (!drops.must_drop()) continue;
+      drops.drops({});
+      ++times;
     }
     return times;
   };
   EXPECT_EQ(dropped(940), 0);
   EXPECT_EQ(dropped(950), 4) << "each has its time to have an effect";
   EXPECT_EQ(dropped(949), 0);
+}
+
+TEST_F(SpoolRoomTest, NothingElseIsDroppedBeforeTheRoomOfTheLastIsFree) {
+  SpoolRoom drops({.bytes = 1000, .when_full = WhenFull::kDropOldest}, engine_, log_, metrics_);
+  const auto looks = [&](std::uint64_t times, Delivered delivered) {
+    for (std::uint64_t i = 0; i < times; ++i) drops.look(delivered, now_);
+    return drops.must_drop();
+  };
+  engine_.stored = 1000;
+  ASSERT_TRUE(looks(SpoolRoom::kLooksPerDrop, {{7, {5}}, {8, {5}}}));
+  drops.drops({{7, {20}}, {8, {5}}});
+  EXPECT_FALSE(looks(100, {{7, {19}}, {8, {5}}})) << "a request is under way";
+  EXPECT_FALSE(looks(SpoolRoom::kLooksPerDrop, {{7, {20}}, {8, {5}}}))
+      << "it is released by the first of these";
+  for (engine_.stored = 999; engine_.stored > 960; --engine_.stored)
+    EXPECT_FALSE(looks(1, {{7, {20}}, {8, {5}}})) << "files go";
+  engine_.stored = 961;
+  EXPECT_FALSE(looks(SpoolRoom::kLooksPerDrop - 1, {{7, {20}}, {8, {5}}}));
+  EXPECT_TRUE(looks(1, {{7, {20}}, {8, {5}}})) << "and weren't enough";
 }
 
 TEST_F(SpoolRoomTest, IsFullAtItsLimit) {

@@ -6,6 +6,7 @@
 
 #include "base/version.h"
 #include "broker/broker_status.h"
+#include "broker/make_room.h"
 #include "broker/runway.h"
 #include "broker/switch_approval.h"
 #include "broker/switches.h"
@@ -240,15 +241,7 @@ struct Room {
 
 // Once a second.
 void keep_room(const Room& of) {
-  auto delivered = of.delivery.delivered();
-  delivered[of.cursors.shard()] = of.cursors.needed_from();
-  of.room.look(std::move(delivered), of.loop.mono_now());
-  if (of.room.when_full() == broker::WhenFull::kDropOldest) {
-    const auto held = of.delivery.undelivered();
-    of.oldest.look(held);
-    if (of.room.must_drop())
-      of.delivery.give_up_before(of.oldest.without_oldest(held, broker::SpoolRoom::kDropParts));
-  }
+  broker::make_room(of.room, of.oldest, of.delivery, of.cursors, of.loop.mono_now());
   of.runway.look({.accepted_records = of.spool.accepted_records(),
                   .accepted_bytes = of.spool.accepted_bytes(),
                   .held_records = of.delivery.held(),

@@ -1,0 +1,17 @@
+// The room of the spool, kept: what is delivered and may go is given back, and where the spool is
+// told to, the oldest that isn't delivered is dropped.
+#pragma once
+
+#include "base/time.h"
+#include "broker/cursors.h"
+#include "broker/delivery.h"
+#include "broker/oldest_records.h"
+#include "broker/spool_room.h"
+
+namespace spillway::broker {
+
+// Every second or so, on the delivery's loop.
+void make_room(SpoolRoom& room, OldestRecords& oldest, Delivery& delivery, const Cursors& cursors,
+               MonoTime now);
+
+}  // namespace spillway::broker
