@@ -1,6 +1,7 @@
 #include "broker/delivery.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace spillway::broker {
@@ -106,6 +107,13 @@ Delivered Delivery::delivered() const {
   Delivered delivered;
   for (const auto& [shard, sender] : senders_) delivered[shard] = parts_.cursors.kept(shard);
   return delivered;
+}
+
+std::vector<std::string> Delivery::held_streams() const {
+  std::set<std::string> streams;
+  for (const auto& [shard, sender] : senders_)
+    if (sender->held() > 0) streams.insert(sender->stream());
+  return {streams.begin(), streams.end()};
 }
 
 std::uint64_t Delivery::held() const {

@@ -59,7 +59,8 @@ class Delivery {
   void give_up_before(const Delivered& next);
   // As a restart would find it: nobody goes back before that.
   Delivered delivered() const;
-  std::uint64_t held() const;  // records of the spool that no target has
+  std::uint64_t held() const;                     // records of the spool that no target has
+  std::vector<std::string> held_streams() const;  // that have some; sorted
   std::uint64_t dropped() const { return dropped_.value(); }  // given up for room; any thread
 
  private:

@@ -6,7 +6,8 @@
 // what follows.
 //
 // A request that the target refuses for what is in it is halved until a record is alone; that one
-// is given up, and no later record names it as its lane's previous one.
+// is given up, and no later record names it as its lane's previous one. But a target that has taken
+// nothing yet has to show first that it takes anything (target_link.h).
 //
 // Records that are damaged in the spool are passed over, and told.
 //
@@ -72,6 +73,7 @@ class ShardSender {
   // Ends now; the route is closed before.
   void close();
 
+  const std::string& stream() const { return stream_; }
   // Records that no target has acknowledged. Any thread.
   std::uint64_t held() const;
   PositionRange undelivered() const;

@@ -26,7 +26,8 @@ Switching::Kept kept_of(const StreamSwitch& state, std::span<const std::string> 
 Switches::Switches(Parts parts, std::string broker)
     : parts_(parts),
       broker_("broker:" + std::move(broker)),
-      streams_(parts.streams.begin(), parts.streams.end()),
+      configured_(parts.streams.begin(), parts.streams.end()),
+      streams_(configured_),
       glass_broken_(parts.metrics.gauge("spillway_broker_break_glass",
                                         "1 while a switch holds that was made without the grant "
                                         "that it took")) {
@@ -74,7 +75,7 @@ Result<Switches::Done> Switches::make(const Wish& wish) {
     if (made.ok())
       made = parts_.route.hold(place, fmt::format("{} switched: {}", wish.who, wish.reason));
   }
-  if (!made.ok()) record(SwitchAction::kRefuse, stored_.target, wish.target, made.error().message);
+  if (!made.ok()) record_refusal(wish.target, made.error().message);
   asked_ = nullptr;
   leave_ = {};
   if (!made.ok()) return std::move(made).error();
@@ -82,8 +83,21 @@ Result<Switches::Done> Switches::make(const Wish& wish) {
 }
 
 void Switches::set_streams(std::vector<std::string> streams) {
-  if (parts_.approval != nullptr) parts_.approval->set_streams(streams);
-  streams_ = std::move(streams);
+  configured_ = std::move(streams);
+  cover_streams();
+}
+
+void Switches::set_held(std::vector<std::string> streams) {
+  if (streams == held_) return;
+  held_ = std::move(streams);
+  cover_streams();
+}
+
+void Switches::cover_streams() {
+  streams_ = configured_;
+  for (const auto& stream : held_)
+    if (std::ranges::find(streams_, stream) == streams_.end()) streams_.push_back(stream);
+  if (parts_.approval != nullptr) parts_.approval->set_streams(streams_);
 }
 
 // Of a person's switch to another target than the first.
@@ -213,6 +227,22 @@ void Switches::chosen(const Choice& choice) {
   record(returns ? SwitchAction::kReturn : SwitchAction::kSwitch, before.target, stored_.target,
          stored_.why);
   if (asked_ == nullptr) leave_ = {};
+}
+
+void Switches::record_refusal(const std::string& target, std::string why) {
+  const MonoTime now = parts_.loop.mono_now();
+  if (refusals_ == 0 || now - refusals_since_ >= kRefusalsWithin) {
+    refusals_ = 0;
+    refusals_since_ = now;
+  }
+  if (refusals_ == kRefusalsMax) {
+    ++unrecorded_;
+    return;
+  }
+  ++refusals_;
+  if (const auto lacks = std::exchange(unrecorded_, 0); lacks > 0)
+    why += fmt::format(" (the log lacks {} refusals before this one)", lacks);
+  record(SwitchAction::kRefuse, stored_.target, target, why);
 }
 
 void Switches::record(SwitchAction action, const std::string& from, const std::string& to,

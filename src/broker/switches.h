@@ -32,6 +32,11 @@ Switching::Kept kept_of(const StreamSwitch& state, std::span<const std::string> 
 // On the loop's thread; calls block on the disk. What it is handed outlives it.
 class Switches {
  public:
+  // Of refusals of what people ask for, the log has so many in each kRefusalsWithin: whoever asks
+  // again and again must not fill the disk. The next one says how many it lacks.
+  static constexpr std::uint64_t kRefusalsMax = 20;
+  static constexpr nanoseconds kRefusalsWithin = seconds(60);
+
   struct Parts {
     io::EventLoop& loop;
     Route& route;
@@ -75,8 +80,10 @@ class Switches {
   void look();
 
   std::span<const std::string> streams() const { return streams_; }
-  // Those that there are from now on: a grant has to be for all of them.
+  // Those that there are from now on; and those that there were, of which records wait in the spool
+  // still: they go the same way. A grant has to be for all of them.
   void set_streams(std::vector<std::string> streams);
+  void set_held(std::vector<std::string> streams);
   // How it is now, for the broker's status: one JSON object.
   std::string status_json() const;
 
@@ -93,21 +100,28 @@ class Switches {
   void look_for_refusals(WallTime clock);
   void refuse_by_itself(const std::string& target, const Decision& decision);
   void chosen(const Choice& choice);
+  void record_refusal(const std::string& target, std::string why);
   void record(SwitchAction action, const std::string& from, const std::string& to,
               const std::string& reason);
   void append(const SwitchEvent& event);
   void note_fault(const std::string& fault);
   Done done(bool changed);
+  void cover_streams();
 
   const Parts parts_;
   const std::string broker_;
-  std::vector<std::string> streams_;
+  std::vector<std::string> configured_;
+  std::vector<std::string> held_;
+  std::vector<std::string> streams_;  // both
   std::vector<std::string> targets_;
   StreamSwitch stored_;
   const Wish* asked_ = nullptr;  // while it is being made
   Leave leave_;                  // likewise
   std::string refused_;          // the last switch that the route could not make by itself
   std::string fault_;            // of what is being made
+  MonoTime refusals_since_{};
+  std::uint64_t refusals_ = 0;  // recorded since then
+  std::uint64_t unrecorded_ = 0;
   metrics::Gauge& glass_broken_;
   std::optional<GrantCover> cover_;  // where switches need grants
 };

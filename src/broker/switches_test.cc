@@ -140,6 +140,19 @@ TEST_F(SwitchesTest, AskingAgainChangesNothing) {
   EXPECT_EQ(lines().size(), 2u);
 }
 
+TEST_F(SwitchesTest, TheLogHasSoManyRefusalsAMinute) {
+  for (std::uint64_t i = 0; i < Switches::kRefusalsMax + 5; ++i)
+    EXPECT_EQ(make("nowhere").error().code, ErrorCode::kNotFound);
+  ASSERT_EQ(lines().size(), Switches::kRefusalsMax);
+  EXPECT_TRUE(make("b").ok());
+  EXPECT_EQ(lines().back(), "switch a>b carol drill") << "switches are always there";
+  loop_.run(Switches::kRefusalsWithin);
+  (void)make("nowhere");
+  EXPECT_THAT(lines().back(), HasSubstr("the log lacks 5 refusals before this one"));
+  (void)make("nowhere");
+  EXPECT_THAT(lines().back(), testing::Not(HasSubstr("lacks")));
+}
+
 TEST_F(SwitchesTest, OneThatIsHeldWhereItIsGoesNowhere) {
   ASSERT_TRUE(make("a")->changed);
   a_.down = true;
@@ -240,6 +253,17 @@ TEST_F(GuardedSwitchesTest, AGrantForSomeOfTheStreamsIsNone) {
   switches_->set_streams({"telemetry", "new"});
   EXPECT_TRUE(make_as_carol("a").ok());
   EXPECT_THAT(make_as_carol("b").error().message, HasSubstr("not for new"));
+}
+
+TEST_F(GuardedSwitchesTest, AGrantIsForWhatIsSpooledStillToo) {
+  give(grant_text(1, kCarol, seconds(3600), false, "telemetry"));
+  switches_->set_streams({"telemetry"});
+  switches_->set_held({"orders", "telemetry"});
+  EXPECT_THAT(switches_->streams(), ElementsAre("telemetry", "orders"));
+  EXPECT_THAT(make_as_carol("b").error().message, HasSubstr("not for orders"));
+  switches_->set_held({"telemetry"});
+  EXPECT_TRUE(make_as_carol("b").ok()) << "it is delivered";
+  EXPECT_THAT(switches_->streams(), ElementsAre("telemetry"));
 }
 
 TEST_F(GuardedSwitchesTest, OneForOneSwitchIsGoodForItAndForAskingAgain) {

@@ -248,6 +248,7 @@ void keep_room(const Room& of) {
                   .stored_bytes = of.spool.engine().stored_bytes(),
                   .limit_bytes = of.room.limit_bytes()},
                  of.loop.mono_now());
+  of.switches.set_held(of.delivery.held_streams());
   of.switches.look();
   of.timer.start(seconds(1), [&of] { keep_room(of); });
 }
@@ -371,11 +372,12 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::Switches switches({loop, route, switch_state, switch_log, *log, metrics, streams,
                              approval ? &*approval : nullptr},
                             host);
-  switches.look();
   broker::SwitchProofs proofs(host, entropy);
   // What earlier starts spooled is delivered too.
   broker::Delivery delivery({loop, spool, cursors, route, *log, metrics}, spool.streams(),
                             seeded(entropy));
+  switches.set_held(delivery.held_streams());
+  switches.look();
   spool.on_appended(
       [&delivery](std::span<const stream::ShardId> shards) { delivery.wake(shards); });
   SPILLWAY_ASSIGN(const auto telemetry, broker::Telemetry::make(telemetry_options(options, host),
