@@ -36,7 +36,9 @@ class DeliveryTest : public SpoolTest {
     loop_.run();
     const std::vector<std::string> streams = {"s"};
     Target* const targets[] = {&target_};
-    route_ = std::make_unique<Route>(Route::Parts{loop_, log_, metrics_}, targets, RouteSettings());
+    RouteSettings settings;
+    settings.canary_stream = FakeTarget::kCanaryStream;
+    route_ = std::make_unique<Route>(Route::Parts{loop_, log_, metrics_}, targets, settings);
     delivery_ = std::make_unique<Delivery>(
         Delivery::Parts{loop_, *spool_, *cursors_, *route_, log_, metrics_}, streams, Random(1));
     spool_->on_appended(
@@ -359,8 +361,11 @@ TEST_F(DeliveryTest, AStreamThatIsAddedIsDeliveredToo) {
   delivery_->add(streams);
   const std::vector<stream::RecordView> records = {{.partition_key = "b", .data = "b-1"}};
   spool_->put("t", records, [](const Spool::Outcomes& outcomes) { EXPECT_TRUE(outcomes[0].ok()); });
+  EXPECT_THAT(delivery_->held_streams(), ElementsAre("t"));
   put("a", 2, 1);
+  EXPECT_THAT(delivery_->held_streams(), ElementsAre("s", "t"));
   loop_.run(seconds(1));
+  EXPECT_THAT(delivery_->held_streams(), testing::IsEmpty());
   EXPECT_EQ(stored()["a"], up_to(2));
   EXPECT_EQ(stored()["b"], up_to(1)) << "once";
   EXPECT_EQ(target_.stored[1].origin->producer == target_.stored[0].origin->producer ||
@@ -447,6 +452,7 @@ TEST_F(DeliveryTest, TheLogIsToldOfSomeOfWhatIsGivenUp) {
 
 TEST_F(DeliveryTest, ATargetThatHasTakenNothingIsRatherTheWrongOne) {
   target_.poisonous = "a";
+  target_.refuses_canaries = true;
   put("a", 1, 3);
   loop_.run(seconds(60));
   EXPECT_EQ(delivery_->held(), 3u);
@@ -454,6 +460,31 @@ TEST_F(DeliveryTest, ATargetThatHasTakenNothingIsRatherTheWrongOne) {
   target_.poisonous.clear();
   loop_.run(seconds(3));
   EXPECT_EQ(stored()["a"], up_to(3));
+}
+
+TEST_F(DeliveryTest, AShardThatBeginsWithWhatIsRefusedFlowsOnceACanaryIsTaken) {
+  target_.poisonous = "a-1";
+  put("a", 1, 5);
+  loop_.run(seconds(2));
+  EXPECT_EQ(stored()["a"], (std::vector<int>{2, 3, 4, 5}));
+  EXPECT_EQ(target_.canaries, 1);
+  EXPECT_THAT(target_.prepared, ElementsAre("s", "canaries"));
+  EXPECT_TRUE(route_->link(0).status().ok());
+  EXPECT_THAT(metrics_.prometheus_text(),
+              HasSubstr(R"(spillway_broker_given_up_records_total{target="a"} 1)"));
+}
+
+TEST_F(DeliveryTest, OnACanaryAloneSoManyRecordsAreGivenUp) {
+  target_.poisonous = "-";
+  const std::vector<std::string> keys = {"a", "b", "c", "d"};
+  for (const auto& key : keys) put(key, 1, 100);
+  loop_.run(seconds(60));
+  EXPECT_EQ(delivery_->held(), 400u - TargetLink::kOnTrustMax);
+  EXPECT_EQ(target_.canaries, 1);
+  target_.poisonous.clear();
+  loop_.run(seconds(3));
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_EQ(target_.stored.size(), 400u - TargetLink::kOnTrustMax);
 }
 
 TEST_F(DeliveryTest, ARestartGoesOnWhereTheTargetIs) {

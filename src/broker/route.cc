@@ -34,7 +34,8 @@ Route::Route(Parts parts, std::span<Target* const> targets, const RouteSettings&
                                              "Of its breaker: 0 closed, 1 half-open, 2 open",
                                              {{"target", target->name()}}));
     }
-    links_.push_back(std::make_unique<TargetLink>(parts.loop, *target, parts.log, parts.metrics));
+    links_.push_back(std::make_unique<TargetLink>(parts.loop, *target, settings.canary_stream,
+                                                  parts.log, parts.metrics));
   }
 }
 

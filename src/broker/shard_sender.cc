@@ -242,6 +242,9 @@ Task<void> ShardSender::send(Batch batch) {
       } else if (refused && to->gives_up()) {
         give_up(*to, batch, sent.front(), result.error().message);
         pending = pending_after(pending, sent, {});
+      } else if (refused) {
+        co_await to->try_canary(batch.entries[sent.front()].origin);
+        if (!to->gives_up()) co_await wait(next_delay());
       } else if (result.error().code != ErrorCode::kClosed) {
         co_await wait(next_delay());
       }

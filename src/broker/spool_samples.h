@@ -143,6 +143,7 @@ class FakeTarget final : public Target {
   bool closed = false;
   std::string poisonous;         // in the data of what it refuses; empty: nothing
   bool refuses_entries = false;  // of such data each by itself, not the whole request
+  bool refuses_canaries = false;
   int refuse_every = 0;
   std::optional<std::uint8_t> refuse_lane;
   LanePacking packed_as = LanePacking::kPrefix;
@@ -163,6 +164,7 @@ class FakeTarget final : public Target {
     co_await over;
     if (closed) co_return Error{ErrorCode::kClosed, "closed"};
     if (down) co_return Error{ErrorCode::kIo, "connection refused"};
+    if (refuses_canaries) co_return Error{ErrorCode::kInvalid, "PutRecords: ValidationException"};
     client::PutRecordsResult result;
     result.outcomes.resize(1);
     co_return result;

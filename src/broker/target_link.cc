@@ -16,10 +16,11 @@ std::size_t data_size(const std::vector<client::PutEntry>& entries) {
 
 }  // namespace
 
-TargetLink::TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log,
-                       metrics::Registry& metrics)
+TargetLink::TargetLink(io::EventLoop& loop, Target& target, std::string canary_stream,
+                       io::EventLog& log, metrics::Registry& metrics)
     : loop_(loop),
       target_(target),
+      canary_stream_(std::move(canary_stream)),
       log_(log),
       records_(metrics.counter("spillway_broker_put_records_total",
                                "Records that the target acknowledged", labels_of(target))),
@@ -83,6 +84,19 @@ Task<Result<client::PutRecordsResult>> TargetLink::put(std::string stream,
   co_return result;
 }
 
+Task<void> TargetLink::try_canary(std::optional<stream::Origin> origin) {
+  const MonoTime now = loop_.mono_now();
+  if (took_canary_ || now < next_canary_) co_return;
+  next_canary_ = now + kCanaryEvery;
+  const bool prepared = co_await prepare(canary_stream_);
+  if (!prepared) co_return;
+  std::vector<client::PutEntry> entries(1);
+  entries.front() = {"canary", "canary", std::nullopt, origin};
+  const auto result = co_await target_.put(canary_stream_, std::move(entries));
+  if (!result.ok() && result.error().code == ErrorCode::kNotFound) streams_.erase(canary_stream_);
+  took_canary_ = result.ok() && result->failed == 0;
+}
+
 void TargetLink::close() {
   closed_ = true;
   target_.close();
@@ -121,6 +135,7 @@ void TargetLink::note(const Result<client::PutRecordsResult>& result, std::size_
 void TargetLink::give_up(const std::string& stream, const client::PutEntry& entry,
                          std::string_view why) {
   given_up_.add();
+  if (records_.value() == 0) ++on_trust_;
   const MonoTime now = loop_.mono_now();
   if (told_ == 0 || now - told_since_ >= kToldWithin) {
     told_ = 0;

@@ -32,12 +32,15 @@ class TargetLink {
   // Records given up that the log is told of, one by one, in each kToldWithin.
   static constexpr std::uint64_t kToldMax = 20;
   static constexpr nanoseconds kToldWithin = seconds(60);
+  static constexpr std::uint64_t kOnTrustMax = 100;
+  static constexpr nanoseconds kCanaryEvery = seconds(1);
   static constexpr nanoseconds kPrepareRetryFirst = milliseconds(200);
   static constexpr nanoseconds kPrepareRetryMax = seconds(1);
   // Of a target that refuses: somebody must change a policy first, and it audits each request.
   static constexpr nanoseconds kDeniedRetryMax = seconds(5);
 
-  TargetLink(io::EventLoop& loop, Target& target, io::EventLog& log, metrics::Registry& metrics);
+  TargetLink(io::EventLoop& loop, Target& target, std::string canary_stream, io::EventLog& log,
+             metrics::Registry& metrics);
 
   const Target& target() const { return target_; }
   // Whether the stream is there, as far as is known.
@@ -51,8 +54,14 @@ class TargetLink {
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries);
   // Whether what the target refuses alone is given up. Not before it has taken anything since the
-  // start: it is then likelier to be the wrong target than the record to be a wrong one.
-  bool gives_up() const { return records_.value() > 0; }
+  // start: it is then likelier to be the wrong target than the record to be a wrong one. Where it
+  // took the canary of try_canary() alone, no more than kOnTrustMax records are.
+  bool gives_up() const {
+    return records_.value() > 0 || (took_canary_ && on_trust_ < kOnTrustMax);
+  }
+  // A target that refuses what every shard begins with takes nothing, whatever lies behind: it is
+  // asked to take a small record in the canaries' stream, with this origin, once a second at most.
+  Task<void> try_canary(std::optional<stream::Origin> origin);
   // The target won't ever take this record. Counted, and told in the log, where there is room.
   void give_up(const std::string& stream, const client::PutEntry& entry, std::string_view why);
   // Called once, when the first records are acknowledged.
@@ -81,6 +90,7 @@ class TargetLink {
 
   io::EventLoop& loop_;
   Target& target_;
+  const std::string canary_stream_;
   io::EventLog& log_;
   metrics::Counter& records_;
   metrics::Counter& bytes_;
@@ -91,6 +101,9 @@ class TargetLink {
   std::map<std::string, Stream, std::less<>> streams_;
   UniqueFunction<void()> flows_;
   bool closed_ = false;
+  MonoTime next_canary_{};
+  bool took_canary_ = false;
+  std::uint64_t on_trust_ = 0;  // records given up before the target had taken any
   std::optional<MonoTime> failing_since_;
   bool denial_told_ = false;  // since then
   MonoTime told_since_{};
