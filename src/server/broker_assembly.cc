@@ -15,6 +15,7 @@
 #include "engine/embedded/embedded_engine.h"
 #include "io/asio_loop.h"
 #include "io/entropy.h"
+#include "io/memory.h"
 #include "io/posix_disk.h"
 #include "io/process.h"
 #include "server/admin.h"
@@ -137,6 +138,7 @@ engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
   engine::EmbeddedOptions options;
   options.directory = spool_directory(config.data);
   options.journal_file_bytes = kSpoolJournalFileBytes;
+  options.journal_files = 3;  // what is in them and not yet in segments is in memory, too
   options.queue_bytes = 32 * kMiB;
   options.tail_bytes = 16 * kMiB;
   options.page_cache_bytes = 256 * kMiB;
@@ -250,6 +252,8 @@ void keep_room(const Room& of) {
                  of.loop.mono_now());
   of.switches.set_held(of.delivery.held_streams());
   of.switches.look();
+  // Records come and go by the gigabyte: what they leave behind would be twice what is used.
+  io::give_back_memory();
   of.timer.start(seconds(1), [&of] { keep_room(of); });
 }
 
