@@ -11,11 +11,14 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
       dropped_(parts.metrics.counter(
           "spillway_broker_dropped_records_total",
           "Records that were accepted, and dropped undelivered since the spool was full")),
+      yields_(parts.metrics.gauge("spillway_broker_yields",
+                                  "1 while delivery is slowed down for acknowledgements' sake")),
       sender_parts_{parts.loop,
                     parts.spool.engine(),
                     parts.cursors,
                     parts.route,
                     budget_,
+                    [this](std::size_t bytes) { return turn(bytes); },
                     parts.log,
                     parts.metrics.counter("spillway_broker_unreadable_records_total",
                                           "Records given up: damaged in the spool"),
@@ -47,6 +50,14 @@ void Delivery::add(std::span<const std::string> streams) {
     ++running_;
     sender->start([this] { ended(); });
   }
+}
+
+nanoseconds Delivery::turn(std::size_t bytes) {
+  const MonoTime now = parts_.loop.mono_now();
+  const auto& puts = parts_.spool.put_seconds();
+  if (pace_.due(now)) pace_.look({parts_.spool.accepted_bytes(), puts.count(), puts.sum()}, now);
+  yields_.set(pace_.yields() ? 1 : 0);
+  return pace_.take(bytes, now);
 }
 
 void Delivery::start(UniqueFunction<void()> flows) {

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "broker/cursors.h"
 #include "broker/oldest_records.h"
+#include "broker/pace.h"
 #include "broker/route.h"
 #include "broker/shard_sender.h"
 #include "broker/spool.h"
@@ -66,10 +67,13 @@ class Delivery {
  private:
   std::vector<ShardSender*> make_senders(std::span<const std::string> streams);
   void ended();
+  nanoseconds turn(std::size_t bytes);
 
   const Parts parts_;
   ReadBudget budget_{kReadBytesMax};
+  Pace pace_;
   metrics::Counter& dropped_;
+  metrics::Gauge& yields_;
   const ShardSender::Parts sender_parts_;
   Random random_;
   std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // none ever goes

@@ -105,6 +105,25 @@ TEST_F(DeliveryTest, SendsWhatIsSpooledInOrder) {
   EXPECT_THAT(target_.prepared, ElementsAre("s")) << "once for all shards";
 }
 
+TEST_F(DeliveryTest, YieldsWhileAcknowledgementsAreSlow) {
+  const auto& yields = metrics_.gauge("spillway_broker_yields", "");
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  EXPECT_EQ(yields.value(), 0);
+  metrics_.histogram("spillway_spool_put_seconds", "").record(seconds(1));
+  put("a", 2, 1);
+  loop_.run(seconds(1));
+  EXPECT_EQ(yields.value(), 1);
+  const std::string data(1'000'000, 'x');
+  const std::vector<stream::RecordView> records(5, {"a", data, std::nullopt, std::nullopt});
+  ASSERT_EQ(put(records), 0u);
+  loop_.run();
+  EXPECT_EQ(delivery_->held(), 4u) << "the next one waits for its turn";
+  loop_.run(seconds(1));
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_EQ(yields.value(), 0) << "nothing arrives any more";
+}
+
 TEST_F(DeliveryTest, ATargetThatFailsAllEntriesForLongLosesNothing) {
   put("a", 1, 1);
   loop_.run(seconds(1));

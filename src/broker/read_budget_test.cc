@@ -46,7 +46,7 @@ class BacklogTest : public SpoolTest {
 
   BacklogTest() {
     for (std::size_t i = 0; i < kStreams; ++i) streams_.push_back(fmt::format("s{}", i));
-    spool_ = std::make_unique<Spool>(engine_, room_, entropy_, metrics_);
+    spool_ = std::make_unique<Spool>(engine_, room_, clock_, entropy_, metrics_);
     start(spool_->open(loop_, streams_),
           UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
     loop_.run();

@@ -99,6 +99,8 @@ Task<void> ShardSender::run() {
     auto batch = co_await read();
     if (closed_) break;
     if (!batch.empty()) {
+      const auto delay = draining_ ? nanoseconds(0) : parts_.turn(batch.share.bytes());
+      if (delay > nanoseconds(0)) co_await wait(delay);
       co_await send(std::move(batch));
     } else if (draining_) {
       break;

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,8 @@ class ShardSender {
     Cursors& cursors;
     Route& route;
     ReadBudget& budget;
+    // How long a request with so many bytes has to wait for its turn.
+    std::function<nanoseconds(std::size_t bytes)> turn;
     io::EventLog& log;
     metrics::Counter& unreadable;  // records passed over
     metrics::Counter& dropped;     // records given up for room

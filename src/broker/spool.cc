@@ -48,16 +48,19 @@ struct Spool::Routed {
   std::vector<Record> records;
 };
 
-Spool::Spool(stream::Engine& engine, const SpoolRoom& room, io::Entropy& entropy,
+Spool::Spool(stream::Engine& engine, const SpoolRoom& room, io::Clock& clock, io::Entropy& entropy,
              metrics::Registry& metrics)
     : engine_(engine),
       room_(room),
+      clock_(clock),
       entropy_(entropy),
       records_(metrics.counter("spillway_spool_records_total", "Records accepted, durably")),
       bytes_(
           metrics.counter("spillway_spool_bytes_total", "Data of the records accepted, in bytes")),
       refused_(metrics.counter("spillway_spool_refused_records_total",
-                               "Records that the spool did not take")) {}
+                               "Records that the spool did not take")),
+      put_seconds_(metrics.histogram("spillway_spool_put_seconds",
+                                     "From what was put at once to its durability")) {}
 
 Task<Status> Spool::open(io::EventLoop& loop, std::vector<std::string> streams) {
   auto making = io::on_loop<Result<stream::CatalogRef>>(&loop, [this, &streams,
@@ -200,12 +203,14 @@ void Spool::append(Origins origins, std::string_view name,
     refused_.add(records.size());
     return done(Outcomes(records.size(), Error{ErrorCode::kThrottled, "the spool is full"}));
   }
+  const MonoTime began = clock_.mono_now();
   Stream& stream = find(name);
   auto groups = route(stream, records);
   const std::lock_guard lock(mutex_);
   auto items = fill(origins, stream, groups);
-  engine_.append(std::move(items), [this, count = records.size(), groups = std::move(groups),
+  engine_.append(std::move(items), [this, began, count = records.size(), groups = std::move(groups),
                                     done = std::move(done)](const Outcomes& of_groups) mutable {
+    put_seconds_.record(clock_.mono_now() - began);
     auto outcomes = settle(count, groups, of_groups);
     done(std::move(outcomes));
   });

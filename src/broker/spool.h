@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "broker/spool_room.h"
+#include "io/clock.h"
 #include "io/entropy.h"
 #include "io/event_loop.h"
 #include "metrics/registry.h"
@@ -41,7 +42,7 @@ class Spool {
   using Outcomes = std::vector<Result<stream::Appended>>;
 
   // They outlive the spool, which is the only one that appends to the engine.
-  Spool(stream::Engine& engine, const SpoolRoom& room, io::Entropy& entropy,
+  Spool(stream::Engine& engine, const SpoolRoom& room, io::Clock& clock, io::Entropy& entropy,
         metrics::Registry& metrics);
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
@@ -68,6 +69,8 @@ class Spool {
   // Since the start; any thread.
   std::uint64_t accepted_records() const { return records_.value(); }
   std::uint64_t accepted_bytes() const { return bytes_.value(); }
+  // From each put to its durability.
+  const metrics::Histogram& put_seconds() const { return put_seconds_; }
   // Called with the shards that have new records, on any thread, from open() on.
   void on_appended(std::function<void(std::span<const stream::ShardId>)> told);
 
@@ -91,10 +94,12 @@ class Spool {
 
   stream::Engine& engine_;
   const SpoolRoom& room_;
+  io::Clock& clock_;
   io::Entropy& entropy_;
   metrics::Counter& records_;
   metrics::Counter& bytes_;
   metrics::Counter& refused_;
+  metrics::Histogram& put_seconds_;
   std::function<void(std::span<const stream::ShardId>)> told_;
 
   // Of streams_, and held until the engine has the order of what it is given.

@@ -183,6 +183,16 @@ class FakeTarget final : public Target {
   std::vector<UniqueFunction<void(bool)>> pending_;
 };
 
+class LoopClock final : public io::Clock {
+ public:
+  explicit LoopClock(io::EventLoop& loop) : loop_(loop) {}
+  WallTime wall_now() override { return loop_.wall_now(); }
+  MonoTime mono_now() override { return loop_.mono_now(); }
+
+ private:
+  io::EventLoop& loop_;
+};
+
 // A spool with the stream "s".
 class SpoolTest : public testing::Test {
  protected:
@@ -190,7 +200,7 @@ class SpoolTest : public testing::Test {
 
   // As after a restart: what the engine has is there, and nothing else.
   void reopen() {
-    spool_ = std::make_unique<Spool>(engine_, room_, entropy_, metrics_);
+    spool_ = std::make_unique<Spool>(engine_, room_, clock_, entropy_, metrics_);
     bool opened = false;
     start(spool_->open(loop_, {"s"}), UniqueFunction<void(Status)>([&](Status status) {
             EXPECT_TRUE(status.ok());
@@ -220,6 +230,7 @@ class SpoolTest : public testing::Test {
   }
 
   io::ManualLoop loop_;
+  LoopClock clock_{loop_};
   stream::MemoryEngine engine_;
   CountingEntropy entropy_;
   io::SilentLog silent_;

@@ -152,7 +152,7 @@ TEST_F(SpoolContentTest, AFullSpoolRefuses) {
 
 TEST_F(SpoolContentTest, StreamsOfEarlierStartsStay) {
   put("key", 1, 1);
-  spool_ = std::make_unique<Spool>(engine_, room_, entropy_, metrics_);
+  spool_ = std::make_unique<Spool>(engine_, room_, clock_, entropy_, metrics_);
   start(spool_->open(loop_, {"other"}), UniqueFunction<void(Status)>([](const Status&) {}));
   loop_.run();
   EXPECT_EQ(spool_->shards_of("s").size(), Spool::kShards);

@@ -343,7 +343,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                                           : broker::WhenFull::kReject},
       *engine, *log, metrics);
   broker::Runway runway(seconds(options.runway_alarm_seconds), *log, metrics);
-  broker::Spool spool(*engine, room, entropy, metrics);
+  broker::Spool spool(*engine, room, clock, entropy, metrics);
   broker::Cursors cursors(loop, *engine, *log);
   const auto streams = streams_of(options);
   auto spooled = streams;

@@ -96,7 +96,7 @@ Status BrokerMachine::open(Running& process) {
 Status BrokerMachine::open_spool(Running& process) {
   Stage& stage = parts_.stage;
   process.room.emplace(settings_.limits, *process.engine, parts_.log, process.metrics);
-  process.spool.emplace(*process.engine, *process.room, entropy_, process.metrics);
+  process.spool.emplace(*process.engine, *process.room, stage.clock, entropy_, process.metrics);
   process.cursors.emplace(stage.loop, *process.engine, parts_.log);
   std::optional<Status> opened;
   spillway::start(
