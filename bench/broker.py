@@ -205,7 +205,10 @@ def accepting(bench):
         with Spillway() as region, Broker(region) as broker:
             broker.delivers()
             before = broker.metric("spillway_broker_put_records_total")
+            used = [process.cpu_seconds() for process in (broker, region)]
             result = broker.start_load(**options)()
+            for name, process, earlier in zip(("broker_cores", "region_cores"), (broker, region), used):
+                result[name] = (process.cpu_seconds() - earlier) / (bench.seconds + 1)
             result["delivered_per_s"] = ((broker.metric("spillway_broker_put_records_total") - before)
                                          / (bench.seconds + 1))
             return result
@@ -213,7 +216,8 @@ def accepting(bench):
     for where, goal, result, more in (
             ("no region answers", "150,000", away, ""),
             ("a region takes them meanwhile", "150,000", there,
-             f"; delivered meanwhile {there['delivered_per_s']:,.0f}/s")):
+             f"; delivered meanwhile {there['delivered_per_s']:,.0f}/s; cores taken: "
+             f"{there['broker_cores']:.2f} by the broker, {there['region_cores']:.2f} by the region")):
         bench.row(f"broker: accepted and durable, PutRecords 500 × 1 KiB, 8 connections, {where}",
                   f"{result['records_per_s']:,.0f} records/s", goal,
                   note=f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms{more}")
@@ -283,11 +287,14 @@ def outage(bench):
             region.start()
         wait_until(lambda: broker.metric("spillway_broker_put_records_total") > before, "a region is used again")
         begun, before = time.monotonic(), broker.metric("spillway_broker_put_records_total")
+        used = [process.cpu_seconds() for process in (broker, *regions)]
         # What arrives within half a second is no backlog any more.
         wait_until(lambda: broker.metric("spillway_broker_held_records") < rate / 2 or time.monotonic() >= ends,
                    "it has caught up", every=0.05)
         elapsed = time.monotonic() - begun
         caught_up = (broker.metric("spillway_broker_put_records_total") - before) / elapsed
+        cores, *of_regions = ((process.cpu_seconds() - earlier) / elapsed
+                              for process, earlier in zip((broker, *regions), used))
         back = wait()
         wait_until(lambda: broker.metric("spillway_broker_held_records") == 0, "everything is delivered", every=0.1)
         accepted = broker.metric("spillway_spool_records_total") - accepted
@@ -301,12 +308,14 @@ def outage(bench):
     bench.row(f"broker: an outage of both regions for {away_s} s at 50,000 records/s of 1 KiB: acknowledged",
               f"p99 {during['p99_ms']:.1f} ms", "10 ms",
               note=f"p50 {during['p50_ms']:.1f} ms, {during['records_per_s']:,.0f}/s; none lost; after it, while the "
-                   f"backlog is delivered, p50 {back['p50_ms']:.1f} ms, p99 {back['p99_ms']:.1f} ms")
+                   f"backlog is delivered, p50 {back['p50_ms']:.1f} ms, p99 {back['p99_ms']:.1f} ms, "
+                   f"{back['p99_ms'] / during['p99_ms']:.1f} times that of the outage")
     bench.row("broker: its memory in that outage", f"{max(samples):.0f} MB resident at most", "flat",
               note=f"{max(samples[:quarter]):.0f} MB in the first quarter, "
                    f"{max(samples[-quarter:]):.0f} MB in the last")
     bench.row("broker: catching up after it, while records go on coming", f"{caught_up:,.0f} records/s",
-              f"{3 * rate:,}", note=f"{caught_up / rate:.1f} times the arrival rate")
+              f"{3 * rate:,}", note=f"{caught_up / rate:.1f} times the arrival rate; cores taken: {cores:.2f} by the broker, "
+                   f"{sum(of_regions):.2f} by the regions")
 
 
 def spooled(bench):
