@@ -1,4 +1,5 @@
-// Awaits what reports by a callback on whatever thread, and goes on on the loop's.
+// Awaits what reports by a callback on whatever thread, or is done on another loop's, and goes on
+// on the loop's own.
 #pragma once
 
 #include <utility>
@@ -17,6 +18,14 @@ auto on_loop(EventLoop* loop, Begin begin) {
       loop->post(
           [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
     }));
+  });
+}
+
+// The same of what `work` answers on the thread of `there`, a loop that runs until it has.
+template <typename T, typename Work>
+auto at_loop(EventLoop* loop, EventLoop* there, Work work) {
+  return on_loop<T>(loop, [there, work = std::move(work)](UniqueFunction<void(T)> done) mutable {
+    there->post([work = std::move(work), done = std::move(done)]() mutable { done(work()); });
   });
 }
 

@@ -78,6 +78,7 @@ struct OpenBody {
 struct LoopState : std::enable_shared_from_this<LoopState> {
   LoopState(io::EventLoop& its_loop, std::shared_ptr<ServerShared> its_server);
 
+  Status listen(const std::string& address, bool shared);
   void accept(std::unique_ptr<io::ByteStream> stream);
   void remove(Connection& connection);
   void drain(nanoseconds deadline);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "io/on_loop.h"
 #include "server/connection.h"
 
 namespace spillway::server {
@@ -15,6 +16,14 @@ namespace {
 constexpr auto kTick = milliseconds(500);
 // Connections beyond the limit that are being told so, at most.
 constexpr std::size_t kMostTurnedAway = 1000;
+
+// `address` with the port that it stands for. Listeners that share a port don't notice another
+// program's that does the same, which would take a part of the connections. One that doesn't share
+// does.
+Result<std::string> unused_address(io::EventLoop& loop, const std::string& address) {
+  SPILLWAY_ASSIGN(const auto alone, loop.listen(address, false, [](auto) {}));
+  return fmt::format("{}:{}", address.substr(0, address.rfind(':')), alone->port());
+}
 
 }  // namespace
 
@@ -144,6 +153,12 @@ void BufferPool::give_back(std::unique_ptr<char[]> buffer) {
 LoopState::LoopState(io::EventLoop& its_loop, std::shared_ptr<ServerShared> its_server)
     : loop(its_loop), server(std::move(its_server)), tick_timer_(loop.make_timer()) {}
 
+Status LoopState::listen(const std::string& address, bool shared) {
+  SPILLWAY_ASSIGN(listener,
+                  loop.listen(address, shared, [this](auto stream) { accept(std::move(stream)); }));
+  return {};
+}
+
 void LoopState::accept(std::unique_ptr<io::ByteStream> stream) {
   const auto before = server->connections.fetch_add(1, std::memory_order_relaxed);
   if (before >= server->options.connections + kMostTurnedAway) {
@@ -247,20 +262,31 @@ HttpServer::~HttpServer() {
 
 Status HttpServer::listen() {
   std::string address = shared_->options.address;
-  const bool many = loops_.size() > 1;
-  if (many) {
-    // Listeners that share a port don't notice another program's that does the same, which would
-    // take a part of the connections. One that doesn't share does.
-    SPILLWAY_ASSIGN(const auto alone, loops_.front()->loop.listen(address, false, [](auto) {}));
-    address = fmt::format("{}:{}", address.substr(0, address.rfind(':')), alone->port());
+  if (shared_port()) {
+    SPILLWAY_ASSIGN(address, unused_address(loops_.front()->loop, address));
+  }
+  for (const auto& state : loops_) SPILLWAY_TRY(state->listen(address, shared_port()));
+  return {};
+}
+
+Task<Status> HttpServer::open(io::EventLoop* caller) {
+  std::string address = shared_->options.address;
+  if (shared_port()) {
+    auto* const first = &loops_.front()->loop;
+    auto finding = io::at_loop<Result<std::string>>(
+        caller, first, [first, address] { return unused_address(*first, address); });
+    auto found = co_await finding;
+    if (!found.ok()) co_return std::move(found).error();
+    address = *std::move(found);
   }
   for (const auto& state : loops_) {
-    SPILLWAY_ASSIGN(state->listener,
-                    state->loop.listen(address, many, [state = state.get()](auto stream) {
-                      state->accept(std::move(stream));
-                    }));
+    auto listening = io::at_loop<Status>(caller, &state->loop, [this, state, address] {
+      return state->listen(address, shared_port());
+    });
+    auto opened = co_await listening;
+    if (!opened.ok()) co_return opened;
   }
-  return {};
+  co_return Status();
 }
 
 std::uint16_t HttpServer::port() const {

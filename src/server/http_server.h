@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/task.h"
 #include "base/time.h"
 #include "base/unique_function.h"
 #include "io/event_log.h"
@@ -153,8 +154,8 @@ struct HttpServerOptions {
 
 class HttpServer {
  public:
-  // Everything referred to outlives the server; the loops are not running yet, or have only this
-  // thread (the simulation).
+  // Everything referred to outlives the server. For listen() the loops are not running yet, or have
+  // only this thread (the simulation).
   HttpServer(std::span<io::EventLoop* const> loops, HttpServerOptions options,
              RequestHandler& handler, metrics::Registry& metrics, io::EventLog& log);
   // The loops don't run any more, or drain() has finished.
@@ -164,6 +165,9 @@ class HttpServer {
 
   // Opens the port on every loop, before they run. kBusy if another program has it.
   Status listen();
+  // The same while they run, from the thread of `caller`, another loop. Where it fails, the port
+  // may be open on some of them: drain() then, too.
+  Task<Status> open(io::EventLoop* caller);
   std::uint16_t port() const;
 
   // From any thread, once: stops accepting, lets the requests under way finish, and closes what is
@@ -172,6 +176,8 @@ class HttpServer {
   void drain(nanoseconds deadline, UniqueFunction<void()> drained);
 
  private:
+  bool shared_port() const { return loops_.size() > 1; }
+
   std::shared_ptr<ServerShared> shared_;
   std::vector<std::shared_ptr<LoopState>> loops_;
 };
