@@ -16,6 +16,7 @@ SpoolWriter::SpoolWriter(io::EventLoop& loop, Spool& spool, std::string stream,
 
 void SpoolWriter::put(std::vector<InputRecord> records, UniqueFunction<void()> done) {
   SPILLWAY_ASSERT(!busy() && !records.empty());
+  put_to_ = stream_;
   records_ = std::move(records);
   done_ = std::move(done);
   try_put();
@@ -33,7 +34,7 @@ void SpoolWriter::try_put() {
   views.reserve(records_.size());
   for (const auto& record : records_)
     views.push_back({record.key, record.data, std::nullopt, std::nullopt});
-  spool_.put(stream_, views, [self = shared_from_this()](Spool::Outcomes outcomes) {
+  spool_.put(put_to_, views, [self = shared_from_this()](Spool::Outcomes outcomes) {
     self->loop_.post([self, outcomes = std::move(outcomes)] { self->settle(outcomes); });
   });
 }

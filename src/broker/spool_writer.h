@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -29,6 +30,8 @@ class SpoolWriter : public std::enable_shared_from_this<SpoolWriter> {
   // Calls `done`, never from within, when all are durable. Records of one key stay in order. One
   // call at a time; together they fit the spool's queue.
   void put(std::vector<InputRecord> records, UniqueFunction<void()> done);
+  // What is put from now on goes there, to a stream that the spool was opened with.
+  void set_stream(std::string stream) { stream_ = std::move(stream); }
   // Since a put began, and until its `done`.
   bool busy() const { return static_cast<bool>(done_); }
   // Gives up what isn't durable; `done` is not called.
@@ -40,7 +43,8 @@ class SpoolWriter : public std::enable_shared_from_this<SpoolWriter> {
 
   io::EventLoop& loop_;
   Spool& spool_;
-  const std::string stream_;
+  std::string stream_;
+  std::string put_to_;  // of the put under way
   InputMetrics& counts_;
   std::unique_ptr<io::Timer> timer_;  // nullptr once closed
   std::vector<InputRecord> records_;

@@ -45,7 +45,7 @@ Result<server::Config> ConfigFlags::load() const {
   for (const auto& flag : flags_)
     if (!flag.value.empty()) overrides.push_back({flag.key, flag.value, flag.name});
   SPILLWAY_ASSIGN(auto config, server::make_config(text, file_, overrides));
-  config.empty_file = !file_.empty() && text.find_first_not_of(" \t\r\n") == std::string::npos;
+  if (!file_.empty()) config.file_end = server::end_of_file(text);
   return config;
 }
 

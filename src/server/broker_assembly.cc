@@ -8,6 +8,7 @@
 #include "broker/broker_status.h"
 #include "broker/make_room.h"
 #include "broker/runway.h"
+#include "broker/spool_input.h"
 #include "broker/switch_approval.h"
 #include "broker/switches.h"
 #include "broker/watched_target.h"
@@ -20,6 +21,8 @@
 #include "io/process.h"
 #include "server/admin.h"
 #include "server/broker_inputs.h"
+#include "server/broker_plan.h"
+#include "server/broker_reload.h"
 #include "server/http_server.h"
 #include "server/process_metrics.h"
 #include "server/spool_salvage.h"
@@ -160,6 +163,17 @@ Result<std::unique_ptr<stream::Engine>> open_spool_engine(const BrokerConfig& co
   return engine::open_embedded_engine(spool_options(config), seams);
 }
 
+// Runs the loop until the task has ended.
+Status run_to_end(io::AsioLoop& loop, Task<Status> task) {
+  Status ended;
+  start(std::move(task), UniqueFunction<void(Status)>([&](Status status) {
+          ended = std::move(status);
+          loop.stop();
+        }));
+  loop.run();
+  return ended;
+}
+
 // Makes the spool's streams and reads its cursors, on the loop, before anything else runs there.
 Task<Status> open_spool(io::EventLoop& loop, broker::Spool& spool, broker::Cursors& cursors,
                         std::vector<std::string> streams) {
@@ -181,21 +195,12 @@ broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::stri
   return options;
 }
 
-// `broker.stream`, those of producers, and those of inputs that are on.
-std::vector<std::string> streams_of(const BrokerConfig& config) {
-  std::vector<std::string> streams = config.streams;
-  const auto add = [&streams](const std::string& name) {
-    if (std::ranges::find(streams, name) == streams.end()) streams.push_back(name);
-  };
-  add(config.stream);
-  if (!config.otlp.empty()) {
-    add(config.otlp_logs_stream);
-    add(config.otlp_metrics_stream);
-    add(config.otlp_traces_stream);
-  }
-  if (!config.syslog_tcp.empty() || !config.syslog_udp.empty()) add(config.syslog_stream);
-  if (!config.stdin_stream.empty()) add(config.stdin_stream);
-  return streams;
+// Before the broker's own loop runs, on which not everything is started yet.
+Status open_inputs(BrokerInputs& inputs, const BrokerPlan& plan) {
+  io::AsioLoop loop;
+  SPILLWAY_TRY(run_to_end(loop, inputs.open(plan, &loop)));
+  inputs.use(plan, seconds(0));
+  return {};
 }
 
 // What a broker that runs consists of, made in this order.
@@ -257,53 +262,6 @@ void keep_room(const Room& of) {
   of.timer.start(seconds(1), [&of] { keep_room(of); });
 }
 
-// Those who know which streams there are.
-struct StreamParts {
-  io::EventLoop& loop;
-  broker::Spool& spool;
-  broker::Delivery& delivery;
-  BrokerInputs& inputs;
-  broker::Switches& switches;
-  const StopRequest& stopping;
-  io::EventLog& log;
-};
-
-// What producers may put to from now on. What is spooled of other streams is delivered all the
-// same. One change at a time: of those that come meanwhile the last one is made when it has ended.
-class StreamChanges {
- public:
-  explicit StreamChanges(StreamParts of) : of_(of) {}
-
-  // On the loop.
-  void take(std::vector<std::string> streams) {
-    wanted_ = std::move(streams);
-    if (!std::exchange(under_way_, true)) start(make(), [] {});
-  }
-
- private:
-  Task<void> make() {
-    while (wanted_ && !of_.stopping.made()) {
-      const auto streams = *std::exchange(wanted_, std::nullopt);
-      const auto opened = co_await of_.spool.open(of_.loop, streams);
-      if (!opened.ok()) {
-        of_.log.error("configuration not reloaded", {{"reason", opened.error().message}});
-        continue;
-      }
-      if (of_.stopping.made()) break;
-      of_.delivery.add(streams);
-      of_.inputs.set_streams(streams);
-      of_.switches.set_streams(streams);
-      of_.log.info("configuration reloaded",
-                   {{"streams", fmt::to_string(fmt::join(streams, ", "))}});
-    }
-    under_way_ = false;
-  }
-
-  const StreamParts of_;
-  std::optional<std::vector<std::string>> wanted_;
-  bool under_way_ = false;
-};
-
 Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& delivery, Status saved) {
   std::printf("spillway broker stopped: %llu records acknowledged, %llu wait in the spool\n",
               static_cast<unsigned long long>(delivery.route().acknowledged()),
@@ -319,7 +277,7 @@ Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& deliv
 
 Status run_broker(const Config& config, const ConfigSource& source) {
   const BrokerConfig& options = config.broker;
-  SPILLWAY_TRY(BrokerInputs::check(options));
+  SPILLWAY_ASSIGN(const auto plan, plan_start(config));
   const auto log = io::make_stderr_log(log_format(config.log), log_level(config.log));
   io::PosixDisk disk;
   io::SystemClock clock;
@@ -345,17 +303,10 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::Runway runway(seconds(options.runway_alarm_seconds), *log, metrics);
   broker::Spool spool(*engine, room, clock, entropy, metrics);
   broker::Cursors cursors(loop, *engine, *log);
-  const auto streams = streams_of(options);
-  auto spooled = streams;
+  auto spooled = plan.streams;
   for (const auto& stream : salvage->streams())
     if (std::ranges::find(spooled, stream) == spooled.end()) spooled.push_back(stream);
-  Status opened;
-  start(open_spool(loop, spool, cursors, spooled), UniqueFunction<void(Status)>([&](Status status) {
-          opened = std::move(status);
-          loop.stop();
-        }));
-  loop.run();
-  SPILLWAY_TRY(std::move(opened));
+  SPILLWAY_TRY(run_to_end(loop, open_spool(loop, spool, cursors, spooled)));
   std::vector<broker::Target*> places;
   places.reserve(targets.size());
   for (const auto& target : targets) places.push_back(target.get());
@@ -371,9 +322,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
       {loop, *log, metrics}, places, route_settings(options),
       broker::kept_of(switch_state.of(std::string(broker::kAllStreams), names), names));
   std::optional<broker::SwitchApproval> approval;
-  if (auto guarded = approval_options(options, "broker:" + host, streams))
+  if (auto guarded = approval_options(options, "broker:" + host, plan.streams))
     approval.emplace(*std::move(guarded), disk);
-  broker::Switches switches({loop, route, switch_state, switch_log, *log, metrics, streams,
+  broker::Switches switches({loop, route, switch_state, switch_log, *log, metrics, plan.streams,
                              approval ? &*approval : nullptr},
                             host);
   broker::SwitchProofs proofs(host, entropy);
@@ -408,28 +359,29 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   if (auto listening = admin.listen(); !listening.ok())
     return context("broker.admin", std::move(listening).error());
   SPILLWAY_ASSIGN(const auto inputs,
-                  BrokerInputs::make(options, host, streams,
-                                     {disk, clock, entropy, workers, *log, metrics, spool}));
+                  BrokerInputs::make(options, host,
+                                     {loop, disk, clock, entropy, workers, *log, metrics, spool}));
+  SPILLWAY_TRY(open_inputs(*inputs, plan));
   Running running{loop, *inputs, *telemetry, delivery, admin};
 
   Status saved;
   StopRequest stopping;
+  BrokerReload changes(config, {loop, spool, delivery, *inputs, switches, *log});
   const auto stop_by = [&](int signal) {
     if (!stopping.take(signal, loop.mono_now())) return;
+    const auto at_most = seconds(changes.running().broker.drain_seconds);
     log->info("stopping; a second signal ends the broker at once",
               {{"held_records", delivery.held()},
-               {"at_most_seconds", static_cast<std::uint64_t>(options.drain_seconds)}});
-    stop(running, seconds(options.drain_seconds), saved);
+               {"at_most_seconds", static_cast<std::uint64_t>(at_most.count())}});
+    changes.close([&, at_most] { stop(running, at_most, saved); });
   };
-  StreamChanges stream_changes({loop, spool, delivery, *inputs, switches, stopping, *log});
   loop.on_signal([&](int signal) {
     if (signal != SIGHUP) return stop_by(signal);
     if (stopping.made()) return;
-    const auto fresh = reload(config, source, "broker", *log);
-    if (!fresh) return;
-    BrokerConfig changed = options;
-    changed.streams = fresh->broker.streams;
-    stream_changes.take(streams_of(changed));
+    auto fresh = read_again(changes.running(), source, "broker");
+    if (!fresh.ok())
+      return log->error("configuration not reloaded", {{"reason", fresh.error().message}});
+    changes.take(*std::move(fresh));
   });
   delivery.start([&] {
     std::printf(
@@ -449,7 +401,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::OldestRecords oldest;
   const Room kept{loop, *timer, room, runway, oldest, spool, delivery, cursors, switches};
   keep_room(kept);
-  for (const auto& taken : inputs->described())
+  for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());
   std::fflush(stdout);
   loop.run();

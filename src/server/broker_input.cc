@@ -38,27 +38,11 @@ DispatchOptions dispatch_options(const BrokerConfig& config) {
   return options;
 }
 
-HttpServerOptions api_options(const BrokerConfig& config) {
-  HttpServerOptions options;
-  options.address = config.listen;
-  options.connections = static_cast<std::size_t>(config.connections_max);
-  return options;
-}
-
 }  // namespace
 
-Result<std::unique_ptr<BrokerInput>> BrokerInput::make(const BrokerConfig& config,
-                                                       const std::vector<std::string>& streams,
-                                                       const Parts& parts) {
-  std::unique_ptr<BrokerInput> input(new BrokerInput(config, streams, parts));
-  if (auto listening = input->api_.listen(); !listening.ok())
-    return context("broker.listen", std::move(listening).error());
-  return input;
-}
-
-BrokerInput::BrokerInput(const BrokerConfig& config, const std::vector<std::string>& streams,
+BrokerInput::BrokerInput(const BrokerConfig& config, const InputStreams& streams,
                          const Parts& parts)
-    : engine_(parts.spool, streams),
+    : engine_(parts.spool, streams.named),
       master_keys_({config.data, config.region, std::string(kAccount)}, parts.disk, parts.clock,
                    parts.entropy, parts.log),
       audit_log_(audit_options(config), parts.disk, parts.clock, parts.workers, parts.metrics,
@@ -67,11 +51,6 @@ BrokerInput::BrokerInput(const BrokerConfig& config, const std::vector<std::stri
                make_token_key(parts.entropy), master_keys_),
       dispatch_(dispatch_options(config), parts.loops, service_,
                 std::make_shared<const auth::KeyTable>(), audit_log_, parts.entropy, parts.metrics,
-                parts.log),
-      api_(parts.loops, api_options(config), dispatch_, parts.metrics, parts.log) {}
-
-void BrokerInput::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
-  api_.drain(deadline, std::move(drained));
-}
+                parts.log) {}
 
 }  // namespace spillway::server

@@ -19,15 +19,16 @@
 #include "metrics/registry.h"
 #include "server/config.h"
 #include "server/dispatch.h"
-#include "server/http_server.h"
+#include "server/http_port.h"
 
 namespace spillway::server {
 
-class BrokerInput {
+// On the loops of the servers that hand it requests.
+class BrokerInput final : public InputHandler {
  public:
   // They outlive the input.
   struct Parts {
-    std::span<io::EventLoop* const> loops;  // that serve it; they don't run yet
+    std::span<io::EventLoop* const> loops;  // of those servers
     io::Disk& disk;
     io::Clock& clock;
     io::Entropy& entropy;
@@ -37,27 +38,21 @@ class BrokerInput {
     broker::Spool& spool;
   };
 
-  // `streams`: of the spool, as opened. broker.listen is on loopback.
-  static Result<std::unique_ptr<BrokerInput>> make(const BrokerConfig& config,
-                                                   const std::vector<std::string>& streams,
-                                                   const Parts& parts);
+  BrokerInput(const BrokerConfig& config, const InputStreams& streams, const Parts& parts);
 
-  // From now on records are taken for these. Any thread.
-  void set_streams(const std::vector<std::string>& streams) { engine_.set_streams(streams); }
-  // From any thread, once: takes no more requests, and calls `drained` on one of its loops when
-  // those under way are answered, or `deadline` is over.
-  void drain(nanoseconds deadline, UniqueFunction<void()> drained);
+  void set_streams(const InputStreams& streams) override { engine_.set_streams(streams.named); }
+  std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
+                                         Responder responder) override {
+    return dispatch_.on_request(loop, peer, std::move(head), std::move(responder));
+  }
+  wire::Response refuse(Refusal why) override { return dispatch_.refuse(why); }
 
  private:
-  BrokerInput(const BrokerConfig& config, const std::vector<std::string>& streams,
-              const Parts& parts);
-
   broker::SpoolInput engine_;
   auth::MasterKeys master_keys_;  // none: streams of the spool are not encrypted
   auth::AuditLog audit_log_;
   kinesis::Service service_;
   Dispatch dispatch_;
-  HttpServer api_;
 };
 
 }  // namespace spillway::server

@@ -1,127 +1,164 @@
 #include "server/broker_inputs.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <atomic>
-#include <functional>
 #include <utility>
 
-#include "server/access_keys.h"
+#include "base/assert.h"
+#include "io/on_loop.h"
+#include "server/broker_input.h"
+#include "server/http_input.h"
+#include "server/otlp_input.h"
+#include "server/syslog_input.h"
 
 namespace spillway::server {
 namespace {
 
-// Calls `done` at its `count`th call.
-std::function<void()> at_the_last(std::size_t count, UniqueFunction<void()> done) {
-  struct State {
-    std::atomic<std::size_t> left;
-    UniqueFunction<void()> done;
-  };
-  const auto state = std::make_shared<State>(count, std::move(done));
-  return [state] {
-    if (state->left.fetch_sub(1) == 1) state->done();
-  };
+// For ports that are closed since another one could not be opened.
+constexpr nanoseconds kCloseTime = seconds(1);
+
+InputStreams input_streams(const BrokerPlan& plan) {
+  const auto& config = plan.config.broker;
+  return {plan.streams,
+          {config.otlp_logs_stream, config.otlp_metrics_stream, config.otlp_traces_stream},
+          config.syslog_stream};
+}
+
+std::string described(InputKind kind, const BrokerPlan& plan) {
+  const auto& config = plan.config.broker;
+  switch (kind) {
+    case InputKind::kKinesis:
+      return fmt::format("records for {} on http://{}", fmt::join(plan.streams, ", "),
+                         config.listen);
+    case InputKind::kHttp:
+      return fmt::format("JSON on http://{}/v1/records/STREAM", config.http);
+    case InputKind::kOtlp:
+      return fmt::format("OTLP on http://{}", config.otlp);
+    case InputKind::kSyslogTcp:
+      return fmt::format("syslog on {} over TCP", config.syslog_tcp);
+    case InputKind::kSyslogUdp:
+      return fmt::format("syslog on {} over UDP", config.syslog_udp);
+  }
+  assertion_failed("an input of no kind", __FILE__, __LINE__);
 }
 
 }  // namespace
 
-BrokerInputs::BrokerInputs(const BrokerConfig& config)
-    : loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()) {}
+BrokerInputs::BrokerInputs(const BrokerConfig& config, const Parts& parts)
+    : parts_(parts),
+      loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()) {}
 
-Status BrokerInputs::check(const BrokerConfig& config) {
-  for (const auto& [key, address] :
-       {std::pair{"broker.listen", &config.listen}, std::pair{"broker.http", &config.http},
-        std::pair{"broker.otlp", &config.otlp}, std::pair{"broker.syslog_tcp", &config.syslog_tcp},
-        std::pair{"broker.syslog_udp", &config.syslog_udp}}) {
-    if (address->empty() || is_loopback(*address)) continue;
-    return Error{
-        ErrorCode::kDenied,
-        fmt::format("{} is {}: a broker has no access keys yet, and listens on loopback only", key,
-                    *address)};
-  }
-  return {};
-}
+BrokerInputs::~BrokerInputs() { stop(); }
 
 Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& config,
                                                          const std::string& host,
-                                                         const std::vector<std::string>& streams,
                                                          const Parts& parts) {
-  std::unique_ptr<BrokerInputs> inputs(new BrokerInputs(config));
-  if (!config.listen.empty()) {
-    SPILLWAY_ASSIGN(inputs->kinesis_, BrokerInput::make(config, streams,
-                                                        {inputs->loops_.loops(), parts.disk,
-                                                         parts.clock, parts.entropy, parts.workers,
-                                                         parts.log, parts.metrics, parts.spool}));
-    inputs->described_.push_back(
-        fmt::format("records for {} on http://{}", fmt::join(streams, ", "), config.listen));
-  }
-  if (!config.http.empty()) SPILLWAY_TRY(inputs->add_http(config, streams, parts));
-  if (!config.otlp.empty()) SPILLWAY_TRY(inputs->add_otlp(config, parts));
-  SPILLWAY_TRY(inputs->add_syslog(config, parts));
+  std::unique_ptr<BrokerInputs> inputs(new BrokerInputs(config, parts));
   if (!config.stdin_stream.empty()) {
     SPILLWAY_ASSIGN(auto input, io::open_standard_input(inputs->loops_.first()));
     inputs->lines_ = std::make_unique<broker::LineInput>(
         std::move(input), config.stdin_stream, "stdin/" + host,
         broker::LineInput::Parts{inputs->loops_.first(), parts.spool, parts.log, parts.metrics});
-    inputs->described_.push_back(
-        fmt::format("lines of standard input for {}", config.stdin_stream));
+    inputs->lines_stream_ = config.stdin_stream;
+    inputs->lines_drained_ = false;
   }
   inputs->loops_.start();
   return inputs;
 }
 
-Status BrokerInputs::add_http(const BrokerConfig& config, const std::vector<std::string>& streams,
-                              const Parts& parts) {
-  http_ = std::make_unique<HttpInput>(parts.spool, streams, parts.entropy, parts.metrics);
-  HttpServerOptions options;
-  options.name = "http";
-  options.address = config.http;
-  options.connections = static_cast<std::size_t>(config.connections_max);
-  http_server_ =
-      std::make_unique<HttpServer>(loops_.loops(), options, *http_, parts.metrics, parts.log);
-  if (auto listening = http_server_->listen(); !listening.ok())
-    return context("broker.http", std::move(listening).error());
-  described_.push_back(fmt::format("JSON on http://{}/v1/records/STREAM", config.http));
-  return {};
-}
-
-Status BrokerInputs::add_otlp(const BrokerConfig& config, const Parts& parts) {
-  otlp_ = std::make_unique<OtlpInput>(
-      parts.spool,
-      OtlpStreams{config.otlp_logs_stream, config.otlp_metrics_stream, config.otlp_traces_stream},
-      parts.metrics);
-  HttpServerOptions options;
-  options.name = "otlp";
-  options.address = config.otlp;
-  options.connections = static_cast<std::size_t>(config.connections_max);
-  otlp_server_ =
-      std::make_unique<HttpServer>(loops_.loops(), options, *otlp_, parts.metrics, parts.log);
-  if (auto listening = otlp_server_->listen(); !listening.ok())
-    return context("broker.otlp", std::move(listening).error());
-  described_.push_back(fmt::format("OTLP on http://{}", config.otlp));
-  return {};
-}
-
-Status BrokerInputs::add_syslog(const BrokerConfig& config, const Parts& parts) {
-  if (config.syslog_tcp.empty() && config.syslog_udp.empty()) return {};
-  syslog_ = std::make_unique<SyslogInput>(loops_.first(), parts.spool, config.syslog_stream,
-                                          parts.metrics);
-  if (!config.syslog_tcp.empty()) {
-    if (auto listening = syslog_->listen_tcp(config.syslog_tcp); !listening.ok())
-      return context("broker.syslog_tcp", std::move(listening).error());
-    described_.push_back(fmt::format("syslog on {} over TCP", config.syslog_tcp));
+Task<Status> BrokerInputs::open(BrokerPlan plan, io::EventLoop* caller) {
+  for (const auto kind : plan.opened) {
+    auto* const input = opened_.emplace(kind, make_input(kind, plan)).first->second.get();
+    auto status = co_await input->open(caller);
+    if (status.ok()) continue;
+    for (const auto& [unused_kind, unused] : opened_) {
+      auto closing = io::on_loop<bool>(caller, [port = unused.get()](auto done) {
+        port->drain(kCloseTime, [done = std::move(done)]() mutable { done(true); });
+      });
+      co_await closing;
+    }
+    opened_.clear();
+    co_return context(std::string(port_of(kind).key), std::move(status).error());
   }
-  if (!config.syslog_udp.empty()) {
-    if (auto listening = syslog_->listen_udp(config.syslog_udp); !listening.ok())
-      return context("broker.syslog_udp", std::move(listening).error());
-    described_.push_back(fmt::format("syslog on {} over UDP", config.syslog_udp));
-  }
-  return {};
+  co_return Status();
 }
 
-void BrokerInputs::set_streams(const std::vector<std::string>& streams) {
-  if (kinesis_ != nullptr) kinesis_->set_streams(streams);
-  if (http_ != nullptr) http_->set_streams(streams);
+void BrokerInputs::use(const BrokerPlan& plan, nanoseconds at_most) {
+  for (const auto kind : plan.closed) {
+    auto& closed = *inputs_.at(kind);
+    closed.retire(at_most, let_go(std::move(inputs_.extract(kind).mapped())));
+  }
+  inputs_.merge(opened_);
+  const auto streams = input_streams(plan);
+  for (const auto& [kind, input] : inputs_) input->set_streams(streams);
+}
+
+std::vector<std::string> BrokerInputs::described(const BrokerPlan& plan) const {
+  std::vector<std::string> texts;
+  texts.reserve(plan.opened.size() + 1);
+  for (const auto kind : plan.opened) texts.push_back(server::described(kind, plan));
+  if (lines_ != nullptr)
+    texts.push_back(fmt::format("lines of standard input for {}", lines_stream_));
+  return texts;
+}
+
+std::unique_ptr<PortInput> BrokerInputs::make_input(InputKind kind, const BrokerPlan& plan) {
+  const auto& config = plan.config.broker;
+  const auto& address = config.*port_of(kind).address;
+  const auto over_http = [&](std::string name) -> std::unique_ptr<PortInput> {
+    HttpServerOptions options;
+    options.name = std::move(name);
+    options.address = address;
+    options.connections = static_cast<std::size_t>(config.connections_max);
+    return std::make_unique<HttpPort>(loops_.loops(), std::move(options), handler_of(kind, plan),
+                                      parts_.metrics, parts_.log);
+  };
+  const auto syslog = [&](SyslogInput::Transport transport) -> std::unique_ptr<PortInput> {
+    return std::make_unique<SyslogInput>(loops_.first(), parts_.spool, transport, address,
+                                         input_streams(plan), parts_.metrics);
+  };
+  switch (kind) {
+    case InputKind::kKinesis:
+      return over_http("api");
+    case InputKind::kHttp:
+      return over_http("http");
+    case InputKind::kOtlp:
+      return over_http("otlp");
+    case InputKind::kSyslogTcp:
+      return syslog(SyslogInput::Transport::kTcp);
+    case InputKind::kSyslogUdp:
+      return syslog(SyslogInput::Transport::kUdp);
+  }
+  assertion_failed("an input of no kind", __FILE__, __LINE__);
+}
+
+InputHandler& BrokerInputs::handler_of(InputKind kind, const BrokerPlan& plan) {
+  auto& handler = handlers_[kind];
+  if (handler != nullptr) return *handler;
+  const auto streams = input_streams(plan);
+  if (kind == InputKind::kHttp) {
+    handler = std::make_unique<HttpInput>(parts_.spool, streams, parts_.entropy, parts_.metrics);
+  } else if (kind == InputKind::kOtlp) {
+    handler = std::make_unique<OtlpInput>(parts_.spool, streams, parts_.metrics);
+  } else {
+    handler = std::make_unique<BrokerInput>(
+        plan.config.broker, streams,
+        BrokerInput::Parts{loops_.loops(), parts_.disk, parts_.clock, parts_.entropy,
+                           parts_.workers, parts_.log, parts_.metrics, parts_.spool});
+  }
+  return *handler;
+}
+
+UniqueFunction<void()> BrokerInputs::let_go(std::unique_ptr<PortInput> input) {
+  auto* const going = input.get();
+  going_.emplace(going, std::move(input));
+  return [this, going] {
+    parts_.loop.post([this, going] {
+      going_.erase(going);
+      finish_drain_if_done();
+    });
+  };
 }
 
 void BrokerInputs::read_lines(UniqueFunction<void()> ended) {
@@ -131,16 +168,25 @@ void BrokerInputs::read_lines(UniqueFunction<void()> ended) {
 }
 
 void BrokerInputs::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
-  const std::size_t inputs = (kinesis_ != nullptr ? 1 : 0) + (http_server_ != nullptr ? 1 : 0) +
-                             (otlp_server_ != nullptr ? 1 : 0) + (syslog_ != nullptr ? 1 : 0) +
-                             (lines_ != nullptr ? 1 : 0);
-  const auto done = at_the_last(inputs + 1, std::move(drained));
-  if (kinesis_ != nullptr) kinesis_->drain(deadline, done);
-  if (http_server_ != nullptr) http_server_->drain(deadline, done);
-  if (otlp_server_ != nullptr) otlp_server_->drain(deadline, done);
-  if (syslog_ != nullptr) syslog_->drain(deadline, done);
-  if (lines_ != nullptr) lines_->drain(deadline, done);
-  done();
+  drained_ = std::move(drained);
+  for (auto& [kind, input] : std::exchange(inputs_, {})) {
+    auto& going = *input;
+    going.drain(deadline, let_go(std::move(input)));
+  }
+  if (!lines_drained_) {
+    lines_->drain(deadline, [this] {
+      parts_.loop.post([this] {
+        lines_drained_ = true;
+        finish_drain_if_done();
+      });
+    });
+  }
+  finish_drain_if_done();
+}
+
+void BrokerInputs::finish_drain_if_done() {
+  if (!drained_ || !going_.empty() || !lines_drained_) return;
+  std::exchange(drained_, nullptr)();
 }
 
 void BrokerInputs::stop() { loops_.stop_and_join(); }

@@ -1,26 +1,35 @@
-// The broker's inputs that producers reach over the network, and the threads that serve them.
+// The broker's inputs that producers reach over the network, and the threads that serve them. They
+// come and go while the broker runs: new ones are opened first, and then the old ones go, each when
+// what it has taken is durable and answered.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "broker/line_input.h"
 #include "broker/spool.h"
+#include "io/clock.h"
+#include "io/disk.h"
+#include "io/entropy.h"
+#include "io/event_log.h"
 #include "io/loop_threads.h"
-#include "server/broker_input.h"
+#include "io/worker.h"
+#include "metrics/registry.h"
+#include "server/broker_plan.h"
 #include "server/config.h"
-#include "server/http_input.h"
-#include "server/http_server.h"
-#include "server/otlp_input.h"
-#include "server/syslog_input.h"
+#include "server/http_port.h"
+#include "server/port_input.h"
 
 namespace spillway::server {
 
+// On the thread of the loop that it is handed, once that runs.
 class BrokerInputs {
  public:
   // They outlive the inputs.
   struct Parts {
+    io::EventLoop& loop;  // not one of the inputs' own
     io::Disk& disk;
     io::Clock& clock;
     io::Entropy& entropy;
@@ -30,47 +39,53 @@ class BrokerInputs {
     broker::Spool& spool;
   };
 
-  // Whether make() may listen where the configuration says: kDenied, of an address that is not on
-  // loopback.
-  static Status check(const BrokerConfig& config);
-  // Those that the configuration names, each on its port. `host`: this machine, in the partition
-  // key of what it writes itself. `streams`: of the spool, as opened. Once check() allows it.
+  // No port is open yet. `host`: this machine, in the partition key of what it writes itself.
+  // Errors are those of standard input, where the configuration says that it is read.
   static Result<std::unique_ptr<BrokerInputs>> make(const BrokerConfig& config,
-                                                    const std::string& host,
-                                                    const std::vector<std::string>& streams,
-                                                    const Parts& parts);
+                                                    const std::string& host, const Parts& parts);
+  ~BrokerInputs();  // as stop()
 
+  // Opens what the plan opens, on `caller`, the loop of whoever calls. Where that fails, the error
+  // names the key, and all is as it was.
+  Task<Status> open(BrokerPlan plan, io::EventLoop* caller);
+  // What the plan closes goes, and has `at_most` for that; all others put what they take where the
+  // plan says. The spool has its streams. Once open() has succeeded with it.
+  void use(const BrokerPlan& plan, nanoseconds at_most);
   // What they take, and where, for people: "records for orders on http://127.0.0.1:4567".
-  const std::vector<std::string>& described() const { return described_; }
+  std::vector<std::string> described(const BrokerPlan& plan) const;
 
-  // From now on those that name streams take records for these, of the spool, as opened. Any
-  // thread.
-  void set_streams(const std::vector<std::string>& streams);
   // Once: reads standard input, if the configuration says so, and calls `ended` on one of their own
   // threads when it has ended and all of it is durable.
   void read_lines(UniqueFunction<void()> ended);
-  // From any thread, once: they take no more, and `drained` is called when what is under way is
-  // answered, or `deadline` is over; on one of their own threads, or before this returns.
+  // Once, not between open() and its end: they take no more, and `drained` is called on the loop
+  // when what is under way is answered, or `deadline` is over; or before this returns.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained);
   // Once the engine has stopped, whose answers go to their threads.
   void stop();
 
  private:
-  explicit BrokerInputs(const BrokerConfig& config);
-  Status add_syslog(const BrokerConfig& config, const Parts& parts);
-  Status add_http(const BrokerConfig& config, const std::vector<std::string>& streams,
-                  const Parts& parts);
-  Status add_otlp(const BrokerConfig& config, const Parts& parts);
+  using Inputs = std::map<InputKind, std::unique_ptr<PortInput>>;
 
+  BrokerInputs(const BrokerConfig& config, const Parts& parts);
+  std::unique_ptr<PortInput> make_input(InputKind kind, const BrokerPlan& plan);
+  std::unique_ptr<PortInput> make_http(InputKind kind, const BrokerConfig& config, std::string name,
+                                       InputHandler& handler);
+  InputHandler& handler_of(InputKind kind, const BrokerPlan& plan);
+  // Keeps the input until it has gone; what is to be called then.
+  UniqueFunction<void()> let_go(std::unique_ptr<PortInput> input);
+  void finish_drain_if_done();
+
+  const Parts parts_;
   io::LoopThreads loops_;
-  std::unique_ptr<BrokerInput> kinesis_;
-  std::unique_ptr<HttpInput> http_;
-  std::unique_ptr<HttpServer> http_server_;
-  std::unique_ptr<OtlpInput> otlp_;
-  std::unique_ptr<HttpServer> otlp_server_;
-  std::unique_ptr<SyslogInput> syslog_;
+  // Of those over HTTP that were ever open: one port after the other hands them its requests.
+  std::map<InputKind, std::unique_ptr<InputHandler>> handlers_;
+  Inputs inputs_;
+  Inputs opened_;                                           // and not in use yet
+  std::map<PortInput*, std::unique_ptr<PortInput>> going_;  // until what they took is durable
   std::unique_ptr<broker::LineInput> lines_;
-  std::vector<std::string> described_;
+  std::string lines_stream_;
+  bool lines_drained_ = true;
+  UniqueFunction<void()> drained_;  // while draining
 };
 
 }  // namespace spillway::server

@@ -10,6 +10,7 @@
 #include "base/nearest_name.h"
 #include "broker/switch_approval.h"
 #include "client/credentials_source.h"
+#include "server/input_ports.h"
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -77,23 +78,23 @@ const ConfigKey kKeys[] = {
   {.name = "broker.data", .field = +[](Config& c) -> std::string& { return c.broker.data; },
    .meaning = "The directory of the broker's spool and file places. Made if missing; one process at a time."},
   {.name = "broker.listen", .field = +[](Config& c) -> std::string& { return c.broker.listen; },
-   .meaning = "Address and port of the broker's Kinesis API, on loopback; empty: there is none."},
+   .meaning = "Address and port of the broker's Kinesis API, on loopback; empty: there is none.", .reloaded = true},
   {.name = "broker.http", .field = +[](Config& c) -> std::string& { return c.broker.http; },
-   .meaning = "Address and port of the broker's HTTP input, on loopback; empty: there is none."},
+   .meaning = "Address and port of the broker's HTTP input, on loopback; empty: there is none.", .reloaded = true},
   {.name = "broker.otlp", .field = +[](Config& c) -> std::string& { return c.broker.otlp; },
-   .meaning = "Address and port on which the broker takes OTLP over HTTP, on loopback; empty: it doesn't."},
+   .meaning = "Address and port on which the broker takes OTLP over HTTP, on loopback; empty: it doesn't.", .reloaded = true},
   {.name = "broker.otlp_logs_stream", .field = +[](Config& c) -> std::string& { return c.broker.otlp_logs_stream; },
-   .meaning = "The stream that OTLP's logs go to. Made if missing."},
+   .meaning = "The stream that OTLP's logs go to. Made if missing.", .reloaded = true},
   {.name = "broker.otlp_metrics_stream", .field = +[](Config& c) -> std::string& { return c.broker.otlp_metrics_stream; },
-   .meaning = "The stream that OTLP's metrics go to. Made if missing."},
+   .meaning = "The stream that OTLP's metrics go to. Made if missing.", .reloaded = true},
   {.name = "broker.otlp_traces_stream", .field = +[](Config& c) -> std::string& { return c.broker.otlp_traces_stream; },
-   .meaning = "The stream that OTLP's traces go to. Made if missing."},
+   .meaning = "The stream that OTLP's traces go to. Made if missing.", .reloaded = true},
   {.name = "broker.syslog_tcp", .field = +[](Config& c) -> std::string& { return c.broker.syslog_tcp; },
-   .meaning = "Address and port on which the broker takes syslog over TCP, on loopback; empty: it doesn't."},
+   .meaning = "Address and port on which the broker takes syslog over TCP, on loopback; empty: it doesn't.", .reloaded = true},
   {.name = "broker.syslog_udp", .field = +[](Config& c) -> std::string& { return c.broker.syslog_udp; },
-   .meaning = "The same over UDP, which loses what comes too fast."},
+   .meaning = "The same over UDP, which loses what comes too fast.", .reloaded = true},
   {.name = "broker.syslog_stream", .field = +[](Config& c) -> std::string& { return c.broker.syslog_stream; },
-   .meaning = "The stream that syslog goes to. Made if missing."},
+   .meaning = "The stream that syslog goes to. Made if missing.", .reloaded = true},
   {.name = "broker.stdin_stream", .field = +[](Config& c) -> std::string& { return c.broker.stdin_stream; },
    .meaning = "The stream that lines of standard input go to, made if missing; empty: it is not read. The broker ends when it ends."},
   {.name = "broker.admin", .field = +[](Config& c) -> std::string& { return c.broker.admin; },
@@ -592,7 +593,28 @@ Status check_approval(const BrokerConfig& config) {
       "broker.approval is \"grant\", and nobody could give one: broker.approvers is empty"};
 }
 
-Status check_whole(const Config& config) {
+}  // namespace
+
+std::vector<TargetConfig> targets_of(const BrokerConfig& config) {
+  std::vector<TargetConfig> targets = config.targets;
+  if (targets.empty()) targets.push_back({"default", config.endpoint});
+  for (auto& target : targets) {
+    target.ca = target.ca.value_or(config.ca);
+    target.region = target.region.value_or(config.region);
+    // Keys of its own are what it says; another table's are not.
+    if (!target.credentials)
+      target.credentials = target.access_key || target.secret_key ? "" : config.credentials;
+    target.access_key = target.access_key.value_or(config.access_key);
+    target.secret_key = target.secret_key.value_or(config.secret_key);
+    target.kind = target.kind.value_or(config.kind);
+    target.origins = target.origins.value_or(config.origins);
+    target.aggregate = target.aggregate.value_or(config.aggregate);
+    target.shards = target.shards.value_or(config.shards);
+  }
+  return targets;
+}
+
+Status check_config(const Config& config) {
   const auto& account = config.serve.account;
   if (account.size() != 12 ||
       !std::all_of(account.begin(), account.end(), [](char c) { return c >= '0' && c <= '9'; }))
@@ -617,12 +639,10 @@ Status check_whole(const Config& config) {
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));
   SPILLWAY_TRY(check_address("serve.admin", config.serve.admin));
   SPILLWAY_TRY(check_address("broker.admin", config.broker.admin));
-  for (const auto& [name, address] : {std::pair{"broker.listen", &config.broker.listen},
-                                      std::pair{"broker.http", &config.broker.http},
-                                      std::pair{"broker.otlp", &config.broker.otlp},
-                                      std::pair{"broker.syslog_tcp", &config.broker.syslog_tcp},
-                                      std::pair{"broker.syslog_udp", &config.broker.syslog_udp}})
-    if (!address->empty()) SPILLWAY_TRY(check_address(name, *address));
+  for (const auto& port : input_ports()) {
+    const auto& address = config.broker.*port.address;
+    if (!address.empty()) SPILLWAY_TRY(check_address(port.key, address));
+  }
   if (config.serve.tls_certificate.empty() != config.serve.tls_key.empty()) {
     return Error{ErrorCode::kInvalid,
                  "serve.tls_certificate and serve.tls_key go together: one of them is empty"};
@@ -632,27 +652,6 @@ Status check_whole(const Config& config) {
                  fmt::format("serve.listen and serve.admin are both {}", config.serve.listen)};
   }
   return {};
-}
-
-}  // namespace
-
-std::vector<TargetConfig> targets_of(const BrokerConfig& config) {
-  std::vector<TargetConfig> targets = config.targets;
-  if (targets.empty()) targets.push_back({"default", config.endpoint});
-  for (auto& target : targets) {
-    target.ca = target.ca.value_or(config.ca);
-    target.region = target.region.value_or(config.region);
-    // Keys of its own are what it says; another table's are not.
-    if (!target.credentials)
-      target.credentials = target.access_key || target.secret_key ? "" : config.credentials;
-    target.access_key = target.access_key.value_or(config.access_key);
-    target.secret_key = target.secret_key.value_or(config.secret_key);
-    target.kind = target.kind.value_or(config.kind);
-    target.origins = target.origins.value_or(config.origins);
-    target.aggregate = target.aggregate.value_or(config.aggregate);
-    target.shards = target.shards.value_or(config.shards);
-  }
-  return targets;
 }
 
 std::span<const ConfigKey> config_keys() { return kKeys; }
@@ -711,8 +710,13 @@ Result<Config> make_config(std::string_view file_text, std::string_view file_nam
                    std::string(parsed.error().description()));
   SPILLWAY_TRY(FileReader(config, file_name).read(parsed.table()));
   for (const auto& given : overrides) SPILLWAY_TRY(set_from_text(config, given));
-  SPILLWAY_TRY(check_whole(config));
+  SPILLWAY_TRY(check_config(config));
   return config;
+}
+
+FileEnd end_of_file(std::string_view file_text) {
+  if (file_text.find_first_not_of(" \t\r\n") == std::string_view::npos) return FileEnd::kEmpty;
+  return file_text.ends_with('\n') ? FileEnd::kWhole : FileEnd::kCut;
 }
 
 io::LogFormat log_format(const LogConfig& config) {

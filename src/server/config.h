@@ -122,8 +122,15 @@ struct BrokerConfig {
 // `broker.endpoint` is, named "default".
 std::vector<TargetConfig> targets_of(const BrokerConfig& config);
 
+// Of the file that was read.
+enum class FileEnd {
+  kWhole,  // a line's end; or there is no file
+  kEmpty,  // it says nothing
+  kCut,    // within a line
+};
+
 struct Config {
-  bool empty_file = false;  // a file was read, and says nothing
+  FileEnd file_end = FileEnd::kWhole;
   LogConfig log;
   ServeConfig serve;
   BrokerConfig broker;
@@ -164,6 +171,11 @@ Result<std::vector<ConfigOverride>> overrides_from(
 // kInvalid names the file and line or the override, what is wrong, and the nearest known key.
 Result<Config> make_config(std::string_view file_text, std::string_view file_name,
                            std::span<const ConfigOverride> overrides);
+
+// Whether its keys fit together: kInvalid says which ones don't. make_config() has asked.
+Status check_config(const Config& config);
+
+FileEnd end_of_file(std::string_view file_text);
 
 io::LogFormat log_format(const LogConfig& config);
 io::LogLevel log_level(const LogConfig& config);

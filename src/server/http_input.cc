@@ -172,19 +172,19 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
   ByteBudget::Share inflated_;
 };
 
-HttpInput::HttpInput(broker::Spool& spool, const std::vector<std::string>& streams,
-                     io::Entropy& entropy, metrics::Registry& metrics)
+HttpInput::HttpInput(broker::Spool& spool, const InputStreams& streams, io::Entropy& entropy,
+                     metrics::Registry& metrics)
     : spool_(spool),
-      streams_(streams.begin(), streams.end()),
+      streams_(streams.named.begin(), streams.named.end()),
       entropy_(entropy),
       counts_(metrics, "http"),
       inflated_(kInflatedMax) {}
 
 HttpInput::~HttpInput() = default;
 
-void HttpInput::set_streams(const std::vector<std::string>& streams) {
+void HttpInput::set_streams(const InputStreams& streams) {
   const std::lock_guard lock(mutex_);
-  streams_ = Streams(streams.begin(), streams.end());
+  streams_ = Streams(streams.named.begin(), streams.named.end());
 }
 
 bool HttpInput::takes(std::string_view stream) const {

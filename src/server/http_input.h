@@ -18,21 +18,19 @@
 #include "broker/spool.h"
 #include "io/entropy.h"
 #include "metrics/registry.h"
-#include "server/http_server.h"
+#include "server/http_port.h"
 #include "server/input_body.h"
 
 namespace spillway::server {
 
 // Each request on its connection's loop. What it is handed outlives it.
-class HttpInput final : public RequestHandler {
+class HttpInput final : public InputHandler {
  public:
-  // `streams`: of the spool, as opened.
-  HttpInput(broker::Spool& spool, const std::vector<std::string>& streams, io::Entropy& entropy,
+  HttpInput(broker::Spool& spool, const InputStreams& streams, io::Entropy& entropy,
             metrics::Registry& metrics);
   ~HttpInput() override;
-  // From now on records are taken for these. Any thread.
-  void set_streams(const std::vector<std::string>& streams);
 
+  void set_streams(const InputStreams& streams) override;
   std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
                                          Responder responder) override;
   wire::Response refuse(Refusal why) override;

@@ -145,9 +145,9 @@ class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_
     views.reserve(all.records.size());
     for (const auto& record : all.records)
       views.push_back({record.key, record.data, std::nullopt, std::nullopt});
-    const auto outcomes =
-        co_await put_in_order(&self->loop_, &self->input_.spool_,
-                              self->input_.streams_.*self->asked_.signal->stream, std::move(views));
+    const auto outcomes = co_await put_in_order(&self->loop_, &self->input_.spool_,
+                                                self->input_.stream_of(self->asked_.signal->stream),
+                                                std::move(views));
     const auto failed = std::ranges::find_if(outcomes, [](const auto& one) { return !one.ok(); });
     const auto refused = static_cast<std::size_t>(
         std::ranges::count_if(outcomes, [](const auto& one) { return !one.ok(); }));
@@ -176,10 +176,20 @@ class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_
   ByteBudget::Share held_;
 };
 
-OtlpInput::OtlpInput(broker::Spool& spool, OtlpStreams streams, metrics::Registry& metrics)
-    : spool_(spool), streams_(std::move(streams)), counts_(metrics, "otlp"), held_(kHeldMax) {}
+OtlpInput::OtlpInput(broker::Spool& spool, const InputStreams& streams, metrics::Registry& metrics)
+    : spool_(spool), streams_(streams.otlp), counts_(metrics, "otlp"), held_(kHeldMax) {}
 
 OtlpInput::~OtlpInput() = default;
+
+void OtlpInput::set_streams(const InputStreams& streams) {
+  const std::lock_guard lock(mutex_);
+  streams_ = streams.otlp;
+}
+
+std::string OtlpInput::stream_of(std::string OtlpStreams::*signal) const {
+  const std::lock_guard lock(mutex_);
+  return streams_.*signal;
+}
 
 std::unique_ptr<BodyReader> OtlpInput::on_request(io::EventLoop& loop, Peer, wire::RequestHead head,
                                                   Responder responder) {

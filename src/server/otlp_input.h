@@ -7,29 +7,24 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "broker/input_metrics.h"
 #include "broker/spool.h"
 #include "metrics/registry.h"
-#include "server/http_server.h"
+#include "server/http_port.h"
 #include "server/input_body.h"
 
 namespace spillway::server {
 
-// Where what an input takes goes: streams of the spool, as opened.
-struct OtlpStreams {
-  std::string logs;
-  std::string metrics;
-  std::string traces;
-};
-
 // Each request on its connection's loop. What it is handed outlives it.
-class OtlpInput final : public RequestHandler {
+class OtlpInput final : public InputHandler {
  public:
-  OtlpInput(broker::Spool& spool, OtlpStreams streams, metrics::Registry& metrics);
+  OtlpInput(broker::Spool& spool, const InputStreams& streams, metrics::Registry& metrics);
   ~OtlpInput() override;
 
+  void set_streams(const InputStreams& streams) override;
   std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,
                                          Responder responder) override;
   wire::Response refuse(Refusal why) override;
@@ -37,8 +32,11 @@ class OtlpInput final : public RequestHandler {
  private:
   class Call;
 
+  std::string stream_of(std::string OtlpStreams::*signal) const;
+
   broker::Spool& spool_;
-  const OtlpStreams streams_;
+  mutable std::mutex mutex_;  // of streams_
+  OtlpStreams streams_;
   broker::InputMetrics counts_;
   ByteBudget held_;  // of bodies that were packed, of reading them, and of records
 };

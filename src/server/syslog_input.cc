@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "broker/syslog.h"
+#include "io/on_loop.h"
 
 namespace spillway::server {
 namespace {
@@ -45,6 +46,11 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
     });
   }
 
+  void set_stream(const std::string& stream) { writer_->set_stream(stream); }
+  // Tells the sender to go elsewhere, and reads until it does.
+  void retire() {
+    if (!ended_) stream_->shut_down_write();
+  }
   // Reads no more; what was read is still put.
   void drain() {
     if (!std::exchange(ended_, true)) {
@@ -90,11 +96,14 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
   bool removed_ = false;
 };
 
-SyslogInput::SyslogInput(io::AsioLoop& loop, broker::Spool& spool, std::string stream,
+SyslogInput::SyslogInput(io::AsioLoop& loop, broker::Spool& spool, Transport transport,
+                         std::string address, const InputStreams& streams,
                          metrics::Registry& metrics)
     : loop_(loop),
       spool_(spool),
-      stream_(std::move(stream)),
+      transport_(transport),
+      address_(std::move(address)),
+      stream_(streams.syslog),
       tcp_(metrics, "syslog_tcp"),
       udp_(metrics, "syslog_udp"),
       refused_connections_(metrics.counter("spillway_input_refused_connections_total",
@@ -106,18 +115,31 @@ SyslogInput::SyslogInput(io::AsioLoop& loop, broker::Spool& spool, std::string s
 
 SyslogInput::~SyslogInput() = default;
 
-Status SyslogInput::listen_tcp(const std::string& address) {
-  SPILLWAY_ASSIGN(listener_,
-                  loop_.listen(address, false, [this](auto stream) { accept(std::move(stream)); }));
+Task<Status> SyslogInput::open(io::EventLoop* caller) {
+  auto listening = io::at_loop<Status>(caller, &loop_, [this] { return listen(); });
+  auto opened = co_await listening;
+  co_return opened;
+}
+
+Status SyslogInput::listen() {
+  if (transport_ == Transport::kTcp) {
+    SPILLWAY_ASSIGN(listener_, loop_.listen(address_, false,
+                                            [this](auto stream) { accept(std::move(stream)); }));
+  } else {
+    SPILLWAY_ASSIGN(port_, loop_.receive_datagrams(
+                               address_, [this](std::string_view datagram, std::string_view peer) {
+                                 take_datagram(datagram, peer);
+                               }));
+  }
   return {};
 }
 
-Status SyslogInput::listen_udp(const std::string& address) {
-  SPILLWAY_ASSIGN(port_, loop_.receive_datagrams(
-                             address, [this](std::string_view datagram, std::string_view peer) {
-                               take_datagram(datagram, peer);
-                             }));
-  return {};
+void SyslogInput::set_streams(const InputStreams& streams) {
+  loop_.post([this, stream = streams.syslog] {
+    stream_ = stream;
+    datagrams_->set_stream(stream);
+    for (const auto& connection : open_connections()) connection->set_stream(stream);
+  });
 }
 
 void SyslogInput::accept(std::unique_ptr<io::ByteStream> stream) {
@@ -155,27 +177,49 @@ void SyslogInput::put_waiting() {
 
 void SyslogInput::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
   loop_.post([this, deadline, drained = std::move(drained)]() mutable {
-    drained_ = std::move(drained);
-    listener_ = nullptr;
-    port_ = nullptr;
-    deadline_->start(deadline, [this] {
-      datagrams_->close();
-      udp_.refused.add(std::exchange(waiting_, {}).size());
-      for (const auto& [key, connection] : std::exchange(connections_, {})) connection->close();
-      finish_drain_if_done();
-    });
-    std::vector<std::shared_ptr<Connection>> open;  // draining may remove it
-    open.reserve(connections_.size());
-    for (const auto& [key, connection] : connections_) open.push_back(connection);
-    for (const auto& connection : open) connection->drain();
+    stop_listening(std::move(drained));
+    cut_off(deadline);
+  });
+}
+
+void SyslogInput::retire(nanoseconds deadline, UniqueFunction<void()> retired) {
+  loop_.post([this, deadline, retired = std::move(retired)]() mutable {
+    stop_listening(std::move(retired));
+    for (const auto& connection : open_connections()) connection->retire();
+    deadline_->start(deadline, [this] { cut_off(kCutOffTime); });
     put_waiting();
   });
+}
+
+void SyslogInput::stop_listening(UniqueFunction<void()> drained) {
+  drained_ = std::move(drained);
+  listener_ = nullptr;
+  port_ = nullptr;
+}
+
+void SyslogInput::cut_off(nanoseconds deadline) {
+  deadline_->start(deadline, [this] {
+    datagrams_->close();
+    udp_.refused.add(std::exchange(waiting_, {}).size());
+    for (const auto& [key, connection] : std::exchange(connections_, {})) connection->close();
+    finish_drain_if_done();
+  });
+  for (const auto& connection : open_connections()) connection->drain();
+  put_waiting();
+}
+
+std::vector<std::shared_ptr<SyslogInput::Connection>> SyslogInput::open_connections() const {
+  std::vector<std::shared_ptr<Connection>> open;  // what is done with them may remove some
+  open.reserve(connections_.size());
+  for (const auto& [key, connection] : connections_) open.push_back(connection);
+  return open;
 }
 
 void SyslogInput::finish_drain_if_done() {
   if (!drained_ || !connections_.empty() || !waiting_.empty() || datagrams_->busy()) return;
   deadline_->cancel();
-  std::exchange(drained_, nullptr)();
+  // Behind what was posted before with a `this` in it.
+  loop_.post([drained = std::exchange(drained_, nullptr)]() mutable { drained(); });
 }
 
 }  // namespace spillway::server

@@ -15,41 +15,50 @@
 #include "broker/spool.h"
 #include "broker/spool_writer.h"
 #include "io/asio_loop.h"
+#include "server/port_input.h"
 
 namespace spillway::server {
 
 // On one loop. What it is handed outlives it.
-class SyslogInput {
+class SyslogInput final : public PortInput {
  public:
   static constexpr std::size_t kConnectionsMax = 1000;
   static constexpr std::size_t kWaitingBytesMax = std::size_t{4} << 20;
+  // For what was read of senders that were cut off to become durable.
+  static constexpr nanoseconds kCutOffTime = seconds(1);
 
-  // `stream`: of the spool, as opened.
-  SyslogInput(io::AsioLoop& loop, broker::Spool& spool, std::string stream,
-              metrics::Registry& metrics);
-  // The loop doesn't run any more.
-  ~SyslogInput();
+  enum class Transport { kTcp, kUdp };
 
-  // Before the loop runs. Errors as of io::AsioLoop.
-  Status listen_tcp(const std::string& address);
-  Status listen_udp(const std::string& address);
+  SyslogInput(io::AsioLoop& loop, broker::Spool& spool, Transport transport, std::string address,
+              const InputStreams& streams, metrics::Registry& metrics);
+  ~SyslogInput() override;
 
-  // From any thread, once: takes no more, and calls `drained` on the loop when what was read is in
-  // the spool, or `deadline` is over.
-  void drain(nanoseconds deadline, UniqueFunction<void()> drained);
+  Task<Status> open(io::EventLoop* caller) override;
+  void set_streams(const InputStreams& streams) override;
+  // What was read by then is put into the spool.
+  void drain(nanoseconds deadline, UniqueFunction<void()> drained) override;
+  // Senders over TCP learn by the end of our stream that they are to go elsewhere, and are read
+  // until they end theirs; when `deadline` is over they are cut off as by drain().
+  void retire(nanoseconds deadline, UniqueFunction<void()> retired) override;
 
  private:
   class Connection;
 
+  Status listen();
   void accept(std::unique_ptr<io::ByteStream> stream);
   void remove(Connection& connection);
   void take_datagram(std::string_view datagram, std::string_view peer);
   void put_waiting();
+  std::vector<std::shared_ptr<Connection>> open_connections() const;
+  void stop_listening(UniqueFunction<void()> drained);
+  void cut_off(nanoseconds deadline);
   void finish_drain_if_done();
 
   io::AsioLoop& loop_;
   broker::Spool& spool_;
-  const std::string stream_;
+  const Transport transport_;
+  const std::string address_;
+  std::string stream_;  // of what is read from now on
   broker::InputMetrics tcp_;
   broker::InputMetrics udp_;
   metrics::Counter& refused_connections_;

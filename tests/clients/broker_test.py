@@ -9,11 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "model")]
@@ -429,6 +430,7 @@ def test_streams_come_and_go_at_sighup(directory):
         expect("a change waits for a restart" in said and "broker.spool_mib" in said, said)
         expect(takes("returns") and not takes("orders"), "one was taken away")
         for broken, why in (("", "the file is empty"), ('[broker]\nstreams = ["orders"', "spillway.toml"),
+                            ('[broker]\nstreams = ["orders"]', "last line has no end"),
                             ('[broker]\nstreams = ["orders"]\n', "no [[broker.targets]] any more")):
             said = reloaded(broken, "configuration not reloaded")
             expect(why in said, why, said)
@@ -440,7 +442,109 @@ def test_streams_come_and_go_at_sighup(directory):
         wait_until(lambda: broker.held() == 0)
         delivered = {stream: [record["Data"] for records in read_all(region.client(), stream).values()
                               for record in records] for stream in ("orders", "returns")}
-        expect(delivered == {"orders": [b"orders"] * 2, "returns": [b"returns"] * 5}, delivered)
+        expect(delivered == {"orders": [b"orders"] * 2, "returns": [b"returns"] * 6}, delivered)
+        broker.stop()
+
+
+class Writer(threading.Thread):
+    """Puts numbers, one after the other, each again until it is acknowledged."""
+
+    def __init__(self, put):
+        super().__init__(daemon=True)
+        self.put, self.count, self.ended = put, 0, False
+
+    def run(self):
+        while not self.ended:
+            try:
+                self.put(self.count)
+                self.count += 1
+            except (BotoCoreError, OSError):
+                time.sleep(0.01)  # the port moves
+
+    def end(self):
+        self.ended = True
+        self.join()
+        return self.count
+
+
+def test_inputs_come_and_go_under_load(directory):
+    with Region() as region:
+        broker = Broker(directory, region)
+        config = broker.directory / "spillway.toml"
+        broker.arguments = ["--config", str(config)]
+        del broker.settings["listen"]
+        ports = {"listen": broker.listen, "http": free_port()}
+
+        def write(**more):
+            lines = {key: f'"127.0.0.1:{port}"' for key, port in (ports | more).items()}
+            lines["syslog_stream"] = f'"{stream}"'
+            config.write_text("[broker]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items()),
+                              encoding="ascii")
+
+        def reload(expected, **more):
+            seen = len(broker.log.read_text())
+            write(**more)
+            broker.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: expected in broker.log.read_text()[seen:])
+            return broker.log.read_text()[seen:]
+
+        def put_to_kinesis(number):
+            client_of(f"http://127.0.0.1:{ports['listen']}").put_record(
+                StreamName="orders", PartitionKey="kinesis", Data=f"kinesis {number}".encode())
+
+        def put_over_http(number):
+            request = urllib.request.Request(f"http://127.0.0.1:{ports['http']}/v1/records/orders",
+                                             f"{number}\n".encode(), {"X-Partition-Key": "http",
+                                                                      "Content-Type": "application/x-ndjson"})
+            urllib.request.urlopen(request, timeout=20).read()
+        stream = "syslog"
+        write()
+        broker.start()
+        writers = [Writer(put_to_kinesis), Writer(put_over_http)]
+        for writer in writers:
+            writer.start()
+        syslog = []
+
+        def syslog_sender():
+            syslog.append(socket.create_connection(("127.0.0.1", ports["syslog_tcp"])))
+            syslog[-1].sendall(b"<13>1 - h - - - - sent\n")
+        for turn in range(4):
+            counts = [writer.count for writer in writers]
+            moved = {key: free_port() for key in ("listen", "http", "syslog_tcp")}
+            stream = "system" if turn % 2 else "syslog"
+            reload("configuration reloaded", **moved)
+            ports |= moved
+            if syslog:  # which is told to go elsewhere, and is read until it does
+                expect(syslog[-1].recv(1) == b"", "nothing is ever sent to it")
+                syslog[-1].sendall(b"<13>1 - h - - - - later\n")
+                syslog[-1].close()
+            syslog_sender()
+            wait_until(lambda: all(writer.count > count + 5 for writer, count in zip(writers, counts)))
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            for refused, why in (({"otlp": free_port(), "http": other.getsockname()[1]}, "broker.http: port"),
+                                 ({"http": ports["syslog_tcp"]}, "are both"),
+                                 ({"http": ports["listen"], "listen": free_port()}, "broker.listen still is")):
+                said = reload("configuration not reloaded", **refused)
+                expect(why in said, why, said)
+                counts = [writer.count for writer in writers]
+                wait_until(lambda: all(writer.count > count for writer, count in zip(writers, counts)))
+        del ports["syslog_tcp"]
+        reload("configuration reloaded")
+        syslog[-1].close()
+        counts = {"kinesis": writers[0].end(), "http": writers[1].end()}
+        wait_until(lambda: broker.held() == 0)
+        found = {"kinesis": [], "http": []}
+        for records in read_all(region.client(), "orders").values():
+            for record in records:
+                found[record["PartitionKey"]].append(int(record["Data"].split()[-1]))
+        expect(found == {name: list(range(count)) for name, count in counts.items()}, found, counts)
+        messages = {stream: sorted(json.loads(record["Data"])["message"] for records in
+                                   read_all(region.client(), stream).values() for record in records)
+                    for stream in ("syslog", "system")}
+        # What goes takes what it is sent for the stream that it had.
+        expect(messages == {"syslog": ["later", "later", "sent", "sent"], "system": ["later", "sent", "sent"]},
+               messages)
+        print(f"inputs moved 4 times: {counts} records, none lost or doubled")
         broker.stop()
 
 

@@ -1,0 +1,110 @@
+#include "server/broker_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/access_keys.h"
+#include "server/reload.h"
+
+namespace spillway::server {
+namespace {
+
+std::vector<std::string> streams_of(const BrokerConfig& config) {
+  std::vector<std::string> streams = config.streams;
+  const auto add = [&streams](const std::string& name) {
+    if (std::ranges::find(streams, name) == streams.end()) streams.push_back(name);
+  };
+  add(config.stream);
+  if (!config.otlp.empty()) {
+    add(config.otlp_logs_stream);
+    add(config.otlp_metrics_stream);
+    add(config.otlp_traces_stream);
+  }
+  if (!config.syslog_tcp.empty() || !config.syslog_udp.empty()) add(config.syslog_stream);
+  if (!config.stdin_stream.empty()) add(config.stdin_stream);
+  return streams;
+}
+
+Status check_loopback(const BrokerConfig& config) {
+  for (const auto& port : input_ports()) {
+    const auto& address = config.*port.address;
+    if (address.empty() || is_loopback(address)) continue;
+    return Error{
+        ErrorCode::kDenied,
+        fmt::format("{} is {}: a broker has no access keys yet, and listens on loopback only",
+                    port.key, address)};
+  }
+  return {};
+}
+
+// The other port of the configuration that is the same one; nullptr: there is none.
+const InputPort* taken_by(const InputPort& port, const std::string& address,
+                          const BrokerConfig& config) {
+  if (address.empty() || address.ends_with(":0")) return nullptr;  // 0: any that is free
+  const auto same = std::ranges::find_if(input_ports(), [&](const InputPort& other) {
+    return other.kind != port.kind && other.datagrams == port.datagrams &&
+           config.*other.address == address;
+  });
+  return same == input_ports().end() ? nullptr : &*same;
+}
+
+Status check_ports(const BrokerConfig& wanted) {
+  for (const auto& port : input_ports()) {
+    const auto& address = wanted.*port.address;
+    if (!address.empty() && !port.datagrams && address == wanted.admin &&
+        !address.ends_with(":0")) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("{} and broker.admin are both {}", port.key, address)};
+    }
+    if (const auto* const other = taken_by(port, address, wanted)) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("{} and {} are both {}", port.key, other->key, address)};
+    }
+  }
+  return {};
+}
+
+// What the plan opens and closes of the inputs that `running` has; nullptr: it has none.
+Status plan_inputs(const BrokerConfig* running, BrokerPlan& plan) {
+  const auto& wanted = plan.config.broker;
+  SPILLWAY_TRY(check_loopback(wanted));
+  SPILLWAY_TRY(check_ports(wanted));
+  for (const auto& port : input_ports()) {
+    const auto& after = wanted.*port.address;
+    const std::string before = running != nullptr ? running->*port.address : "";
+    if (after == before) continue;
+    if (!before.empty()) plan.closed.push_back(port.kind);
+    if (after.empty()) continue;
+    plan.opened.push_back(port.kind);
+    const auto* const other = running != nullptr ? taken_by(port, after, *running) : nullptr;
+    if (other != nullptr) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("{} can't be {} while {} still is: change that one first, and then "
+                               "this one",
+                               port.key, after, other->key)};
+    }
+  }
+  return {};
+}
+
+Result<BrokerPlan> plan(const BrokerConfig* running, Config wanted) {
+  BrokerPlan plan;
+  plan.config = std::move(wanted);
+  plan.streams = streams_of(plan.config.broker);
+  SPILLWAY_TRY(plan_inputs(running, plan));
+  return plan;
+}
+
+}  // namespace
+
+Result<BrokerPlan> plan_start(const Config& wanted) { return plan(nullptr, wanted); }
+
+Result<BrokerPlan> plan_change(const Config& running, const Config& wanted) {
+  auto merged = with_reloaded(running, wanted);
+  SPILLWAY_TRY(check_config(merged));
+  return plan(&running.broker, std::move(merged));
+}
+
+}  // namespace spillway::server

@@ -1,0 +1,34 @@
+// What a configuration means for a broker, one that runs or one that starts: which inputs come and
+// go, which streams there are, and what can't be done at all. A pure function of what runs and what
+// is wanted; BrokerReload carries it out.
+//
+// An input whose port moves comes and goes: the new port is opened before the old one is closed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "server/config.h"
+#include "server/input_ports.h"
+
+namespace spillway::server {
+
+struct BrokerPlan {
+  Config config;  // what runs then: as wanted, but for what waits for a restart
+  // Those that records may come in for: `broker.stream`, those of producers, and those of inputs
+  // that are on.
+  std::vector<std::string> streams;
+  std::vector<InputKind> opened;  // in the order of input_ports(), as those are:
+  std::vector<InputKind> closed;
+};
+
+// kDenied: an input would listen beyond loopback; kInvalid: two would on one port.
+Result<BrokerPlan> plan_start(const Config& wanted);
+
+// `running`: as of the plan before. `wanted`: valid by itself. Errors as of plan_start(); kInvalid,
+// too, where it isn't valid beside what waits for a restart, or an input would get a port that
+// another one has until the change is made.
+Result<BrokerPlan> plan_change(const Config& running, const Config& wanted);
+
+}  // namespace spillway::server

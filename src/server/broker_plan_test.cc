@@ -1,0 +1,118 @@
+#include "server/broker_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+namespace spillway::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// Without inputs, but for what `ports` gives one, by its kind.
+Config with(const std::map<InputKind, std::string>& ports) {
+  Config config;
+  config.broker.listen.clear();
+  for (const auto& [kind, address] : ports) config.broker.*port_of(kind).address = address;
+  return config;
+}
+
+TEST(BrokerPlan, AtTheStartEveryInputThatIsOnIsOpened) {
+  Config config = with({{InputKind::kHttp, "127.0.0.1:1"}, {InputKind::kSyslogUdp, "127.0.0.1:1"}});
+  config.broker.streams = {"orders", "telemetry"};
+  const auto plan = plan_start(config);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_THAT(plan->opened, ElementsAre(InputKind::kHttp, InputKind::kSyslogUdp));
+  EXPECT_THAT(plan->closed, IsEmpty());
+  EXPECT_THAT(plan->streams, ElementsAre("orders", "telemetry", "syslog"));
+}
+
+// Every pair of what a port may be before and after, of every input.
+TEST(BrokerPlan, AnInputComesGoesMovesOrStays) {
+  const std::string addresses[] = {"", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:0"};
+  for (const auto& port : input_ports()) {
+    for (const auto& before : addresses) {
+      for (const auto& after : addresses) {
+        const auto plan = plan_change(with({{port.kind, before}}), with({{port.kind, after}}));
+        ASSERT_TRUE(plan.ok()) << plan.error().message;
+        const bool changes = before != after;
+        EXPECT_EQ(plan->closed.size(), changes && !before.empty() ? 1u : 0u) << before << after;
+        EXPECT_EQ(plan->opened.size(), changes && !after.empty() ? 1u : 0u) << before << after;
+        EXPECT_EQ(plan->config.broker.*port.address, after);
+      }
+    }
+  }
+}
+
+TEST(BrokerPlan, APortThatAnotherInputHasIsRefused) {
+  for (const auto& one : input_ports()) {
+    for (const auto& other : input_ports()) {
+      if (one.kind == other.kind) continue;
+      const std::string port = "127.0.0.1:1";
+      const bool same = one.datagrams == other.datagrams;
+      const auto both = plan_start(with({{one.kind, port}, {other.kind, port}}));
+      EXPECT_EQ(both.ok(), !same) << one.key << other.key;
+      const auto taken = plan_change(with({{one.kind, port}}), with({{other.kind, port}}));
+      ASSERT_EQ(taken.ok(), !same) << one.key << other.key;
+      if (same) {
+        EXPECT_THAT(taken.error().message, HasSubstr(std::string(one.key) + " still is"));
+      }
+    }
+  }
+  const auto any = with({{InputKind::kHttp, "127.0.0.1:0"}, {InputKind::kOtlp, "127.0.0.1:0"}});
+  EXPECT_TRUE(plan_start(any).ok());
+  Config admin = with({{InputKind::kHttp, "127.0.0.1:1"}});
+  admin.broker.admin = "127.0.0.1:1";
+  EXPECT_FALSE(plan_start(admin).ok());
+}
+
+TEST(BrokerPlan, NothingListensBeyondLoopback) {
+  for (const auto& port : input_ports()) {
+    const auto open = with({{port.kind, "0.0.0.0:1"}});
+    ASSERT_FALSE(plan_start(open).ok()) << port.key;
+    const auto changed = plan_change(with({}), open);
+    ASSERT_FALSE(changed.ok()) << port.key;
+    EXPECT_EQ(changed.error().code, ErrorCode::kDenied);
+    EXPECT_THAT(changed.error().message, HasSubstr(std::string(port.key) + " is 0.0.0.0:1"));
+  }
+}
+
+TEST(BrokerPlan, WhatWaitsForARestartStaysAsItRuns) {
+  Config running = with({});
+  Config wanted = running;
+  wanted.broker.streams = {"orders"};
+  wanted.broker.data = "elsewhere";
+  wanted.broker.stdin_stream = "lines";
+  const auto plan = plan_change(running, wanted);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->config.broker.data, running.broker.data);
+  EXPECT_THAT(plan->streams, ElementsAre("orders", "telemetry"));
+}
+
+TEST(BrokerPlan, WhatIsWantedHasToFitWhatWaitsForARestart) {
+  Config running = with({});
+  Config wanted = running;
+  wanted.broker.canary_stream = "canaries";  // only after a restart
+  wanted.broker.streams = {running.broker.canary_stream};
+  const auto plan = plan_change(running, wanted);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_THAT(plan.error().message, HasSubstr("broker.canary_stream"));
+}
+
+TEST(BrokerPlan, AStreamComesAndGoesWithItsInput) {
+  const auto off = with({});
+  const auto on = with({{InputKind::kOtlp, "127.0.0.1:1"}});
+  const auto comes = plan_change(off, on);
+  ASSERT_TRUE(comes.ok());
+  EXPECT_THAT(comes->streams, ElementsAre("telemetry", "otlp-logs", "otlp-metrics", "otlp-traces"));
+  const auto goes = plan_change(on, off);
+  ASSERT_TRUE(goes.ok());
+  EXPECT_THAT(goes->streams, ElementsAre("telemetry"));
+}
+
+}  // namespace
+}  // namespace spillway::server

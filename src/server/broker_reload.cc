@@ -1,0 +1,56 @@
+#include "server/broker_reload.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "server/reload.h"
+
+namespace spillway::server {
+
+void BrokerReload::take(Config wanted) {
+  if (closed_) return;
+  wanted_ = std::move(wanted);
+  if (!std::exchange(under_way_, true)) start(make(), [] {});
+}
+
+void BrokerReload::close(UniqueFunction<void()> closed) {
+  wanted_.reset();
+  if (!under_way_) return closed();
+  closed_ = std::move(closed);
+}
+
+Task<void> BrokerReload::make() {
+  while (wanted_) {
+    Config next = *std::exchange(wanted_, std::nullopt);
+    auto changed = co_await change(std::move(next));
+    if (!changed.ok())
+      parts_.log.error("configuration not reloaded", {{"reason", changed.error().message}});
+  }
+  under_way_ = false;
+  if (closed_) std::exchange(closed_, nullptr)();
+}
+
+Task<Status> BrokerReload::change(Config wanted) {
+  auto plan = plan_change(running_, wanted);
+  if (!plan.ok()) co_return std::move(plan).error();
+  auto made = co_await parts_.spool.open(parts_.loop, plan->streams);
+  if (!made.ok()) co_return made;
+  parts_.delivery.add(plan->streams);  // what a new port takes before all are open is delivered
+  auto opened = co_await parts_.inputs.open(*plan, &parts_.loop);
+  if (!opened.ok()) co_return opened;
+  tell_waiting(running_, wanted, "broker", parts_.log);
+  use(*plan);
+  running_ = std::move(plan->config);
+  parts_.log.info("configuration reloaded",
+                  {{"streams", fmt::to_string(fmt::join(plan->streams, ", "))}});
+  co_return Status();
+}
+
+void BrokerReload::use(const BrokerPlan& plan) {
+  const auto& config = plan.config.broker;
+  parts_.inputs.use(plan, seconds(config.drain_seconds));
+  parts_.switches.set_streams(plan.streams);
+  parts_.log.set_lowest(log_level(plan.config.log));
+}
+
+}  // namespace spillway::server

@@ -1,0 +1,55 @@
+// Carries a plan out in a broker that runs. What can fail comes first: the spool's streams are made
+// and new ports opened; only then does anything change. One change at a time: of those that are
+// wanted meanwhile the last one is made when it has ended.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "base/task.h"
+#include "broker/delivery.h"
+#include "broker/spool.h"
+#include "broker/switches.h"
+#include "io/event_log.h"
+#include "io/event_loop.h"
+#include "server/broker_inputs.h"
+#include "server/broker_plan.h"
+
+namespace spillway::server {
+
+// On the loop's thread.
+class BrokerReload {
+ public:
+  // They outlive it.
+  struct Parts {
+    io::EventLoop& loop;
+    broker::Spool& spool;
+    broker::Delivery& delivery;
+    BrokerInputs& inputs;
+    broker::Switches& switches;
+    io::StderrLog& log;
+  };
+
+  // `running`: what the broker was started with.
+  BrokerReload(Config running, Parts parts) : running_(std::move(running)), parts_(parts) {}
+
+  // What runs now.
+  const Config& running() const { return running_; }
+  // Changes it to `wanted`, or tells in the log why not.
+  void take(Config wanted);
+  // Takes no more, and calls `closed` when no change is under way: maybe before this returns. Once.
+  void close(UniqueFunction<void()> closed);
+
+ private:
+  Task<void> make();
+  Task<Status> change(Config wanted);
+  void use(const BrokerPlan& plan);
+
+  Config running_;
+  const Parts parts_;
+  std::optional<Config> wanted_;
+  bool under_way_ = false;
+  UniqueFunction<void()> closed_;
+};
+
+}  // namespace spillway::server
