@@ -232,6 +232,7 @@ Task<void> ShardSender::send(Batch batch) {
       continue;
     }
     const Pending sent = next_of_lanes(batch.entries, pending, to->target().packing(), most);
+    SPILLWAY_ASSERT(!sent.empty());
     std::vector<client::PutEntry> entries;
     entries.reserve(sent.size());
     for (const auto number : sent) entries.push_back(batch.entries[number]);
