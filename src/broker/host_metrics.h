@@ -36,6 +36,7 @@ class HostMetrics {
  public:
   HostMetrics(io::Disk& disk, HostMetricsOptions options);
 
+  void set_top_processes(std::size_t count) { options_.top_processes = count; }
   // What can't be read is left out.
   std::vector<HostSample> collect(MonoTime now);
 
@@ -53,7 +54,7 @@ class HostMetrics {
   void collect_processes(std::vector<HostSample>& samples, double elapsed_s);
 
   io::Disk& disk_;
-  const HostMetricsOptions options_;
+  HostMetricsOptions options_;
   std::optional<MonoTime> last_;
   CpuStat cpu_;
   std::map<std::string, DiskCounters> disks_;

@@ -56,6 +56,8 @@ class Route {
   void on_leave(Gate may_leave) { may_leave_ = std::move(may_leave); }
   // As Switching's; with the next decision.
   void permit(std::size_t place, bool permitted) { switching_.permit(place, permitted); }
+  // Likewise.
+  void set_switching(const SwitchingSettings& settings) { switching_.set_settings(settings); }
   // A person's switch, and its end, as Switching's; at once. Of a route that has a choice.
   Status hold(std::size_t place, std::string because);
   void release();

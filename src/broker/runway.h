@@ -31,6 +31,8 @@ class Runway {
 
   // Every second or so.
   void look(const Look& look, MonoTime now);
+  // As the constructor's, from the next look() on.
+  void set_alarm(nanoseconds alarm) { alarm_ = alarm; }
   // nullopt: nothing was accepted lately.
   std::optional<nanoseconds> left() const { return left_; }
 
@@ -42,7 +44,7 @@ class Runway {
   static std::uint64_t stored_size(std::uint64_t records, std::uint64_t bytes);
   std::optional<nanoseconds> measure(const Look& look, MonoTime now);
 
-  const nanoseconds alarm_;
+  nanoseconds alarm_;
   io::EventLog& log_;
   metrics::Gauge& seconds_;
   std::deque<Sample> samples_;  // the first is the last one that is older than kOver

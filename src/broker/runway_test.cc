@@ -73,5 +73,16 @@ TEST_F(RunwayTest, AShortOneIsToldOnceAndThatItIsOver) {
                                        "the spool would last long enough again"));
 }
 
+TEST_F(RunwayTest, TheAlarmGoesByWhatItIsSetTo) {
+  pass(61, 1000);
+  runway_.set_alarm(seconds(0));
+  pass(1, 1000);
+  runway_.set_alarm(std::chrono::hours(1));
+  pass(1, 1000);
+  EXPECT_THAT(log_.events, ElementsAre("the spool would be full soon if nothing were delivered",
+                                       "the spool would last long enough again",
+                                       "the spool would be full soon if nothing were delivered"));
+}
+
 }  // namespace
 }  // namespace spillway::broker

@@ -47,6 +47,11 @@ class SpoolRoom {
   // Gives back what may go. Every second or so, on one thread.
   void look(Delivered delivered, MonoTime now);
   WhenFull when_full() const { return limits_.when_full; }
+  // From the next look() on; on its thread.
+  void change(nanoseconds keep, WhenFull when_full) {
+    limits_.keep = keep;
+    limits_.when_full = when_full;
+  }
   // Whether, as of the last look, the oldest that isn't delivered has to go. Not while what drops()
   // was told of lasts.
   bool must_drop() const;
@@ -60,7 +65,7 @@ class SpoolRoom {
   };
   void release(const Delivered& delivered);
 
-  const SpoolLimits limits_;
+  SpoolLimits limits_;
   stream::Engine& engine_;
   io::EventLog& log_;
   std::deque<Sample> samples_;  // the first is the last one that is older than limits_.keep

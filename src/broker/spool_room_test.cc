@@ -99,5 +99,19 @@ TEST_F(SpoolRoomTest, IsFullAtItsLimit) {
   EXPECT_TRUE(room_.full());
 }
 
+TEST_F(SpoolRoomTest, GoesByWhatItIsChangedTo) {
+  engine_.stored = 800;
+  look(8);
+  EXPECT_EQ(released(), 0u) << "all of it is young";
+  room_.change(minutes(5), WhenFull::kReject);
+  look(1);
+  EXPECT_EQ(released(), 4u);
+  engine_.stored = 950;
+  EXPECT_FALSE(room_.must_drop());
+  room_.change(minutes(5), WhenFull::kDropOldest);
+  look(SpoolRoom::kLooksPerDrop);
+  EXPECT_TRUE(room_.must_drop());
+}
+
 }  // namespace
 }  // namespace spillway::broker

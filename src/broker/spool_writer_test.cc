@@ -11,6 +11,12 @@ class SpoolWriterTest : public SpoolTest {
     writer_->put(std::move(records), [this] { ++done_; });
   }
   std::uint64_t spooled() { return counts_.records.value(); }
+  std::uint64_t stored(std::string_view stream) {
+    std::uint64_t records = 0;
+    for (const auto& shard : spool_->shards_of(stream))
+      records += engine_.tip(shard.id)->next.value;
+    return records;
+  }
 
   InputMetrics counts_{metrics_, "test"};
   std::shared_ptr<SpoolWriter> writer_ =
@@ -50,6 +56,21 @@ TEST_F(SpoolWriterTest, ClosedGivesUp) {
   EXPECT_EQ(done_, 0);
   EXPECT_EQ(counts_.refused.value(), 1u);
   EXPECT_EQ(spooled(), 0u);
+}
+
+TEST_F(SpoolWriterTest, APutUnderWayStaysWithItsStream) {
+  start(spool_->open(loop_, {"other"}), UniqueFunction<void(Status)>([](const Status&) {}));
+  loop_.run();
+  engine_.append_error = Error{ErrorCode::kIo, "no disk"};
+  put({{"a", "1"}});
+  loop_.run();
+  writer_->set_stream("other");
+  engine_.append_error.reset();
+  loop_.run(SpoolWriter::kRetryDelay);
+  put({{"a", "2"}, {"a", "3"}});
+  loop_.run();
+  EXPECT_EQ(stored("s"), 1u);
+  EXPECT_EQ(stored("other"), 2u);
 }
 
 }  // namespace

@@ -64,6 +64,7 @@ class Switching {
   // A person's switch, and its end. kDenied for a target that was set back.
   Status hold(std::size_t target, std::string because);
   void release();
+  void set_settings(const SwitchingSettings& settings) { settings_ = settings; }
   // What was found, and that a person has accepted it.
   void set_back(std::size_t target, std::string found);
   void accept(std::size_t target);

@@ -86,6 +86,19 @@ TEST_F(SwitchingTest, ReturnsByHandWhereItIsSaidSo) {
   EXPECT_EQ(decide(), kA);
 }
 
+TEST_F(SwitchingTest, ReturnsFromThenOnWhereItIsSaidLater) {
+  settings_.returns = false;
+  switching_.set_settings(settings_);
+  health_[kA] = dead();
+  decide();
+  health_[kA] = closed();
+  EXPECT_EQ(decide(settings_.return_after * 2), kB);
+  settings_.returns = true;
+  settings_.return_after = seconds(1);
+  switching_.set_settings(settings_);
+  EXPECT_EQ(decide(), kA);
+}
+
 TEST_F(SwitchingTest, APersonsSwitchHolds) {
   decide();
   ASSERT_TRUE(switching_.hold(kB, "ops: region a impaired").ok());

@@ -42,6 +42,12 @@ void Telemetry::start() {
   worker_->wake();
 }
 
+void Telemetry::change(TelemetryOptions options) {
+  spooler_.set_stream(std::move(options.stream));
+  collector_->change(std::move(options.collector));
+  worker_->wake();
+}
+
 void Telemetry::stop(nanoseconds at_most, UniqueFunction<void(Status)> done) {
   worker_.reset();
   buffer_.push_end(parts_.clock.wall_now());

@@ -37,6 +37,9 @@ class Telemetry {
   static Result<std::unique_ptr<Telemetry>> make(TelemetryOptions options, Parts parts);
 
   void start();
+  // Goes on as these say, but for the host, the directory and the limits. The spool has the stream;
+  // check_files() allows the files. Between start() and stop().
+  void change(TelemetryOptions options);
   // Collects no more, spools what is held for at most `at_most`, and keeps the file places (blocks
   // on the disk at the end). `done` is called on the loop; the error is that of the places. Once.
   void stop(nanoseconds at_most, UniqueFunction<void(Status)> done);

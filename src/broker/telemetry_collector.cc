@@ -35,11 +35,16 @@ Status check_path(const std::string& path) {
 
 }  // namespace
 
+Status check_files(const std::vector<std::string>& files) {
+  for (const auto& path : files) SPILLWAY_TRY(check_path(path));
+  return {};
+}
+
 std::string subject_of_file(const std::string& path) { return "file" + path; }
 
 Result<std::unique_ptr<TelemetryCollector>> TelemetryCollector::make(CollectorOptions options,
                                                                      Parts parts) {
-  for (const auto& path : options.files) SPILLWAY_TRY(check_path(path));
+  SPILLWAY_TRY(check_files(options.files));
   const auto file = places_file(options.directory);
   FilePlaces places;
   auto text = io::read_file(parts.disk, file, kPlacesBytesMax);
@@ -67,21 +72,58 @@ TelemetryCollector::TelemetryCollector(CollectorOptions options, Parts parts, Fi
       skipped_bytes_(
           parts_.metrics.gauge("spillway_broker_file_skipped_bytes",
                                "Bytes of followed files that became no record, since the start")) {
-  std::set<std::string> seen;
-  for (const auto& path : options_.files) {
-    if (!seen.insert(path).second) continue;
-    const auto place = places.find(path);
-    const auto resume =
-        place != places.end() ? std::optional<FilePlace>(place->second) : std::nullopt;
-    files_.push_back(
-        {std::make_unique<FileFollower>(parts_.disk, path, resume), subject_of_file(path), false});
-  }
+  left_at_ = places;
+  follow_files(options_.files);
   // Those of files that aren't followed this time stay.
   parts_.buffer.set_places(std::move(places));
 }
 
+void TelemetryCollector::change(CollectorOptions options) {
+  const std::lock_guard lock(mutex_);
+  change_ = std::move(options);
+}
+
+void TelemetryCollector::take_change(MonoTime now) {
+  std::optional<CollectorOptions> change;
+  {
+    const std::lock_guard lock(mutex_);
+    change.swap(change_);
+  }
+  if (!change) return;
+  options_.host_metrics = change->host_metrics;
+  options_.interval = change->interval;
+  metrics_due_ = std::min(metrics_due_, now + options_.interval);
+  host_.set_top_processes(change->host.top_processes);
+  follow_files(change->files);
+}
+
+void TelemetryCollector::follow_files(const std::vector<std::string>& paths) {
+  std::map<std::string, Followed> before;
+  for (auto& followed : files_) before.emplace(followed.follower->path(), std::move(followed));
+  files_.clear();
+  std::set<std::string> seen;
+  for (const auto& path : paths) {
+    if (!seen.insert(path).second) continue;
+    if (auto same = before.extract(path)) {
+      files_.push_back(std::move(same.mapped()));
+      continue;
+    }
+    const auto place = left_at_.find(path);
+    const auto resume =
+        place != left_at_.end() ? std::optional<FilePlace>(place->second) : std::nullopt;
+    files_.push_back({std::make_unique<FileFollower>(parts_.disk, path, resume),
+                      subject_of_file(path), resume, false});
+  }
+  // Lines that were read may still be on their way to the spool: what was spooled isn't the place.
+  for (const auto& [path, followed] : before) {
+    if (followed.behind) left_at_[path] = *followed.behind;
+    add(before_, *followed.follower);
+  }
+}
+
 io::Step TelemetryCollector::step(bool& pushed) {
   const MonoTime now = parts_.clock.mono_now();
+  take_change(now);
   pushed = options_.host_metrics && now >= metrics_due_ && collect_metrics(now);
   bool more = false;
   for (auto& followed : files_) {
@@ -129,21 +171,22 @@ std::size_t TelemetryCollector::follow(Followed& followed, std::size_t lines_max
     parts_.buffer.push_line(followed.subject, fields.members(), time,
                             {follower.path(), line.behind});
   }
+  if (!lines->empty()) followed.behind = lines->back().behind;
   return lines->size();
 }
 
+void TelemetryCollector::add(FileEvents& events, const FileFollower& follower) {
+  events.rotations += follower.rotations();
+  events.truncations += follower.truncations();
+  events.skipped_bytes += follower.skipped_bytes();
+}
+
 void TelemetryCollector::count_file_events() {
-  std::uint64_t rotations = 0;
-  std::uint64_t truncations = 0;
-  std::uint64_t skipped = 0;
-  for (const auto& followed : files_) {
-    rotations += followed.follower->rotations();
-    truncations += followed.follower->truncations();
-    skipped += followed.follower->skipped_bytes();
-  }
-  rotations_.set(static_cast<std::int64_t>(rotations));
-  truncations_.set(static_cast<std::int64_t>(truncations));
-  skipped_bytes_.set(static_cast<std::int64_t>(skipped));
+  FileEvents events = before_;
+  for (const auto& followed : files_) add(events, *followed.follower);
+  rotations_.set(static_cast<std::int64_t>(events.rotations));
+  truncations_.set(static_cast<std::int64_t>(events.truncations));
+  skipped_bytes_.set(static_cast<std::int64_t>(events.skipped_bytes));
 }
 
 void TelemetryCollector::save_places_when_due(MonoTime now) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,7 +32,11 @@ struct CollectorOptions {
 // "file" and the path: "file/var/log/syslog".
 std::string subject_of_file(const std::string& path);
 
-// One thread at a time; blocks on the disk. What it is handed outlives it.
+// Whether these may be followed: kInvalid for a path that can't be (not absolute, a newline, not
+// UTF-8, more than 250 bytes).
+Status check_files(const std::vector<std::string>& files);
+
+// One thread at a time, but for change(); blocks on the disk. What it is handed outlives it.
 class TelemetryCollector {
  public:
   // How often it looks at files, and whether metrics are due.
@@ -47,10 +52,12 @@ class TelemetryCollector {
     TelemetryBuffer& buffer;
   };
 
-  // Reads where files were left. kInvalid: a path that can't be followed (not absolute, a newline,
-  // not UTF-8, more than 250 bytes); kCorrupt, kUnsupported: the places.
+  // Reads where files were left. kInvalid: as check_files(); kCorrupt, kUnsupported: the places.
   static Result<std::unique_ptr<TelemetryCollector>> make(CollectorOptions options, Parts parts);
 
+  // From the next step on it collects what these say, which check_files() allows, but stays in its
+  // directory. A file that was followed before goes on where its last line was read. Any thread.
+  void change(CollectorOptions options);
   // The worker's step. `pushed` tells whether the buffer got something.
   io::Step step(bool& pushed);
   // Keeps what was spooled last.
@@ -60,20 +67,33 @@ class TelemetryCollector {
   struct Followed {
     std::unique_ptr<FileFollower> follower;
     std::string subject;
-    bool failing = false;  // and said so
+    std::optional<FilePlace> behind;  // the last line that was read
+    bool failing = false;             // and said so
+  };
+  struct FileEvents {
+    std::uint64_t rotations = 0;
+    std::uint64_t truncations = 0;
+    std::uint64_t skipped_bytes = 0;
   };
 
   TelemetryCollector(CollectorOptions options, Parts parts, FilePlaces places);
+  void take_change(MonoTime now);
+  void follow_files(const std::vector<std::string>& paths);
+  static void add(FileEvents& events, const FileFollower& follower);
   bool collect_metrics(MonoTime now);
   // How many lines were pushed.
   std::size_t follow(Followed& followed, std::size_t lines_max);
   void count_file_events();
   void save_places_when_due(MonoTime now);
 
-  const CollectorOptions options_;
+  CollectorOptions options_;
   const Parts parts_;
+  std::mutex mutex_;  // of change_
+  std::optional<CollectorOptions> change_;
   HostMetrics host_;
   std::vector<Followed> files_;
+  FilePlaces left_at_;  // of files that aren't followed, as far as is known
+  FileEvents before_;   // of files that were followed
   MonoTime metrics_due_;
   MonoTime places_due_;
   std::optional<FilePlaces> unsaved_places_;

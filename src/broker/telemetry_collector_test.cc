@@ -176,5 +176,59 @@ TEST_F(TelemetryCollectorTest, RefusesWhatItCannotFollowOrRead) {
   EXPECT_EQ(make().error().code, ErrorCode::kCorrupt);
 }
 
+TEST_F(TelemetryCollectorTest, WhatItCollectsChangesWhileItRuns) {
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  write_lines(1);
+  step(**collector);
+  options_.host_metrics = true;
+  options_.interval = seconds(10);
+  options_.files.clear();
+  (*collector)->change(options_);
+  write_lines(1);
+  EXPECT_TRUE(step(**collector));
+  std::map<std::string, int> records;
+  for (const auto& entry : buffer_.take().entries) ++records[entry.partition_key];
+  EXPECT_EQ(records["file" + log_file_], 1) << "it isn't followed any more";
+  EXPECT_EQ(records["memory"], 1);
+  options_.interval = seconds(1);
+  (*collector)->change(options_);
+  EXPECT_FALSE(step(**collector));
+  clock_.elapsed = seconds(1);
+  EXPECT_TRUE(step(**collector)) << "at the new interval, from the change on";
+}
+
+// Neither what was read, whether it is spooled or not, nor what came meanwhile, through a rotation.
+TEST_F(TelemetryCollectorTest, AFileThatIsFollowedAgainGoesOnWhereItWasLeft) {
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  write_lines(2);
+  step(**collector);
+  const auto follow = [&](std::vector<std::string> files) {
+    options_.files = std::move(files);
+    (*collector)->change(options_);
+    step(**collector);
+  };
+  follow({});
+  write_lines(3);
+  std::filesystem::rename(log_file_, log_file_ + ".1");
+  write_lines(4);
+  follow({log_file_});
+  step(**collector);
+  EXPECT_EQ(buffer_.take().entries.size(), 9u);
+}
+
+TEST_F(TelemetryCollectorTest, AFileThatStaysIsNotReadAgain) {
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  write_lines(2);
+  step(**collector);
+  options_.files = {directory_ + "/other.log", log_file_, log_file_};
+  (*collector)->change(options_);
+  write_lines(1);
+  step(**collector);
+  EXPECT_EQ(buffer_.take().entries.size(), 3u);
+}
+
 }  // namespace
 }  // namespace spillway::broker

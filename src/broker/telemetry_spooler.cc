@@ -63,13 +63,15 @@ Task<void> TelemetrySpooler::run() {
 // Records of one subject are in one shard, of which the spool takes all or none: their order stays
 // when what failed is put again.
 Task<void> TelemetrySpooler::put(TelemetryBatch batch) {
+  const std::string stream = stream_;
   std::vector<stream::RecordView> records;
   records.reserve(batch.entries.size());
   for (const auto& entry : batch.entries)
     records.push_back({entry.partition_key, entry.data, std::nullopt, std::nullopt});
   while (true) {
-    auto putting = io::on_loop<Spool::Outcomes>(
-        &loop_, [this, &records](auto done) { spool_.put(stream_, records, std::move(done)); });
+    auto putting = io::on_loop<Spool::Outcomes>(&loop_, [this, &stream, &records](auto done) {
+      spool_.put(stream, records, std::move(done));
+    });
     const auto outcomes = co_await putting;
     std::vector<stream::RecordView> failed;
     Status first;

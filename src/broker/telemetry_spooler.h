@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/task.h"
@@ -27,6 +28,8 @@ class TelemetrySpooler {
   ~TelemetrySpooler();
 
   void start();
+  // What is taken from the buffer from now on goes there, a stream that the spool was opened with.
+  void set_stream(std::string stream) { stream_ = std::move(stream); }
   // There is something in the buffer.
   void wake();
   // Spools what is in the buffer, then ends; after `at_most` it gives up. `done` is called at the
@@ -43,7 +46,7 @@ class TelemetrySpooler {
 
   io::EventLoop& loop_;
   Spool& spool_;
-  const std::string stream_;
+  std::string stream_;
   TelemetryBuffer& buffer_;
   io::EventLog& log_;
   const std::unique_ptr<io::Timer> timer_;  // of wait()

@@ -21,6 +21,7 @@
 #include "io/process.h"
 #include "server/admin.h"
 #include "server/broker_inputs.h"
+#include "server/broker_options.h"
 #include "server/broker_plan.h"
 #include "server/broker_reload.h"
 #include "server/http_server.h"
@@ -114,14 +115,6 @@ Status load_switches(broker::SwitchState& state, io::EventLog& log) {
   return {};
 }
 
-broker::RouteSettings route_settings(const BrokerConfig& config) {
-  broker::RouteSettings settings;
-  settings.switching.returns = config.returns;
-  settings.switching.return_after = seconds(config.return_seconds);
-  settings.canary_stream = config.canary_stream;
-  return settings;
-}
-
 // Nullopt: switches need no grants.
 std::optional<broker::SwitchApproval::Options> approval_options(const BrokerConfig& config,
                                                                 std::string holder,
@@ -181,18 +174,6 @@ Task<Status> open_spool(io::EventLoop& loop, broker::Spool& spool, broker::Curso
   if (!opened.ok()) co_return opened;
   auto loaded = co_await cursors.load(spool.shards_of(broker::Spool::kCursorStream).front().id);
   co_return loaded;
-}
-
-broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::string host) {
-  broker::TelemetryOptions options;
-  options.host = std::move(host);
-  options.stream = config.stream;
-  options.collector.directory = config.data;
-  options.collector.host_metrics = config.host_metrics;
-  options.collector.interval = milliseconds(config.interval_ms);
-  options.collector.host.top_processes = static_cast<std::size_t>(config.top_processes);
-  options.collector.files = config.files;
-  return options;
 }
 
 // Before the broker's own loop runs, on which not everything is started yet.
@@ -295,11 +276,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                   open_spool_engine(options, {disk, clock, workers, entropy, *log, metrics}));
   SPILLWAY_ASSIGN(const auto salvage,
                   SpoolSalvage::make(options.data, {disk, workers, *log, metrics}));
-  broker::SpoolRoom room(
-      {static_cast<std::uint64_t>(options.spool_mib) * kMiB, seconds(options.keep_seconds),
-       options.when_full == "drop_oldest" ? broker::WhenFull::kDropOldest
-                                          : broker::WhenFull::kReject},
-      *engine, *log, metrics);
+  broker::SpoolRoom room({static_cast<std::uint64_t>(options.spool_mib) * kMiB,
+                          seconds(options.keep_seconds), when_full(options)},
+                         *engine, *log, metrics);
   broker::Runway runway(seconds(options.runway_alarm_seconds), *log, metrics);
   broker::Spool spool(*engine, room, clock, entropy, metrics);
   broker::Cursors cursors(loop, *engine, *log);
@@ -366,7 +345,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
 
   Status saved;
   StopRequest stopping;
-  BrokerReload changes(config, {loop, spool, delivery, *inputs, switches, *log});
+  BrokerReload changes(
+      config, host,
+      {loop, spool, room, runway, delivery, route, switches, *telemetry, *inputs, *log});
   const auto stop_by = [&](int signal) {
     if (!stopping.take(signal, loop.mono_now())) return;
     const auto at_most = seconds(changes.running().broker.drain_seconds);

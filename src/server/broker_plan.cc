@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/telemetry_collector.h"
 #include "server/access_keys.h"
 #include "server/reload.h"
 
@@ -93,6 +94,8 @@ Result<BrokerPlan> plan(const BrokerConfig* running, Config wanted) {
   BrokerPlan plan;
   plan.config = std::move(wanted);
   plan.streams = streams_of(plan.config.broker);
+  if (auto files = broker::check_files(plan.config.broker.files); !files.ok())
+    return context("broker.files", std::move(files).error());
   SPILLWAY_TRY(plan_inputs(running, plan));
   return plan;
 }

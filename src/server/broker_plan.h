@@ -23,7 +23,8 @@ struct BrokerPlan {
   std::vector<InputKind> closed;
 };
 
-// kDenied: an input would listen beyond loopback; kInvalid: two would on one port.
+// kDenied: an input would listen beyond loopback; kInvalid: two would on one port, or a file can't
+// be followed.
 Result<BrokerPlan> plan_start(const Config& wanted);
 
 // `running`: as of the plan before. `wanted`: valid by itself. Errors as of plan_start(); kInvalid,

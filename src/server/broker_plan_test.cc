@@ -81,6 +81,14 @@ TEST(BrokerPlan, NothingListensBeyondLoopback) {
   }
 }
 
+TEST(BrokerPlan, AFileThatCanNotBeFollowedIsRefused) {
+  Config wanted = with({});
+  wanted.broker.files = {"/var/log/syslog", "relative.log"};
+  const auto plan = plan_change(with({}), wanted);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_THAT(plan.error().message, HasSubstr("broker.files: relative.log can't be followed"));
+}
+
 TEST(BrokerPlan, WhatWaitsForARestartStaysAsItRuns) {
   Config running = with({});
   Config wanted = running;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "server/broker_options.h"
 #include "server/reload.h"
 
 namespace spillway::server {
@@ -50,6 +51,10 @@ void BrokerReload::use(const BrokerPlan& plan) {
   const auto& config = plan.config.broker;
   parts_.inputs.use(plan, seconds(config.drain_seconds));
   parts_.switches.set_streams(plan.streams);
+  parts_.telemetry.change(telemetry_options(config, host_));
+  parts_.room.change(seconds(config.keep_seconds), when_full(config));
+  parts_.runway.set_alarm(seconds(config.runway_alarm_seconds));
+  parts_.route.set_switching(route_settings(config).switching);
   parts_.log.set_lowest(log_level(plan.config.log));
 }
 

@@ -4,12 +4,17 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/task.h"
 #include "broker/delivery.h"
+#include "broker/route.h"
+#include "broker/runway.h"
 #include "broker/spool.h"
+#include "broker/spool_room.h"
 #include "broker/switches.h"
+#include "broker/telemetry.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
 #include "server/broker_inputs.h"
@@ -24,14 +29,19 @@ class BrokerReload {
   struct Parts {
     io::EventLoop& loop;
     broker::Spool& spool;
+    broker::SpoolRoom& room;
+    broker::Runway& runway;
     broker::Delivery& delivery;
-    BrokerInputs& inputs;
+    broker::Route& route;
     broker::Switches& switches;
+    broker::Telemetry& telemetry;
+    BrokerInputs& inputs;
     io::StderrLog& log;
   };
 
-  // `running`: what the broker was started with.
-  BrokerReload(Config running, Parts parts) : running_(std::move(running)), parts_(parts) {}
+  // `running`: what the broker was started with; `host`: this machine.
+  BrokerReload(Config running, std::string host, Parts parts)
+      : running_(std::move(running)), host_(std::move(host)), parts_(parts) {}
 
   // What runs now.
   const Config& running() const { return running_; }
@@ -46,6 +56,7 @@ class BrokerReload {
   void use(const BrokerPlan& plan);
 
   Config running_;
+  const std::string host_;
   const Parts parts_;
   std::optional<Config> wanted_;
   bool under_way_ = false;

@@ -472,12 +472,12 @@ def test_inputs_come_and_go_under_load(directory):
         broker = Broker(directory, region)
         config = broker.directory / "spillway.toml"
         broker.arguments = ["--config", str(config)]
-        del broker.settings["listen"]
+        del broker.settings["listen"], broker.settings["files"]
         ports = {"listen": broker.listen, "http": free_port()}
 
         def write(**more):
             lines = {key: f'"127.0.0.1:{port}"' for key, port in (ports | more).items()}
-            lines["syslog_stream"] = f'"{stream}"'
+            lines |= {"syslog_stream": f'"{stream}"', "files": f'["{followed}"]' if follows else "[]"}
             config.write_text("[broker]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items()),
                               encoding="ascii")
 
@@ -497,7 +497,7 @@ def test_inputs_come_and_go_under_load(directory):
                                              f"{number}\n".encode(), {"X-Partition-Key": "http",
                                                                       "Content-Type": "application/x-ndjson"})
             urllib.request.urlopen(request, timeout=20).read()
-        stream = "syslog"
+        stream, follows, followed = "syslog", False, broker.directory / "followed.log"
         write()
         broker.start()
         writers = [Writer(put_to_kinesis), Writer(put_over_http)]
@@ -511,7 +511,7 @@ def test_inputs_come_and_go_under_load(directory):
         for turn in range(4):
             counts = [writer.count for writer in writers]
             moved = {key: free_port() for key in ("listen", "http", "syslog_tcp")}
-            stream = "system" if turn % 2 else "syslog"
+            stream, follows = "system" if turn % 2 else "syslog", turn % 2 == 0
             reload("configuration reloaded", **moved)
             ports |= moved
             if syslog:  # which is told to go elsewhere, and is read until it does
@@ -519,6 +519,8 @@ def test_inputs_come_and_go_under_load(directory):
                 syslog[-1].sendall(b"<13>1 - h - - - - later\n")
                 syslog[-1].close()
             syslog_sender()
+            with open(followed, "a", encoding="ascii") as file:
+                file.write(f"line {turn}\n")
             wait_until(lambda: all(writer.count > count + 5 for writer, count in zip(writers, counts)))
         with socket.create_server(("127.0.0.1", 0)) as other:
             for refused, why in (({"otlp": free_port(), "http": other.getsockname()[1]}, "broker.http: port"),
@@ -529,9 +531,12 @@ def test_inputs_come_and_go_under_load(directory):
                 counts = [writer.count for writer in writers]
                 wait_until(lambda: all(writer.count > count for writer, count in zip(writers, counts)))
         del ports["syslog_tcp"]
+        follows = True
         reload("configuration reloaded")
         syslog[-1].close()
         counts = {"kinesis": writers[0].end(), "http": writers[1].end()}
+        lines = 'spillway_broker_collected_records_total{kind="lines"} 4'
+        wait_until(lambda: lines in broker.metrics())
         wait_until(lambda: broker.held() == 0)
         found = {"kinesis": [], "http": []}
         for records in read_all(region.client(), "orders").values():
@@ -544,6 +549,9 @@ def test_inputs_come_and_go_under_load(directory):
         # What goes takes what it is sent for the stream that it had.
         expect(messages == {"syslog": ["later", "later", "sent", "sent"], "system": ["later", "sent", "sent"]},
                messages)
+        told = [record["Data"] for records in read_all(region.client(), "telemetry").values() for record in records
+                if record["PartitionKey"] == f"file{followed}"]
+        expect([json.loads(data)["fields"]["line"] for data in told] == [f"line {turn}" for turn in range(4)], told)
         print(f"inputs moved 4 times: {counts} records, none lost or doubled")
         broker.stop()
 
