@@ -25,51 +25,67 @@ client::PutEntry entry_of(const stream::RecordView& record) {
 }
 
 KinesisTarget::KinesisTarget(io::EventLoop& loop, KinesisTargetOptions options, Random random)
-    : options_(std::move(options)), client_(loop, options_.client, random) {}
+    : loop_(loop),
+      options_(std::move(options)),
+      random_(random),
+      client_(std::make_shared<client::KinesisClient>(loop, options_.client, random_.fork())) {}
+
+void KinesisTarget::change(client::ClientOptions client, std::uint32_t shards) {
+  if (closed_) return;
+  std::erase_if(before_, [](const Client& one) { return one.use_count() == 1; });
+  before_.push_back(std::move(client_));
+  options_.client = std::move(client);
+  options_.shards = shards;
+  client_ = std::make_shared<client::KinesisClient>(loop_, options_.client, random_.fork());
+}
 
 Task<Status> KinesisTarget::prepare(std::string stream) {
-  auto summary = co_await client_.describe_summary(stream);
+  const Client client = client_;
+  auto summary = co_await client->describe_summary(stream);
   if (!summary.ok() && summary.error().code != ErrorCode::kNotFound)
-    co_return explained(std::move(summary).error(), stream);
+    co_return explained(std::move(summary).error(), *client, stream);
   if (!summary.ok()) {
     const std::uint32_t shards = stream == options_.canary_stream ? 1 : options_.shards;
-    auto created = co_await client_.create_stream(stream, shards);
+    auto created = co_await client->create_stream(stream, shards);
     // kExists: another broker was quicker.
     if (!created.ok() && created.error().code != ErrorCode::kExists)
-      co_return explained(std::move(created).error(), stream);
+      co_return explained(std::move(created).error(), *client, stream);
   }
-  auto active = co_await client_.wait_until_active(stream, kActiveWithin);
+  auto active = co_await client->wait_until_active(stream, kActiveWithin);
   co_return active;
 }
 
 Task<Result<client::PutRecordsResult>> KinesisTarget::put(std::string stream,
                                                           std::vector<client::PutEntry> entries) {
+  const Client client = client_;
   if (!options_.origins)
     for (auto& entry : entries) entry.origin.reset();
   const bool packed = options_.packing == LanePacking::kAggregate;
   PackedEntries request =
       packed ? pack_lanes(std::move(entries)) : PackedEntries{std::move(entries), {}};
-  auto result = co_await client_.put_records(stream, std::move(request.records));
-  if (!result.ok()) co_return explained(std::move(result).error(), stream);
+  auto result = co_await client->put_records(stream, std::move(request.records));
+  if (!result.ok()) co_return explained(std::move(result).error(), *client, stream);
   if (packed) co_return outcomes_of_entries(request, *result);
   co_return result;
 }
 
 Task<Result<bool>> KinesisTarget::holds(std::string stream, client::PutOutcome place) {
+  const Client client = client_;
   const client::IteratorStart start{client::IteratorType::kAtSequenceNumber, place.sequence_number,
                                     WallTime{}};
-  auto iterator = co_await client_.get_shard_iterator(stream, place.shard_id, start);
+  auto iterator = co_await client->get_shard_iterator(stream, place.shard_id, start);
   if (!iterator.ok()) co_return std::move(iterator).error();
-  auto read = co_await client_.get_records(*iterator, 1);
+  auto read = co_await client->get_records(*iterator, 1);
   if (!read.ok()) co_return std::move(read).error();
   co_return !read->records.empty() &&
       read->records.front().sequence_number == place.sequence_number;
 }
 
 // Whoever reads it is told what to do where nothing but the configuration helps.
-Error KinesisTarget::explained(Error error, const std::string& stream) const {
+Error KinesisTarget::explained(Error error, const client::KinesisClient& asked,
+                               const std::string& stream) {
   if (error.code != ErrorCode::kDenied) return error;
-  if (!client_.ever_connected()) {
+  if (!asked.ever_connected()) {
     error.message += "; broker.ca names a file of the certificates to trust";
   } else if (error.message.find("spillway:PutOrigin") != std::string::npos) {
     error.message += "; or set broker.origins to false";
@@ -82,6 +98,10 @@ Error KinesisTarget::explained(Error error, const std::string& stream) const {
   return error;
 }
 
-void KinesisTarget::close() { client_.close(); }
+void KinesisTarget::close() {
+  closed_ = true;
+  for (const auto& client : before_) client->close();
+  client_->close();
+}
 
 }  // namespace spillway::broker

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,10 @@ class KinesisTarget final : public Target {
  public:
   KinesisTarget(io::EventLoop& loop, KinesisTargetOptions options, Random random);
 
+  // From the next call on it is reached by this client, and streams are made as it says; calls
+  // under way end as they began. Not from within a call.
+  void change(client::ClientOptions client, std::uint32_t shards);
+
   LanePacking packing() const override { return options_.packing; }
   Task<Status> prepare(std::string stream) override;
   Task<Result<client::PutRecordsResult>> put(std::string stream,
@@ -62,10 +67,18 @@ class KinesisTarget final : public Target {
   std::string address() const override { return options_.client.endpoint.url; }
 
  private:
-  Error explained(Error error, const std::string& stream) const;
+  // Each call keeps the one that it began with.
+  using Client = std::shared_ptr<client::KinesisClient>;
 
-  const KinesisTargetOptions options_;
-  client::KinesisClient client_;
+  static Error explained(Error error, const client::KinesisClient& asked,
+                         const std::string& stream);
+
+  io::EventLoop& loop_;
+  KinesisTargetOptions options_;
+  Random random_;
+  Client client_;
+  std::vector<Client> before_;  // may have calls under way
+  bool closed_ = false;
 };
 
 }  // namespace spillway::broker

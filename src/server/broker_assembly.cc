@@ -4,15 +4,12 @@
 #include <csignal>
 #include <cstdio>
 
-#include "base/version.h"
 #include "broker/broker_status.h"
 #include "broker/make_room.h"
 #include "broker/runway.h"
 #include "broker/spool_input.h"
 #include "broker/switch_approval.h"
 #include "broker/switches.h"
-#include "broker/watched_target.h"
-#include "client/trust.h"
 #include "engine/embedded/embedded_engine.h"
 #include "io/asio_loop.h"
 #include "io/entropy.h"
@@ -47,53 +44,17 @@ Random seeded(io::Entropy& entropy) {
   return Random(seed);
 }
 
-// A target that isn't the only one is left early: records needn't wait for it.
-constexpr nanoseconds kOnlyTargetTimeout = seconds(10);
+using Targets = std::vector<std::unique_ptr<broker::KinesisTarget>>;
 
-Result<broker::KinesisTargetOptions> target_options(io::Disk& disk, const BrokerConfig& config,
-                                                    const TargetConfig& target, bool only) {
-  broker::KinesisTargetOptions options;
-  options.name = target.name;
-  options.shards = static_cast<std::uint32_t>(*target.shards);
-  options.canary_stream = config.canary_stream;
-  const bool amazon = *target.kind == "amazon";
-  options.origins = *target.origins && (!amazon || *target.aggregate);
-  if (amazon)
-    options.packing =
-        options.origins ? broker::LanePacking::kAggregate : broker::LanePacking::kSingle;
-  SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(target.endpoint));
-  SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, *target.ca));
-  options.client.region = *target.region;
-  options.client.credentials = {*target.access_key, *target.secret_key, ""};
-  // One that waits for its turn isn't judged; one that waits for a connection would be.
-  options.client.connections_max =
-      only ? broker::Spool::kShards : broker::WatchedTarget::kUnderWayMax + 1;  // and a canary
-  // A sender tries again for as long as it takes, and says so.
-  options.client.attempts_max = 1;
-  options.client.request_timeout =
-      only ? kOnlyTargetTimeout : broker::HealthSettings().request_deadline;
-  if (!only) options.client.connect_timeout = options.client.request_timeout;
-  options.client.user_agent = fmt::format("spillway-broker/{}", version());
-  return options;
-}
-
-using Targets = std::vector<std::unique_ptr<broker::Target>>;
-
-Result<Targets> make_targets(io::EventLoop& loop, io::Disk& disk, io::Entropy& entropy,
-                             io::EventLog& log, const BrokerConfig& config) {
+Result<Targets> make_targets(const TargetSeams& seams, io::Entropy& entropy,
+                             const BrokerConfig& config) {
   const auto configured = targets_of(config);
   Targets targets;
   targets.reserve(configured.size());
   for (const auto& target : configured) {
-    auto options = target_options(disk, config, target, configured.size() == 1);
-    if (!options.ok()) return context("target " + target.name, std::move(options).error());
-    if (!target.credentials->empty()) {
-      options->client.source = std::make_shared<client::CredentialsSource>(
-          loop, disk, log, client::parse_credentials_place(*target.credentials).value(),
-          "target " + target.name);  // as the configuration was checked
-    }
+    SPILLWAY_ASSIGN(auto options, target_options(seams, config, target));
     targets.push_back(
-        std::make_unique<broker::KinesisTarget>(loop, *std::move(options), seeded(entropy)));
+        std::make_unique<broker::KinesisTarget>(seams.loop, std::move(options), seeded(entropy)));
   }
   return targets;
 }
@@ -271,7 +232,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   }
 
   io::AsioLoop loop;  // outlives the engine, whose workers post to it
-  SPILLWAY_ASSIGN(const auto targets, make_targets(loop, disk, entropy, *log, options));
+  SPILLWAY_ASSIGN(const auto targets, make_targets({loop, disk, *log}, entropy, options));
   SPILLWAY_ASSIGN(const auto engine,
                   open_spool_engine(options, {disk, clock, workers, entropy, *log, metrics}));
   SPILLWAY_ASSIGN(const auto salvage,
@@ -345,9 +306,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
 
   Status saved;
   StopRequest stopping;
-  BrokerReload changes(
-      config, host,
-      {loop, spool, room, runway, delivery, route, switches, *telemetry, *inputs, *log});
+  BrokerReload changes(config, host,
+                       {loop, disk, spool, room, runway, delivery, route, targets, switches,
+                        *telemetry, *inputs, *log});
   const auto stop_by = [&](int signal) {
     if (!stopping.take(signal, loop.mono_now())) return;
     const auto at_most = seconds(changes.running().broker.drain_seconds);

@@ -1,8 +1,63 @@
 #include "server/broker_options.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "base/version.h"
+#include "broker/watched_target.h"
+#include "client/credentials_source.h"
+#include "client/trust.h"
+
 namespace spillway::server {
+namespace {
+
+// A target that isn't the only one is left early: records needn't wait for it.
+constexpr nanoseconds kOnlyTargetTimeout = seconds(10);
+
+Result<broker::KinesisTargetOptions> read_options(io::Disk& disk, const BrokerConfig& config,
+                                                  const TargetConfig& target) {
+  const bool only = config.targets.size() <= 1;
+  broker::KinesisTargetOptions options;
+  options.name = target.name;
+  options.shards = static_cast<std::uint32_t>(*target.shards);
+  options.canary_stream = config.canary_stream;
+  const bool amazon = *target.kind == "amazon";
+  options.origins = *target.origins && (!amazon || *target.aggregate);
+  if (amazon)
+    options.packing =
+        options.origins ? broker::LanePacking::kAggregate : broker::LanePacking::kSingle;
+  SPILLWAY_ASSIGN(options.client.endpoint, client::parse_endpoint(target.endpoint));
+  SPILLWAY_ASSIGN(options.client.tls, client::trust_for(disk, options.client.endpoint, *target.ca));
+  options.client.region = *target.region;
+  options.client.credentials = {*target.access_key, *target.secret_key, ""};
+  // One that waits for its turn isn't judged; one that waits for a connection would be.
+  options.client.connections_max =
+      only ? broker::Spool::kShards : broker::WatchedTarget::kUnderWayMax + 1;  // and a canary
+  // A sender tries again for as long as it takes, and says so.
+  options.client.attempts_max = 1;
+  options.client.request_timeout =
+      only ? kOnlyTargetTimeout : broker::HealthSettings().request_deadline;
+  if (!only) options.client.connect_timeout = options.client.request_timeout;
+  options.client.user_agent = fmt::format("spillway-broker/{}", version());
+  return options;
+}
+
+}  // namespace
+
+Result<broker::KinesisTargetOptions> target_options(const TargetSeams& seams,
+                                                    const BrokerConfig& config,
+                                                    const TargetConfig& target) {
+  auto options = read_options(seams.disk, config, target);
+  if (!options.ok()) return context("target " + target.name, std::move(options).error());
+  if (!target.credentials->empty()) {
+    options->client.source = std::make_shared<client::CredentialsSource>(
+        seams.loop, seams.disk, seams.log,
+        client::parse_credentials_place(*target.credentials).value(),
+        "target " + target.name);  // as the configuration was checked
+  }
+  return options;
+}
 
 broker::RouteSettings route_settings(const BrokerConfig& config) {
   broker::RouteSettings settings;

@@ -90,6 +90,33 @@ Status plan_inputs(const BrokerConfig* running, BrokerPlan& plan) {
   return {};
 }
 
+std::vector<std::string> names_of(const std::vector<TargetConfig>& targets) {
+  std::vector<std::string> names;
+  names.reserve(targets.size());
+  for (const auto& target : targets) names.push_back(target.name);
+  return names;
+}
+
+// What of the targets waits for a restart stays as it runs.
+void merge_targets(const BrokerConfig& running, const BrokerConfig& wanted, BrokerConfig& merged) {
+  if (names_of(running.targets) == names_of(wanted.targets)) {
+    merged.targets = wanted.targets;
+    for (std::size_t place = 0; place < merged.targets.size(); ++place) {
+      merged.targets[place].kind = running.targets[place].kind;
+      merged.targets[place].origins = running.targets[place].origins;
+      merged.targets[place].aggregate = running.targets[place].aggregate;
+    }
+    return;
+  }
+  merged.targets = running.targets;
+  merged.endpoint = running.endpoint;
+  merged.ca = running.ca;
+  merged.access_key = running.access_key;
+  merged.secret_key = running.secret_key;
+  merged.credentials = running.credentials;
+  merged.shards = running.shards;
+}
+
 Result<BrokerPlan> plan(const BrokerConfig* running, Config wanted) {
   BrokerPlan plan;
   plan.config = std::move(wanted);
@@ -106,8 +133,14 @@ Result<BrokerPlan> plan_start(const Config& wanted) { return plan(nullptr, wante
 
 Result<BrokerPlan> plan_change(const Config& running, const Config& wanted) {
   auto merged = with_reloaded(running, wanted);
+  merge_targets(running.broker, wanted.broker, merged.broker);
   SPILLWAY_TRY(check_config(merged));
-  return plan(&running.broker, std::move(merged));
+  SPILLWAY_ASSIGN(auto change, plan(&running.broker, std::move(merged)));
+  const auto before = targets_of(running.broker);
+  const auto after = targets_of(change.config.broker);
+  for (std::size_t place = 0; place < before.size(); ++place)
+    if (before[place] != after[place]) change.changed_targets.push_back(place);
+  return change;
 }
 
 }  // namespace spillway::server

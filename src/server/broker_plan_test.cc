@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace spillway::server {
 namespace {
@@ -120,6 +121,67 @@ TEST(BrokerPlan, AStreamComesAndGoesWithItsInput) {
   const auto goes = plan_change(on, off);
   ASSERT_TRUE(goes.ok());
   EXPECT_THAT(goes->streams, ElementsAre("telemetry"));
+}
+
+Config with_targets(std::vector<TargetConfig> targets) {
+  Config config = with({});
+  config.broker.targets = std::move(targets);
+  return config;
+}
+
+TEST(BrokerPlan, ATargetIsReachedAnotherWay) {
+  const Config running = with_targets({{"a", "http://a"}, {"b", "http://b"}});
+  const auto changed = [&](const auto& change) {
+    Config wanted = running;
+    change(wanted.broker);
+    const auto plan = plan_change(running, wanted);
+    EXPECT_TRUE(plan.ok());
+    EXPECT_EQ(targets_of(plan->config.broker), targets_of(wanted.broker));
+    return plan->changed_targets;
+  };
+  using Broker = BrokerConfig;
+  EXPECT_THAT(changed([](Broker&) {}), IsEmpty());
+  EXPECT_THAT(changed([](Broker& b) { b.targets[1].endpoint = "http://c"; }), ElementsAre(1));
+  EXPECT_THAT(changed([](Broker& b) { b.targets[0].ca = "/ca.pem"; }), ElementsAre(0));
+  EXPECT_THAT(changed([](Broker& b) { b.targets[0].region = "eu-west-1"; }), ElementsAre(0));
+  EXPECT_THAT(changed([](Broker& b) { b.targets[1].secret_key = "secret"; }), ElementsAre(1));
+  EXPECT_THAT(changed([](Broker& b) { b.targets[1].credentials = "env"; }), ElementsAre(1));
+  EXPECT_THAT(changed([](Broker& b) { b.targets[1].shards = 3; }), ElementsAre(1));
+  EXPECT_THAT(changed([](Broker& b) { b.secret_key = "of both"; }), ElementsAre(0, 1));
+}
+
+TEST(BrokerPlan, TheOnlyTargetIsReachedAnotherWay) {
+  Config wanted = with({});
+  wanted.broker.endpoint = "http://elsewhere";
+  const auto plan = plan_change(with({}), wanted);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_THAT(plan->changed_targets, ElementsAre(0));
+  EXPECT_EQ(plan->config.broker.endpoint, "http://elsewhere");
+}
+
+TEST(BrokerPlan, WhichTargetsThereAreAndOfWhatKindWaitsForARestart) {
+  const TargetConfig a{"a", "http://a"};
+  const TargetConfig b{"b", "http://b"};
+  TargetConfig amazon = b;
+  amazon.kind = "amazon";
+  amazon.aggregate = true;
+  const std::vector<TargetConfig> wanted_lists[] = {
+      {b, a}, {a}, {a, b, {"c", "http://c"}}, {a, {"c", "http://b"}}, {a, amazon}};
+  Config running = with_targets({a, b});
+  running.broker.secret_key = "secret of all";
+  for (const auto& list : wanted_lists) {
+    auto wanted = with_targets(list);
+    wanted.broker.secret_key = list == wanted_lists[4] ? "secret of all" : "another";
+    const auto plan = plan_change(running, wanted);
+    ASSERT_TRUE(plan.ok());
+    EXPECT_THAT(plan->changed_targets, IsEmpty());
+    EXPECT_EQ(plan->config.broker.targets, running.broker.targets);
+    EXPECT_EQ(plan->config.broker.secret_key, "secret of all");
+  }
+  const auto one = plan_change(with({}), with_targets({a}));
+  ASSERT_TRUE(one.ok());
+  EXPECT_THAT(one->changed_targets, IsEmpty());
+  EXPECT_THAT(one->config.broker.targets, IsEmpty());
 }
 
 }  // namespace

@@ -34,21 +34,43 @@ Task<void> BrokerReload::make() {
 Task<Status> BrokerReload::change(Config wanted) {
   auto plan = plan_change(running_, wanted);
   if (!plan.ok()) co_return std::move(plan).error();
+  auto targets = read_targets(*plan);
+  if (!targets.ok()) co_return std::move(targets).error();
   auto made = co_await parts_.spool.open(parts_.loop, plan->streams);
   if (!made.ok()) co_return made;
   parts_.delivery.add(plan->streams);  // what a new port takes before all are open is delivered
   auto opened = co_await parts_.inputs.open(*plan, &parts_.loop);
   if (!opened.ok()) co_return opened;
-  tell_waiting(running_, wanted, "broker", parts_.log);
-  use(*plan);
+  tell_waiting(plan->config, wanted, "broker", parts_.log);
+  use(*plan, *std::move(targets));
   running_ = std::move(plan->config);
   parts_.log.info("configuration reloaded",
                   {{"streams", fmt::to_string(fmt::join(plan->streams, ", "))}});
   co_return Status();
 }
 
-void BrokerReload::use(const BrokerPlan& plan) {
+// Of those that change.
+Result<BrokerReload::TargetOptions> BrokerReload::read_targets(const BrokerPlan& plan) const {
   const auto& config = plan.config.broker;
+  const auto configured = targets_of(config);
+  TargetOptions options;
+  options.reserve(plan.changed_targets.size());
+  for (const auto place : plan.changed_targets) {
+    SPILLWAY_ASSIGN(auto read, target_options({parts_.loop, parts_.disk, parts_.log}, config,
+                                              configured[place]));
+    options.push_back(std::move(read));
+  }
+  return options;
+}
+
+void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets) {
+  const auto& config = plan.config.broker;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    auto& target = *parts_.targets[plan.changed_targets[i]];
+    target.change(std::move(targets[i].client), targets[i].shards);
+    parts_.log.info("target is reached another way",
+                    {{"target", target.name()}, {"address", target.address()}});
+  }
   parts_.inputs.use(plan, seconds(config.drain_seconds));
   parts_.switches.set_streams(plan.streams);
   parts_.telemetry.change(telemetry_options(config, host_));

@@ -3,9 +3,12 @@
 // wanted meanwhile the last one is made when it has ended.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/task.h"
 #include "broker/delivery.h"
@@ -14,6 +17,7 @@
 #include "broker/spool.h"
 #include "broker/spool_room.h"
 #include "broker/switches.h"
+#include "broker/target.h"
 #include "broker/telemetry.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
@@ -28,11 +32,13 @@ class BrokerReload {
   // They outlive it.
   struct Parts {
     io::EventLoop& loop;
+    io::Disk& disk;
     broker::Spool& spool;
     broker::SpoolRoom& room;
     broker::Runway& runway;
     broker::Delivery& delivery;
     broker::Route& route;
+    std::span<const std::unique_ptr<broker::KinesisTarget>> targets;
     broker::Switches& switches;
     broker::Telemetry& telemetry;
     BrokerInputs& inputs;
@@ -53,7 +59,9 @@ class BrokerReload {
  private:
   Task<void> make();
   Task<Status> change(Config wanted);
-  void use(const BrokerPlan& plan);
+  using TargetOptions = std::vector<broker::KinesisTargetOptions>;
+  Result<TargetOptions> read_targets(const BrokerPlan& plan) const;
+  void use(const BrokerPlan& plan, TargetOptions targets);
 
   Config running_;
   const std::string host_;

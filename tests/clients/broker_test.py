@@ -435,6 +435,22 @@ def test_streams_come_and_go_at_sighup(directory):
             said = reloaded(broken, "configuration not reloaded")
             expect(why in said, why, said)
             expect(takes("returns") and not takes("orders"), "it changed all the same")
+        said = reloaded('[broker]\nstreams = ["returns"]\n' + target + target.replace('"a"', '"b"'),
+                        "configuration reloaded")
+        expect("a change waits for a restart" in said and "broker.targets" in said, said)
+        wait_until(lambda: broker.held() == 0)
+        with Region() as other:  # which the target has moved to, and back
+            moved = target.replace(region.endpoint, other.endpoint)
+            said = reloaded('[broker]\nstreams = ["returns"]\n' + moved, "configuration reloaded")
+            expect("target is reached another way" in said and other.endpoint in said, said)
+            expect(takes("returns"), "it went on")
+            wait_until(lambda: broker.held() == 0)
+            expect([record["Data"] for records in read_all(other.client(), "returns").values()
+                    for record in records] == [b"returns"], "it went where it was before")
+            said = reloaded('[broker]\nstreams = ["returns"]\n' + moved.replace("http:", "https:") +
+                            'ca = "/none.pem"\n', "configuration not reloaded")
+            expect("target a: " in said and "/none.pem" in said, said)
+            reloaded('[broker]\nstreams = ["returns"]\n' + target, "configuration reloaded")
         for number in range(20):  # the last one wins, whatever is under way
             written(f'[broker]\nstreams = ["returns", "burst-{number}"]\n' + target)
             broker.process.send_signal(signal.SIGHUP)
@@ -535,7 +551,7 @@ def test_inputs_come_and_go_under_load(directory):
         reload("configuration reloaded")
         syslog[-1].close()
         counts = {"kinesis": writers[0].end(), "http": writers[1].end()}
-        lines = 'spillway_broker_collected_records_total{kind="lines"} 4'
+        lines = 'spillway_broker_collected_records_total{kind="file"} 4'
         wait_until(lambda: lines in broker.metrics())
         wait_until(lambda: broker.held() == 0)
         found = {"kinesis": [], "http": []}
