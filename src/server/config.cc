@@ -135,7 +135,7 @@ const ConfigKey kKeys[] = {
   {.name = "broker.files", .field = +[](Config& c) -> Texts& { return c.broker.files; },
    .meaning = "Log files to follow (absolute paths), each line a record. Those that don't exist yet are picked up when they do.", .reloaded = true},
   {.name = "broker.spool_mib", .field = +[](Config& c) -> std::int64_t& { return c.broker.spool_mib; },
-   .meaning = "What the spool may take on the disk, besides 64 MiB of journal. When it is full of what the target has not taken, records are refused.", .min = 256, .max = 1'073'741'824},
+   .meaning = "What the spool may take on the disk, besides 48 MiB of journal. When it is full of what the target has not taken, records are refused.", .min = 256, .max = 1'073'741'824},
   {.name = "broker.when_full", .field = +[](Config& c) -> std::string& { return c.broker.when_full; },
    .meaning = "What goes when the spool is full of what the target has not taken: `reject` what comes, or `drop_oldest` of what was accepted, counted.", .choices = "reject|drop_oldest", .reloaded = true},
   {.name = "broker.keep_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.keep_seconds; },
