@@ -10,8 +10,9 @@
 
 namespace spillway::broker {
 
-// Every second or so, on the delivery's loop.
-void make_room(SpoolRoom& room, OldestRecords& oldest, Delivery& delivery, const Cursors& cursors,
-               MonoTime now);
+// Every second or so, on the delivery's loop. What it drops: of each shard, all before the position
+// that isn't delivered by then; empty where nothing has to go.
+Delivered make_room(SpoolRoom& room, OldestRecords& oldest, Delivery& delivery,
+                    const Cursors& cursors, MonoTime now);
 
 }  // namespace spillway::broker

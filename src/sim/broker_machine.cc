@@ -5,6 +5,8 @@
 
 #include "base/assert.h"
 #include "broker/cursors.h"
+#include "broker/make_room.h"
+#include "broker/oldest_records.h"
 #include "broker/route.h"
 #include "broker/spool.h"
 #include "broker/switch_log.h"
@@ -43,6 +45,7 @@ struct BrokerMachine::Running {
   std::optional<broker::Route> route;
   std::optional<broker::Switches> switches;
   std::optional<broker::Delivery> delivery;
+  broker::OldestRecords oldest;
   std::unique_ptr<io::Timer> timer;
   bool delivers = false;
   bool takes_records = false;
@@ -100,7 +103,7 @@ Status BrokerMachine::open_spool(Running& process) {
   process.cursors.emplace(stage.loop, *process.engine, parts_.log);
   std::optional<Status> opened;
   spillway::start(
-      open_spool_streams(stage.loop, *process.spool, *process.cursors, {settings_.stream}),
+      open_spool_streams(stage.loop, *process.spool, *process.cursors, settings_.streams),
       UniqueFunction<void(Status)>([&opened](Status status) { opened = std::move(status); }));
   const bool answered = stage.run_until(kOpenWithin, [&opened] { return opened.has_value(); });
   SPILLWAY_ASSERT(answered);
@@ -124,8 +127,7 @@ void BrokerMachine::open_route(Running& process) {
   check_hold(*process.route);
   process.switches.emplace(
       broker::Switches::Parts{stage.loop, *process.route, *process.switch_state,
-                              *process.switch_log, parts_.log, process.metrics,
-                              std::span<const std::string>(&settings_.stream, 1)},
+                              *process.switch_log, parts_.log, process.metrics, settings_.streams},
       "sim");
   process.delivery.emplace(broker::Delivery::Parts{stage.loop, *process.spool, *process.cursors,
                                                    *process.route, parts_.log, process.metrics},
@@ -151,10 +153,23 @@ void BrokerMachine::check_hold(const broker::Route& route) {
 
 // As server/broker_assembly.cc does, once a second.
 void BrokerMachine::keep_room(Running& process) {
-  auto delivered = process.delivery->delivered();
-  delivered[process.cursors->shard()] = process.cursors->needed_from();
-  process.room->look(std::move(delivered), parts_.stage.clock.mono_now());
+  const auto held = process.delivery->undelivered();
+  note_dropped(process, held,
+               broker::make_room(*process.room, process.oldest, *process.delivery, *process.cursors,
+                                 parts_.stage.clock.mono_now()));
   process.timer->start(seconds(1), [this, &process] { keep_room(process); });
+}
+
+void BrokerMachine::note_dropped(const Running& process, const broker::Undelivered& held,
+                                 const broker::Delivered& next) {
+  if (next.empty()) return;
+  for (std::size_t stream = 0; stream < settings_.streams.size(); ++stream) {
+    for (const auto& shard : process.spool->shards_of(settings_.streams[stream])) {
+      parts_.models[stream]->dropped(parts_.spool, stream::lane_of(shard.first_hash_key),
+                                     stream::lane_of(shard.last_hash_key), held.at(shard.id).first,
+                                     next.at(shard.id));
+    }
+  }
 }
 
 // --- The process ends
@@ -202,7 +217,7 @@ void BrokerMachine::restore(std::unique_ptr<SimDisk> backup) {
 
 // --- What is asked of it
 
-void BrokerMachine::put(std::span<const BrokerModel::Put> records) {
+void BrokerMachine::put(std::size_t stream, std::span<const BrokerModel::Put> records) {
   if (!running_ || !running_->takes_records || disk_->crashed()) return;
   std::vector<stream::RecordView> views;
   std::vector<BrokerModel::Number> numbers;
@@ -212,16 +227,16 @@ void BrokerMachine::put(std::span<const BrokerModel::Put> records) {
     views.push_back({record.key, record.data, std::nullopt, std::nullopt});
     numbers.push_back(record.number);
   }
-  running_->spool->put(
-      settings_.stream, views,
-      [this, numbers = std::move(numbers)](const broker::Spool::Outcomes& outcomes) {
-        if (disk_->crashed()) return;  // nobody hears it
-        for (std::size_t i = 0; i < numbers.size(); ++i) {
-          if (!outcomes[i].ok()) continue;
-          parts_.model.acknowledged(numbers[i], parts_.spool, outcomes[i]->first,
-                                    parts_.stage.clock.mono_now());
-        }
-      });
+  running_->spool->put(settings_.streams[stream], views,
+                       [this, model = parts_.models[stream],
+                        numbers = std::move(numbers)](const broker::Spool::Outcomes& outcomes) {
+                         if (disk_->crashed()) return;  // nobody hears it
+                         for (std::size_t i = 0; i < numbers.size(); ++i) {
+                           if (!outcomes[i].ok()) continue;
+                           model->acknowledged(numbers[i], parts_.spool, outcomes[i]->first,
+                                               parts_.stage.clock.mono_now());
+                         }
+                       });
 }
 
 void BrokerMachine::switch_to(const std::string& target) {
@@ -246,12 +261,14 @@ std::uint64_t BrokerMachine::undelivered() const {
 
 Status BrokerMachine::check_cursors() const {
   if (!running_) return {};
-  for (const auto& shard : running_->spool->shards_of(settings_.stream)) {
-    for (std::size_t place = 0; place < running_->targets.size(); ++place) {
-      const auto cursor = running_->cursors->at(shard.id, running_->targets[place]->name());
-      SPILLWAY_TRY(parts_.model.check_sent(
-          place, parts_.spool, stream::lane_of(shard.first_hash_key),
-          stream::lane_of(shard.last_hash_key), cursor.next, cursor.unsent));
+  for (std::size_t stream = 0; stream < settings_.streams.size(); ++stream) {
+    for (const auto& shard : running_->spool->shards_of(settings_.streams[stream])) {
+      for (std::size_t place = 0; place < running_->targets.size(); ++place) {
+        const auto cursor = running_->cursors->at(shard.id, running_->targets[place]->name());
+        SPILLWAY_TRY(parts_.models[stream]->check_sent(
+            place, parts_.spool, stream::lane_of(shard.first_hash_key),
+            stream::lane_of(shard.last_hash_key), cursor.next, cursor.unsent));
+      }
     }
   }
   return {};

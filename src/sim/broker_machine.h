@@ -24,7 +24,7 @@
 namespace spillway::sim {
 
 struct BrokerSettings {
-  std::string stream = "s";
+  std::vector<std::string> streams;
   engine::EmbeddedOptions engine;
   broker::SpoolLimits limits;
   broker::RouteSettings route;
@@ -35,7 +35,7 @@ class BrokerMachine {
  public:
   struct Parts {
     Stage& stage;
-    BrokerModel& model;
+    std::vector<BrokerModel*> models;  // of the streams, in their order
     BrokerModel::Spool spool;
     std::vector<RegionLink*> links;  // to its targets, in their order
     io::EventLog& log;
@@ -61,7 +61,8 @@ class BrokerMachine {
 
   // While the process runs.
 
-  void put(std::span<const BrokerModel::Put> records);
+  // Into one of the streams.
+  void put(std::size_t stream, std::span<const BrokerModel::Put> records);
   // A person's switch, and the end of one where there is no target.
   void switch_to(const std::string& target);
   // The name of the target in use.
@@ -83,6 +84,8 @@ class BrokerMachine {
   void open_route(Running& process);
   void check_hold(const broker::Route& route);
   void keep_room(Running& process);
+  void note_dropped(const Running& process, const broker::Undelivered& held,
+                    const broker::Delivered& next);
   void end(nanoseconds drain);
 
   const Parts parts_;

@@ -39,10 +39,21 @@ void BrokerModel::acknowledged(Number number, Spool spool, stream::Position posi
 
 void BrokerModel::restored(Spool spool, MonoTime backup) {
   for (auto& record : records_) {
-    if (record.spool != spool) continue;
+    if (record.spool != spool || !record.acknowledged || *record.acknowledged < backup) continue;
     record.position.reset();
-    if (record.regions == 0 && record.acknowledged && *record.acknowledged >= backup)
-      record.excused = true;
+    if (record.regions == 0) record.excused = true;
+  }
+}
+
+void BrokerModel::dropped(Spool spool, std::uint8_t first_lane, std::uint8_t last_lane,
+                          stream::Position first, stream::Position next) {
+  for (auto& record : records_) {
+    if (record.spool != spool || !record.position || record.lane < first_lane ||
+        record.lane > last_lane || *record.position < first || *record.position >= next)
+      continue;
+    if (record.regions == 0 && !record.dropped) ++dropped_;
+    record.dropped = true;
+    if (record.regions == 0) record.excused = true;
   }
 }
 
@@ -135,8 +146,9 @@ bool BrokerModel::promised(const Record& record) {
 }
 
 bool BrokerModel::complete() const {
-  return std::ranges::all_of(records_, [](const Record& record) {
-    return record.committed || (record.regions == 0 && !promised(record));
+  return std::ranges::all_of(records_, [this](const Record& record) {
+    if (record.regions == 0) return !promised(record);
+    return record.committed || !rules_.read;
   });
 }
 
@@ -146,7 +158,7 @@ Status BrokerModel::missing() const {
     if (promised(record) && record.regions == 0)
       return Error{ErrorCode::kCorrupt,
                    fmt::format("record {} was acknowledged, and no region has it", number)};
-    if (record.regions != 0 && !record.committed)
+    if (rules_.read && record.regions != 0 && !record.committed)
       return Error{ErrorCode::kCorrupt,
                    fmt::format("record {} is stored, and was not handed over", number)};
   }
@@ -159,7 +171,7 @@ Status BrokerModel::check_sent(std::size_t region, Spool spool, std::uint8_t fir
   for (std::size_t number = 0; number < records_.size(); ++number) {
     const auto& record = records_[number];
     if (record.spool != spool || !record.position || *record.position >= next) continue;
-    if (record.poison) continue;
+    if (record.poison || record.dropped) continue;
     if (record.lane < first_lane || record.lane > last_lane) continue;
     if ((record.regions >> region & 1U) != 0) continue;
     const bool noted = std::ranges::any_of(unsent, [&](const Range& range) {

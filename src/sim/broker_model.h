@@ -2,8 +2,9 @@
 // records that were put, what became of each put, what regions store, and what the reader's
 // application was handed and has committed; nothing of spools, cursors or sets.
 //
-//   - A record that was acknowledged is stored by some region in the end, and was handed over
-//     once, counted to the reader's commits. Others may be, too, but no more often.
+//   - A record that was acknowledged, and not dropped by a full spool that is told to, is stored by
+//     some region in the end, and was handed over once, counted to the reader's commits. Others may
+//     be, too, but no more often.
 //   - What is stored or handed over was put, as it was put, and has one origin for ever, which
 //     names no other record.
 //   - Under kOrdered the records of a producer's lane are handed over in the order of their
@@ -29,6 +30,7 @@ struct ModelRules {
   std::size_t regions = 2;
   bool ordered = false;
   bool gaps = false;  // are given up: records may be late
+  bool read = true;   // false: of a stream that nobody reads
 };
 
 class BrokerModel {
@@ -52,6 +54,11 @@ class BrokerModel {
   // The spool is again what it was at `backup`: what it acknowledged since then, and is in no
   // region yet, is lost. Positions mean others now.
   void restored(Spool spool, MonoTime backup);
+
+  // The spool was full, and drops what it has of these lanes in [first, next): no region has to
+  // have it, and cursors pass over it.
+  void dropped(Spool spool, std::uint8_t first_lane, std::uint8_t last_lane, stream::Position first,
+               stream::Position next);
 
   // --- Regions and the reader
 
@@ -82,6 +89,7 @@ class BrokerModel {
   std::uint64_t handed_over() const { return handed_over_; }  // and committed
   std::uint64_t handed_over_again() const { return again_; }  // after a crash of the reader
   std::uint64_t copies() const { return copies_; }            // stored more than once
+  std::uint64_t dropped() const { return dropped_; }          // that no region had by then
 
  private:
   struct Record {
@@ -90,6 +98,7 @@ class BrokerModel {
     std::uint8_t lane = 0;
     bool poison = false;
     bool excused = false;
+    bool dropped = false;
     std::optional<MonoTime> acknowledged;
     Spool spool = 0;
     std::optional<stream::Position> position;
@@ -119,6 +128,7 @@ class BrokerModel {
   std::uint64_t handed_over_ = 0;
   std::uint64_t again_ = 0;
   std::uint64_t copies_ = 0;
+  std::uint64_t dropped_ = 0;
   Status wrong_;
 };
 

@@ -112,6 +112,20 @@ TEST_F(BrokerModelTest, ARestoredSpoolLosesWhatNoRegionHasYet) {
   EXPECT_EQ(missing(), "");
 }
 
+TEST_F(BrokerModelTest, WhatAFullSpoolDropsMayBeMissing) {
+  acknowledged(5);
+  acknowledged(7);
+  model_.dropped(0, 0, 255, {5}, {7});
+  EXPECT_EQ(model_.dropped(), 1U);
+  EXPECT_TRUE(model_.check_sent(1, 0, 0, 255, {7}, {}).ok());
+  EXPECT_FALSE(model_.check_sent(1, 0, 0, 255, {8}, {}).ok());
+  EXPECT_THAT(missing(), HasSubstr("record 1 was acknowledged")) << "it was not dropped";
+  model_.dropped(1, 0, 255, {7}, {8});
+  EXPECT_THAT(missing(), HasSubstr("record 1 was acknowledged")) << "another's";
+  model_.dropped(0, 0, 255, {7}, {8});
+  EXPECT_EQ(missing(), "");
+}
+
 TEST_F(BrokerModelTest, CursorsTellWhatARegionWasNotSent) {
   const auto sent = [this](std::uint64_t next, const std::vector<BrokerModel::Range>& unsent) {
     return model_.check_sent(1, 0, 0, 255, {next}, unsent).ok();

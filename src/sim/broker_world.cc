@@ -24,13 +24,16 @@ namespace {
 
 constexpr std::size_t kRegions = 2;
 constexpr std::string_view kStream = "s";
+constexpr std::string_view kUnread = "t";
+constexpr std::uint64_t kMore = 0x73747265616d73;  // another seed, of what came later
 // A breaker leaves its target alone for ten minutes at most.
 constexpr nanoseconds kDrainWithin = std::chrono::minutes(30);
 constexpr nanoseconds kForEver = std::chrono::hours(100'000);
 
-BrokerSettings broker_settings(Random& random) {
+BrokerSettings broker_settings(Random& random, Random& more) {
   BrokerSettings settings;
-  settings.stream = kStream;
+  settings.streams = {std::string(kStream)};
+  if (more.one_in(3)) settings.streams.emplace_back(kUnread);
   auto& engine = settings.engine;
   engine.directory = "broker/spool";
   engine.journal_file_bytes = std::uint64_t{65'536} << random.below(3);
@@ -41,6 +44,10 @@ BrokerSettings broker_settings(Random& random) {
   engine.merge_fan_in = static_cast<std::uint32_t>(random.between(2, 4));
   settings.limits.bytes =
       random.one_in(2) ? std::uint64_t{1} << 30 : 50'000 + random.below(300'000);
+  if (more.one_in(2)) {
+    settings.limits.when_full = broker::WhenFull::kDropOldest;
+    settings.limits.bytes = 50'000 + more.below(150'000);
+  }
   settings.limits.keep = seconds(random.between(5, 600));
   settings.route.switching.returns = !random.one_in(4);
   settings.route.switching.return_after = seconds(random.between(5, 90));
@@ -72,6 +79,13 @@ RegionKind kind_of(std::uint64_t seed, std::size_t region) {
   return seed % 3 == 0 && region == 1 ? RegionKind::kAmazon : RegionKind::kSpillway;
 }
 
+ModelRules unread_rules() {
+  ModelRules rules;
+  rules.regions = kRegions;
+  rules.read = false;
+  return rules;
+}
+
 class BrokerWorld {
  public:
   explicit BrokerWorld(const BrokerWorldOptions& options);
@@ -92,6 +106,7 @@ class BrokerWorld {
   void crash_region();
   void hang_region();
   void cut_broker_off();
+  void cut_broker_off_from_all();
   void cut_reader_off();
   void spoil_weather_of_broker();
   void spoil_weather_of_reader();
@@ -134,10 +149,12 @@ class BrokerWorld {
 
   const BrokerWorldOptions options_;
   Random random_;
+  Random more_{options_.seed ^ kMore};
   Stage stage_{random_.fork()};
   TraceLog log_;
   const ModelRules rules_;
   BrokerModel model_;
+  BrokerModel unread_{unread_rules()};
   std::vector<Place> places_;
   const BrokerSettings settings_;
   std::unique_ptr<BrokerMachine> broker_;
@@ -185,13 +202,13 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
       log_(stage_.clock, options.trace),
       rules_(model_rules(random_)),
       model_(rules_),
-      settings_(broker_settings(random_)) {
+      settings_(broker_settings(random_, more_)) {
   for (std::size_t i = 0; i < kRegions; ++i) {
     Place place;
     place.region = std::make_unique<SimRegion>(stage_, kind_of(options_.seed, i), random_.fork(),
-                                               [this, i](const auto& entry) {
-                                                 if (entry.data != "canary")
-                                                   model_.stored(i, entry);
+                                               [this, i](const auto& stream, const auto& entry) {
+                                                 if (stream == kStream) model_.stored(i, entry);
+                                                 if (stream == kUnread) unread_.stored(i, entry);
                                                });
     place.from_broker = std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),
                                                      broker::HealthSettings().request_deadline);
@@ -206,7 +223,7 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
     from_reader.push_back(place.from_reader.get());
   }
   broker_ = std::make_unique<BrokerMachine>(
-      BrokerMachine::Parts{stage_, model_, 0, std::move(from_broker), log_}, settings_,
+      BrokerMachine::Parts{stage_, {&model_, &unread_}, 0, std::move(from_broker), log_}, settings_,
       random_.fork());
   reader_ =
       std::make_unique<ReaderMachine>(ReaderMachine::Parts{stage_, model_, std::move(from_reader)},
@@ -296,6 +313,7 @@ void BrokerWorld::restore_backup() {
     broker_->crash(Loss::kNothing);
     broker_->restore(std::move(backup));
     model_.restored(0, made);
+    unread_.restored(0, made);
     start_broker();
   });
 }
@@ -311,7 +329,8 @@ void BrokerWorld::clone_broker() {
     links.push_back(from_clone_.back().get());
   }
   clone_ = std::make_unique<BrokerMachine>(
-      BrokerMachine::Parts{stage_, model_, 1, std::move(links), log_}, settings_, random_.fork());
+      BrokerMachine::Parts{stage_, {&model_, &unread_}, 1, std::move(links), log_}, settings_,
+      random_.fork());
   clone_->restore(broker_->backup());
   note(clone_->start());
 }
@@ -322,6 +341,17 @@ void BrokerWorld::cut_broker_off() {
   weather.cut = true;
   place.from_broker->set_weather(weather);
   after(a_while(), [&place] { place.from_broker->set_weather({}); });
+}
+
+// For as long as a small spool needs to be full of what is not delivered.
+void BrokerWorld::cut_broker_off_from_all() {
+  LinkWeather weather;
+  weather.cut = true;
+  for (const auto& place : places_) place.from_broker->set_weather(weather);
+  const auto all = options_.faults_for.count();
+  after(nanoseconds(more_.between(all / 9, all / 3)), [this] {
+    for (const auto& place : places_) place.from_broker->set_weather({});
+  });
 }
 
 void BrokerWorld::cut_reader_off() {
@@ -395,6 +425,10 @@ void BrokerWorld::plan() {
     after(nanoseconds(random_.between(0, options_.faults_for.count() / (first ? 3 : 1))),
           [this, &fault] { begin(fault); });
   }
+  if (settings_.limits.when_full != broker::WhenFull::kDropOldest) return;
+  static constexpr Fault kOutage{"broker cut off from both", &BrokerWorld::cut_broker_off_from_all};
+  const auto all = options_.faults_for.count();
+  after(nanoseconds(more_.between(all / 3, all * 2 / 3)), [this] { begin(kOutage); });
 }
 
 void BrokerWorld::begin(const Fault& fault) {
@@ -452,11 +486,13 @@ void BrokerWorld::produce() {
   std::vector<BrokerModel::Put> records;
   const std::uint64_t count = 1 + random_.below(batch_max_);
   records.reserve(count);
+  const std::size_t stream = more_.below(settings_.streams.size());
+  auto& model = stream == 0 ? model_ : unread_;
   for (std::uint64_t i = 0; i < count; ++i) {
-    records.push_back(model_.put(fmt::format("key-{}", random_.below(keys_)), random_.below(200),
-                                 poison_ && !healed_ && random_.one_in(100)));
+    records.push_back(model.put(fmt::format("key-{}", random_.below(keys_)), random_.below(200),
+                                poison_ && !healed_ && random_.one_in(100)));
   }
-  (clone_ && random_.one_in(2) ? clone_ : broker_)->put(records);
+  (clone_ && random_.one_in(2) ? clone_ : broker_)->put(stream, records);
   stage_.loop.after(nanoseconds(random_.between(1'000'000, pause_max_ns_)), [this] { produce(); });
 }
 
@@ -468,6 +504,7 @@ void BrokerWorld::settle() {
     act();
   }
   note(model_.wrong());
+  note(unread_.wrong());
   note(broker_->wrong());
   if (clone_) note(clone_->wrong());
 }
@@ -481,12 +518,14 @@ void BrokerWorld::run_for(nanoseconds time) {
 }
 
 bool BrokerWorld::drained() const {
-  return broker_->undelivered() + (clone_ ? clone_->undelivered() : 0) == 0 && model_.complete();
+  return broker_->undelivered() + (clone_ ? clone_->undelivered() : 0) == 0 && model_.complete() &&
+         unread_.complete();
 }
 
 Status BrokerWorld::verdict() {
   SPILLWAY_TRY(std::move(wrong_));
   SPILLWAY_TRY(model_.missing());
+  SPILLWAY_TRY(unread_.missing());
   if (broker_->undelivered() > 0) {
     return Error{ErrorCode::kCorrupt,
                  fmt::format("{} records of the spool are not delivered", broker_->undelivered())};
@@ -519,6 +558,8 @@ BrokerWorldResult BrokerWorld::run() {
   coverage_.handed_over = model_.handed_over();
   coverage_.handed_over_again = model_.handed_over_again();
   coverage_.gaps = reader_->gaps();
+  coverage_.dropped = model_.dropped() + unread_.dropped();
+  coverage_.unread = unread_.acknowledged();
   coverage_.simulated_seconds =
       static_cast<std::uint64_t>((stage_.clock.mono_now() - began) / seconds(1));
   return {std::move(status), coverage_, stage_.history.digest(), stage_.history.events()};
@@ -538,6 +579,8 @@ void BrokerCoverage::add(const BrokerCoverage& other) {
   handed_over += other.handed_over;
   handed_over_again += other.handed_over_again;
   gaps += other.gaps;
+  dropped += other.dropped;
+  unread += other.unread;
   simulated_seconds += other.simulated_seconds;
 }
 

@@ -25,6 +25,8 @@ struct BrokerCoverage {
   std::uint64_t handed_over = 0;            // and committed
   std::uint64_t handed_over_again = 0;      // since they weren't
   std::uint64_t gaps = 0;                   // given up
+  std::uint64_t dropped = 0;                // by full spools that are told to
+  std::uint64_t unread = 0;                 // acknowledged, of a second stream
   std::uint64_t simulated_seconds = 0;
 
   void add(const BrokerCoverage& other);

@@ -33,7 +33,20 @@ TEST(BrokerWorldTest, RecordsAreDeliveredCopiedAndHandedOver) {
   EXPECT_GE(coverage.switches_min, 1U);
   EXPECT_GT(coverage.copies, 0U);
   EXPECT_GT(coverage.handed_over_again, 0U);
+  EXPECT_GT(coverage.unread, 0U);
   EXPECT_GE(coverage.handed_over, coverage.acknowledged * 9 / 10) << "but for poison";
+}
+
+TEST(BrokerWorldTest, SmallSpoolsDropInAnOutageThatLasts) {
+  BrokerCoverage coverage;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    BrokerWorldOptions options;
+    options.seed = seed;
+    const auto result = run_broker_world(options);
+    EXPECT_TRUE(result.status.ok()) << "seed " << seed;
+    coverage.add(result.coverage);
+  }
+  EXPECT_GT(coverage.dropped, 0U);
 }
 
 }  // namespace

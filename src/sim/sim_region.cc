@@ -161,7 +161,8 @@ SimRegion::Shard& SimRegion::shard_of(Shards& shards, Uint128 hash_key) {
 
 // --- Writing
 
-client::PutOutcome SimRegion::store(Shards& shards, const client::PutEntry& entry) {
+client::PutOutcome SimRegion::store(const std::string& stream, Shards& shards,
+                                    const client::PutEntry& entry) {
   Shard& shard = shard_of(shards, hash_key_of(entry));
   client::Record record{std::to_string(shard.records.size() + 1), entry.partition_key, entry.data,
                         stage_.clock.wall_now(), entry.origin};
@@ -170,7 +171,8 @@ client::PutOutcome SimRegion::store(Shards& shards, const client::PutEntry& entr
   outcome.sequence_number = record.sequence_number;
   if (stored_) {
     for (auto& part : parts_of(kind_, record))
-      stored_({std::move(part.partition_key), std::move(part.data), std::nullopt, part.origin});
+      stored_(stream,
+              {std::move(part.partition_key), std::move(part.data), std::nullopt, part.origin});
   }
   shard.records.push_back(std::move(record));
   return outcome;
@@ -217,7 +219,7 @@ Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
     } else if (failed[lane]) {
       outcome.error_code = "InternalFailure";
     } else {
-      outcome = store(found->second, entry);
+      outcome = store(found->first, found->second, entry);
     }
     if (!outcome.ok() && kind_ == RegionKind::kSpillway) failed.set(lane);
     result.failed += outcome.ok() ? 0 : 1;

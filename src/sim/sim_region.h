@@ -37,7 +37,7 @@ class SimRegion {
   static constexpr std::string_view kPoison = "poison";
 
   // Told of every record that becomes stored, of those in aggregates one by one.
-  using Stored = std::function<void(const client::PutEntry&)>;
+  using Stored = std::function<void(const std::string& stream, const client::PutEntry&)>;
 
   SimRegion(Stage& stage, RegionKind kind, Random random, Stored stored);
 
@@ -92,7 +92,8 @@ class SimRegion {
   static Shard& shard_of(Shards& shards, Uint128 hash_key);
   bool poisonous(const client::PutEntry& entry) const;
   void check_lanes(const std::vector<client::PutEntry>& entries) const;
-  client::PutOutcome store(Shards& shards, const client::PutEntry& entry);
+  client::PutOutcome store(const std::string& stream, Shards& shards,
+                           const client::PutEntry& entry);
   void serve(std::uint64_t request);
   void serve_hung();
 
