@@ -13,13 +13,20 @@ std::int64_t ms_since(MonoTime then, MonoTime now) {
   return std::chrono::duration_cast<milliseconds>(now - then).count();
 }
 
-std::string target_json(const Route& route, std::size_t place, MonoTime now) {
+std::string target_json(const Delivery& delivery, std::size_t place, MonoTime now) {
+  const auto& route = delivery.route();
   const auto& link = route.link(place);
   const auto status = link.status();
   JsonObject object;
   object.add("name", link.target().name()).add("address", link.target().address());
   object.add("used", route.choice().target == place);
   object.add("acknowledged_records", link.acknowledged());
+  if (const auto* const backfill = delivery.backfill(place)) {
+    const auto& progress = backfill->progress();
+    object.add("missing_records", progress.missing);
+    object.add("missed_for_good_records", progress.gone);
+    object.add("backfilled_records", progress.sent);
+  }
   if (!route.has_choice()) {
     object.add("state", status.ok() ? "closed" : "open");
     if (!status.ok()) object.add("reason", status.error().message);
@@ -60,7 +67,7 @@ std::string status_json(const Telemetry& telemetry, const Delivery& delivery, co
   object.add_raw("switch", switches.status_json());
   JsonArray targets;
   for (std::size_t place = 0; place < route.size(); ++place)
-    targets.add_raw(target_json(route, place, now));
+    targets.add_raw(target_json(delivery, place, now));
   object.add_raw("targets", targets.text());
   return object.text();
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint8_t kVersion = 2;
 constexpr nanoseconds kRetryDelay = milliseconds(200);
+const std::string kNoTarget;  // has what was dropped as its ranges
 
 void append_cursor(std::string& to, const CursorKey& key, const Cursor& cursor) {
   append_le(to, key.first);
@@ -65,7 +66,7 @@ void move(Cursor& cursor, const Cursor& to) {
 }
 
 // The two that are nearest to each other become one.
-void merge_nearest(std::vector<PositionRange>& ranges) {
+void merge_nearest(PositionRanges& ranges) {
   const auto gap = [&](std::size_t i) {
     return ranges[i + 1].first.value - ranges[i].second.value;
   };
@@ -173,12 +174,22 @@ Cursor Cursors::at(stream::ShardId shard, const std::string& target) const {
   return found != table_.end() ? found->second : Cursor();
 }
 
-Cursor Cursors::furthest(stream::ShardId shard) const {
+const Cursor* Cursors::find_furthest(stream::ShardId shard) const {
   const Cursor* furthest = nullptr;
-  for (auto at = table_.lower_bound({shard, ""}); at != table_.end() && at->first.first == shard;
-       ++at)
+  for (auto at = table_.upper_bound({shard, kNoTarget});
+       at != table_.end() && at->first.first == shard; ++at)
     if (furthest == nullptr || at->second.next > furthest->next) furthest = &at->second;
+  return furthest;
+}
+
+Cursor Cursors::furthest(stream::ShardId shard) const {
+  const Cursor* const furthest = find_furthest(shard);
   return furthest != nullptr ? *furthest : Cursor();
+}
+
+stream::Position Cursors::reached(stream::ShardId shard) const {
+  const Cursor* const furthest = find_furthest(shard);
+  return furthest != nullptr ? furthest->next : stream::Position();
 }
 
 stream::Position Cursors::kept(stream::ShardId shard) const {
@@ -205,6 +216,41 @@ void Cursors::take_over(stream::ShardId shard, const std::string& target, const 
 void Cursors::advance(stream::ShardId shard, const std::string& target, stream::Position next,
                       const LaneMarks& lanes) {
   moved({shard, target}, next, lanes);
+}
+
+PositionRanges Cursors::missing(stream::ShardId shard, const std::string& target) const {
+  const auto found = table_.find({shard, target});
+  auto missing = found != table_.end() ? found->second.unsent : PositionRanges();
+  const auto next = found != table_.end() ? found->second.next : stream::Position();
+  const auto end = reached(shard);
+  if (next < end) missing.emplace_back(next, end);
+  return difference(missing, dropped(shard));
+}
+
+const PositionRanges& Cursors::dropped(stream::ShardId shard) const {
+  static const PositionRanges kNone;
+  const auto found = table_.find({shard, kNoTarget});
+  return found != table_.end() ? found->second.unsent : kNone;
+}
+
+void Cursors::give_up(stream::ShardId shard, PositionRange dropped) {
+  auto& ranges = table_[{shard, kNoTarget}].unsent;
+  if (!ranges.empty() && ranges.back().second == dropped.first) {
+    ranges.back().second = dropped.second;
+  } else {
+    ranges.push_back(dropped);
+  }
+  // Behind so many the spool hardly holds the oldest any more.
+  if (ranges.size() > kUnsentMax) ranges.erase(ranges.begin());
+  moved({shard, kNoTarget}, {}, {});
+}
+
+void Cursors::fill(stream::ShardId shard, const std::string& target, PositionRange sent) {
+  take_over(shard, target, furthest(shard));
+  Cursor& cursor = table_[{shard, target}];
+  cursor.unsent = difference(difference(cursor.unsent, {sent}), dropped(shard));
+  if (cursor.unsent.size() > kUnsentMax) merge_nearest(cursor.unsent);
+  moved({shard, target}, cursor.next, {});
 }
 
 void Cursors::moved(const CursorKey& key, stream::Position next, const LaneMarks& lanes) {

@@ -24,6 +24,7 @@
 //              delivered. Of a cursor that only moved: lanes that have moved.
 //         u32  ranges, each: u64 position of the first record that wasn't sent to the target, u64
 //              position behind the last one. All there are, in their order.
+//       The one without a name is of no target: at 0, and its ranges are what was dropped.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,7 @@
 
 #include "base/result.h"
 #include "base/task.h"
+#include "broker/position_ranges.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
 #include "stream/engine.h"
@@ -53,13 +55,10 @@ struct LaneMark {
 };
 using LaneMarks = std::map<std::uint8_t, LaneMark>;
 
-// Of records: first, and behind the last.
-using PositionRange = std::pair<stream::Position, stream::Position>;
-
 struct Cursor {
   stream::Position next;
   LaneMarks lanes;
-  std::vector<PositionRange> unsent;  // before `next`, to the target; disjoint, rising
+  PositionRanges unsent;  // before `next`, to the target; disjoint, rising
   friend bool operator==(const Cursor&, const Cursor&) = default;
 };
 using CursorKey = std::pair<stream::ShardId, std::string>;  // and the target's name
@@ -95,6 +94,8 @@ class Cursors {
   Cursor at(stream::ShardId shard, const std::string& target) const;
   // Of all targets, be they configured or not, the one that is furthest in the shard.
   Cursor furthest(stream::ShardId shard) const;
+  // Where that one is.
+  stream::Position reached(stream::ShardId shard) const;
   // What of the furthest one is durable: where a restart goes on, at the latest.
   stream::Position kept(stream::ShardId shard) const;
   // From now on the target goes on from `from`; what it has not been sent before that is noted.
@@ -102,6 +103,12 @@ class Cursors {
   // What is before `next` was delivered; `lanes`: of what this added.
   void advance(stream::ShardId shard, const std::string& target, stream::Position next,
                const LaneMarks& lanes);
+  // What the target was not sent of what is before the furthest cursor.
+  PositionRanges missing(stream::ShardId shard, const std::string& target) const;
+  // No target misses these, which none was sent or will be.
+  void give_up(stream::ShardId shard, PositionRange dropped);
+  // It was sent these afterwards.
+  void fill(stream::ShardId shard, const std::string& target, PositionRange sent);
   // Where the shard of the cursors is read from: what is before isn't needed any more.
   stream::Position needed_from() const { return whole_at_; }
   stream::ShardId shard() const { return shard_; }
@@ -110,6 +117,8 @@ class Cursors {
 
  private:
   Task<Status> read_stored();
+  const Cursor* find_furthest(stream::ShardId shard) const;
+  const PositionRanges& dropped(stream::ShardId shard) const;
   // Records that hold every cursor together, while they are written, one by one.
   struct Whole {
     stream::Position first;

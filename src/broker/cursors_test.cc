@@ -159,6 +159,45 @@ TEST_F(CursorsTest, ATargetThatTakesOverNotesWhatItWasNotSent) {
       << "nothing was sent to it between the two";
 }
 
+TEST_F(CursorsTest, WhatATargetIsSentAfterwardsItNoLongerLacks) {
+  EXPECT_EQ(cursors_->missing(7, "b"), PositionRanges());
+  cursors_->advance(7, "a", {10}, {{3, mark(1, 4)}});
+  EXPECT_EQ(cursors_->missing(7, "a"), PositionRanges());
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{0}, {10}}})) << "it was never used";
+  cursors_->fill(7, "b", {{0}, {4}});
+  cursors_->advance(7, "a", {15}, {{3, mark(1, 5)}});
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{4}, {10}}, {{10}, {15}}}));
+  cursors_->fill(7, "b", {{8}, {12}});
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{4}, {8}}, {{12}, {15}}}));
+  EXPECT_EQ(cursors_->reached(7).value, 15u);
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{4}, {8}}, {{12}, {15}}}));
+  cursors_->fill(7, "b", {{4}, {15}});
+  EXPECT_EQ(cursors_->missing(7, "b"), PositionRanges());
+  // It goes on where the other one is.
+  cursors_->take_over(7, "b", cursors_->furthest(7));
+  EXPECT_EQ(cursors_->at(7, "b"), (Cursor{{15}, {{3, mark(1, 5)}}, {}}));
+}
+
+TEST_F(CursorsTest, WhatWasDroppedIsMissedNowhere) {
+  cursors_->give_up(7, {{4}, {6}});
+  EXPECT_EQ(cursors_->furthest(7), Cursor());
+  cursors_->advance(7, "a", {10}, {{3, mark(1, 4)}});
+  cursors_->give_up(7, {{6}, {7}});
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{0}, {4}}, {{7}, {10}}}));
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{0}, {4}}, {{7}, {10}}}));
+  EXPECT_EQ(cursors_->furthest(7), (Cursor{{10}, {{3, mark(1, 4)}}, {}}));
+  cursors_->fill(7, "b", {{0}, {4}});
+  // What is dropped is bounded, and what no longer counts as dropped was taken from b's ranges.
+  for (std::uint64_t i = 0; i < Cursors::kUnsentMax; ++i)
+    cursors_->give_up(7, {{20 + 2 * i}, {21 + 2 * i}});
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{7}, {10}}}));
+  EXPECT_EQ(cursors_->missing(7, "c"), (PositionRanges{{{0}, {10}}}));
+}
+
 TEST_F(CursorsTest, RangesAreBounded) {
   for (std::uint64_t i = 1; i <= 2 * Cursors::kUnsentMax; ++i) {
     cursors_->take_over(7, "a", cursors_->furthest(7));

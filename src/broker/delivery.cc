@@ -6,7 +6,8 @@
 
 namespace spillway::broker {
 
-Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random)
+Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random,
+                   std::span<const std::size_t> backfilled)
     : parts_(parts),
       dropped_(parts.metrics.counter(
           "spillway_broker_dropped_records_total",
@@ -25,6 +26,10 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                     dropped_},
       random_(random),
       deadline_(parts.loop.make_timer()) {
+  const Backfill::Parts backfill{parts.loop, parts.spool.engine(), parts.cursors, parts.route,
+                                 parts.log,  parts.metrics};
+  for (const auto place : backfilled)
+    backfills_[place] = std::make_unique<Backfill>(backfill, place);
   make_senders(streams);
   held_gauge_ = parts.metrics.computed_gauge("spillway_broker_held_records",
                                              "Records in the spool that no target has acknowledged",
@@ -39,6 +44,7 @@ std::vector<ShardSender*> Delivery::make_senders(std::span<const std::string> st
       auto& sender = senders_[shard.id];
       if (sender != nullptr) continue;
       sender = std::make_unique<ShardSender>(sender_parts_, stream, shard.id, random_.fork());
+      for (const auto& [place, backfill] : backfills_) backfill->add({stream, shard.id});
       made.push_back(sender.get());
     }
   }
@@ -65,8 +71,9 @@ void Delivery::start(UniqueFunction<void()> flows) {
   parts_.route.start([this] {
     for (const auto& [shard, sender] : senders_) sender->rerouted();
   });
-  running_ = senders_.size();
+  running_ = senders_.size() + backfills_.size();
   for (const auto& [shard, sender] : senders_) sender->start([this] { ended(); });
+  for (const auto& [place, backfill] : backfills_) backfill->start([this] { ended(); });
 }
 
 void Delivery::wake(std::span<const stream::ShardId> shards) {
@@ -82,6 +89,7 @@ void Delivery::drain(nanoseconds at_most, UniqueFunction<void()> done) {
     parts_.route.close();
     for (const auto& [shard, sender] : senders_) sender->close();
   });
+  for (const auto& [place, backfill] : backfills_) backfill->close();
   for (const auto& [shard, sender] : senders_) sender->drain();
 }
 
@@ -131,6 +139,11 @@ std::uint64_t Delivery::held() const {
   std::uint64_t records = 0;
   for (const auto& [shard, sender] : senders_) records += sender->held();
   return records;
+}
+
+const Backfill* Delivery::backfill(std::size_t place) const {
+  const auto found = backfills_.find(place);
+  return found != backfills_.end() ? found->second.get() : nullptr;
 }
 
 }  // namespace spillway::broker

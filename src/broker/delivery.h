@@ -1,4 +1,5 @@
-// Takes streams of the spool to the target in use, each of their shards by a ShardSender.
+// Takes streams of the spool to the target in use, each of their shards by a ShardSender, and what
+// other targets missed to them, by a Backfill for each that is to have it.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "broker/backfill.h"
 #include "broker/cursors.h"
 #include "broker/oldest_records.h"
 #include "broker/pace.h"
@@ -40,8 +42,10 @@ class Delivery {
     metrics::Registry& metrics;
   };
 
-  // `streams`: of the spool, as opened. `random` spreads retries.
-  Delivery(Parts parts, std::span<const std::string> streams, Random random);
+  // `streams`: of the spool, as opened. `random` spreads retries. `backfilled`: the places of the
+  // targets that get what they missed.
+  Delivery(Parts parts, std::span<const std::string> streams, Random random,
+           std::span<const std::size_t> backfilled = {});
 
   // Starts the route too. `flows` is called once, when the first records are acknowledged.
   void start(UniqueFunction<void()> flows);
@@ -63,6 +67,8 @@ class Delivery {
   std::uint64_t held() const;                     // records of the spool that no target has
   std::vector<std::string> held_streams() const;  // that have some; sorted
   std::uint64_t dropped() const { return dropped_.value(); }  // given up for room; any thread
+  // Of the target at `place`; nullptr: it gets nothing of what it missed.
+  const Backfill* backfill(std::size_t place) const;
 
  private:
   std::vector<ShardSender*> make_senders(std::span<const std::string> streams);
@@ -77,6 +83,7 @@ class Delivery {
   const ShardSender::Parts sender_parts_;
   Random random_;
   std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // none ever goes
+  std::map<std::size_t, std::unique_ptr<Backfill>> backfills_;       // by place; likewise
   std::shared_ptr<void> held_gauge_;
   const std::unique_ptr<io::Timer> deadline_;
   UniqueFunction<void()> done_;

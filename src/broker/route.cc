@@ -136,6 +136,15 @@ TargetLink* Route::sendable() {
   return links_[*choice_.target].get();
 }
 
+TargetLink* Route::spare(std::size_t place) {
+  if (closed_) return nullptr;
+  if (!has_choice()) return links_[place]->status().ok() ? links_[place].get() : nullptr;
+  const auto& watched = *watched_[place];
+  const bool well = watched.breaker().state() == BreakerState::kClosed &&
+                    switching_.kept().set_back[place].empty();
+  return well && watched.may_send() && !watched.waiting() ? links_[place].get() : nullptr;
+}
+
 void Route::close() {
   if (std::exchange(closed_, true)) return;
   timer_->cancel();

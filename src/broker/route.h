@@ -62,8 +62,14 @@ class Route {
   Status hold(std::size_t place, std::string because);
   void release();
 
+  // As Switching's.
+  void lag(std::size_t place, bool lags) { switching_.lag(place, lags); }
+
   // Where to send to now; nullptr: nowhere, records wait.
   TargetLink* sendable();
+  // The target there, used or not, while it is well and takes more than it is given now; else
+  // nullptr.
+  TargetLink* spare(std::size_t place);
   // Ends all calls under way with kClosed, from within, and each later one at once.
   void close();
 

@@ -62,10 +62,11 @@ void ShardSender::give_up_before(stream::Position next) {
   if (!idle_) resume();
 }
 
-// No later record names one of these as its lane's previous one. The target in use counts as having
-// got them: nobody is to look for them any more.
+// No later record names one of these as its lane's previous one, and no target is sent them any
+// more. The one in use counts as having got them.
 void ShardSender::drop() {
   parts_.dropped.add(give_up_before_.value - cursor_.next.value);
+  parts_.cursors.give_up(shard_, {cursor_.next, give_up_before_});
   const auto& target = parts_.route.current().target().name();
   parts_.cursors.take_over(shard_, target, cursor_);
   cursor_.next = give_up_before_;
@@ -81,6 +82,8 @@ void ShardSender::cut(Batch& batch, const Pending& pending) {
     if (number >= size) break;
     batch.given_up[number] = true;
     parts_.dropped.add();
+    const auto position = batch.first.plus(number);
+    parts_.cursors.give_up(shard_, {position, position.plus(1)});
   }
   batch.entries.resize(size);
   batch.given_up.resize(size);

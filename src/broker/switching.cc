@@ -35,7 +35,8 @@ Switching::Switching(std::vector<std::string> names, const SwitchingSettings& se
     : names_(std::move(names)),
       settings_(settings),
       kept_(std::move(kept)),
-      permitted_(names_.size(), true) {
+      permitted_(names_.size(), true),
+      lagging_(names_.size(), false) {
   SPILLWAY_ASSERT(!names_.empty() && kept_.set_back.size() <= names_.size());
   SPILLWAY_ASSERT(kept_.used ? *kept_.used < names_.size() : !kept_.held);
   kept_.set_back.resize(names_.size());
@@ -70,6 +71,11 @@ void Switching::permit(std::size_t target, bool permitted) {
   permitted_[target] = permitted;
 }
 
+void Switching::lag(std::size_t target, bool lags) {
+  SPILLWAY_ASSERT(target < names_.size());
+  lagging_[target] = lags;
+}
+
 bool Switching::decide(std::span<const TargetHealth> health, MonoTime now) {
   SPILLWAY_ASSERT(health.size() == names_.size());
   if (!kept_.used || closed(health, *kept_.used) || serves(health, *kept_.used)) {
@@ -86,6 +92,13 @@ bool Switching::decide(std::span<const TargetHealth> health, MonoTime now) {
   return changed;
 }
 
+// To be returned to.
+bool Switching::is_due(const TargetHealth& health, std::size_t target, MonoTime now) const {
+  const auto bound =
+      settings_.return_after + (lagging_[target] ? settings_.lag_at_most : nanoseconds(0));
+  return now - health.since >= bound;
+}
+
 Choice Switching::held_choice() const {
   const std::size_t target = *kept_.used;
   if (usable(target)) return {target, Footing::kHeld, *kept_.held};
@@ -100,7 +113,7 @@ Choice Switching::automatic_choice(std::span<const TargetHealth> health, MonoTim
   if (used && closed(health, *used)) {
     for (std::size_t target = 0; settings_.returns && target < *used; ++target) {
       if (closed(health, target) && (target == 0 || permitted_[target]) &&
-          now - health[target].since >= settings_.return_after) {
+          is_due(health[target], target, now)) {
         return {target, Footing::kHealthy,
                 fmt::format("{} comes before {}, and is healthy again: {}", names_[target],
                             names_[*used], health[target].reason)};

@@ -4,7 +4,8 @@
 // - A person's switch holds until it is released, however the targets are.
 // - The target in use stays while it is closed. When it isn't, the first closed one is used.
 // - A target that stands before the one in use is returned to when it has been closed for a time,
-//   if the route returns by itself.
+//   if the route returns by itself, and not before it has what it missed where it is sent that, up
+//   to a bound.
 // - Where none is closed, records stay in the spool, but for a last resort: the target in use goes
 //   on while it stores something (its breaker bounds how much it is asked), and gives way to
 //   another such one only when it has stored nothing for a time.
@@ -26,8 +27,10 @@
 namespace spillway::broker {
 
 struct SwitchingSettings {
-  bool returns = true;                          // by itself; else when a person says so
-  nanoseconds return_after = seconds(60);       // closed for so long
+  bool returns = true;                     // by itself; else when a person says so
+  nanoseconds return_after = seconds(60);  // closed for so long
+  // So much longer at most, while the target is sent what it missed.
+  nanoseconds lag_at_most = std::chrono::minutes(10);
   nanoseconds last_resort_after = seconds(10);  // in use, and storing nothing for so long
 };
 
@@ -68,6 +71,9 @@ class Switching {
   // What was found, and that a person has accepted it.
   void set_back(std::size_t target, std::string found);
   void accept(std::size_t target);
+  // Whether it is being sent what it missed, and doesn't have all of it yet; it isn't until this is
+  // called.
+  void lag(std::size_t target, bool lags);
   // Whether a switch to it is permitted without a person; it is until this is called.
   void permit(std::size_t target, bool permitted);
 
@@ -83,6 +89,7 @@ class Switching {
   Choice last_resort(std::span<const TargetHealth> health, MonoTime now);
   bool usable(std::size_t target) const;
   bool closed(std::span<const TargetHealth> health, std::size_t target) const;
+  bool is_due(const TargetHealth& health, std::size_t target, MonoTime now) const;
   bool serves(std::span<const TargetHealth> health, std::size_t target) const;
   std::string why_not(std::span<const TargetHealth> health, std::size_t target) const;
 
@@ -90,6 +97,7 @@ class Switching {
   SwitchingSettings settings_;
   Kept kept_;
   std::vector<bool> permitted_;
+  std::vector<bool> lagging_;
   Choice choice_;
   std::optional<MonoTime> unserved_since_;  // the target in use stores nothing
 };

@@ -68,6 +68,29 @@ TEST_F(SwitchingTest, ReturnsAfterAStableTime) {
   EXPECT_EQ(because(), "a comes before b, and is healthy again: good for 5 s");
 }
 
+TEST_F(SwitchingTest, ReturnsWhenTheTargetHasWhatItMissed) {
+  decide();
+  health_[kA] = dead();
+  decide();
+  health_[kA] = closed();
+  switching_.lag(kA, true);
+  EXPECT_EQ(decide(seconds(100)), kB);
+  switching_.lag(kA, false);
+  EXPECT_EQ(decide(), kA);
+  // It is waited for so long, and no longer; and where the one in use fails, not at all.
+  switching_.lag(kA, true);
+  health_[kA] = dead();
+  decide();
+  health_[kA] = closed();
+  EXPECT_EQ(decide(settings_.return_after + settings_.lag_at_most - seconds(1)), kB);
+  EXPECT_EQ(decide(seconds(1)), kA);
+  health_[kA] = dead();
+  decide();
+  health_[kA] = closed();
+  health_[kB] = dead();
+  EXPECT_EQ(decide(), kA);
+}
+
 TEST_F(SwitchingTest, ReturnsByHandWhereItIsSaidSo) {
   settings_.returns = false;
   switching_ = Switching({"a", "b", "c"}, settings_);

@@ -41,6 +41,8 @@ class WatchedTarget final : public Target {
   const Breaker& breaker() const { return breaker_; }
   // Whether one more request may be sent.
   bool may_send() const { return abandoned_ == 0 && breaker_.may_send(); }
+  // Whether a put waits for its turn.
+  bool waiting() const { return !queued_.empty(); }
   // Ends puts and prepares with kClosed for those who wait for them, from within.
   void abandon();
 

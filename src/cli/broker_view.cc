@@ -83,16 +83,20 @@ Result<std::string> broker_view(std::string_view json) {
                                  runway, drops, switch_view(status));
   std::size_t width = 6;
   for (const auto& target : targets) width = std::max(width, text_of(target, "name").size());
-  view += fmt::format("  {:{}}  {:9}  {:>7}  {:>14}  {}\n", "TARGET", width, "STATE", "FOR",
-                      "ACKNOWLEDGED", "WHY");
+  view += fmt::format("  {:{}}  {:9}  {:>7}  {:>14}  {:>9}  {}\n", "TARGET", width, "STATE", "FOR",
+                      "ACKNOWLEDGED", "MISSING", "WHY");
   for (const auto& target : targets) {
     const auto name = text_of(target, "name");
     const auto since = target.at_key("state_ms").error() == simdjson::SUCCESS
                            ? duration(number_of(target, "state_ms"))
                            : "-";
-    view += fmt::format("{} {:{}}  {:9}  {:>7}  {:>14}  {}\n", name == used ? '*' : ' ', name,
-                        width, text_of(target, "state"), since,
-                        number_of(target, "acknowledged_records"), text_of(target, "reason"));
+    const auto missing = target.at_key("missing_records").error() == simdjson::SUCCESS
+                             ? std::to_string(number_of(target, "missing_records"))
+                             : "-";
+    view +=
+        fmt::format("{} {:{}}  {:9}  {:>7}  {:>14}  {:>9}  {}\n", name == used ? '*' : ' ', name,
+                    width, text_of(target, "state"), since,
+                    number_of(target, "acknowledged_records"), missing, text_of(target, "reason"));
   }
   return view;
 }

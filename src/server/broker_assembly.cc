@@ -66,6 +66,16 @@ std::vector<std::string> names_of(std::span<broker::Target* const> targets) {
   return names;
 }
 
+// The places of the targets that get what they missed.
+std::vector<std::size_t> backfilled(const BrokerConfig& config) {
+  const auto configured = targets_of(config);
+  std::vector<std::size_t> places;
+  places.reserve(configured.size());
+  for (std::size_t place = 0; place < configured.size(); ++place)
+    if (configured[place].backfill.value_or(false)) places.push_back(place);
+  return places;
+}
+
 // A file that is damaged is set aside, and told; one that can't be read now stops the start.
 Status load_switches(broker::SwitchState& state, io::EventLog& log) {
   auto loaded = state.load();
@@ -270,7 +280,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::SwitchProofs proofs(host, entropy);
   // What earlier starts spooled is delivered too.
   broker::Delivery delivery({loop, spool, cursors, route, *log, metrics}, spool.streams(),
-                            seeded(entropy));
+                            seeded(entropy), backfilled(options));
   switches.set_held(delivery.held_streams());
   switches.look();
   spool.on_appended(

@@ -105,6 +105,7 @@ void merge_targets(const BrokerConfig& running, const BrokerConfig& wanted, Brok
       merged.targets[place].kind = running.targets[place].kind;
       merged.targets[place].origins = running.targets[place].origins;
       merged.targets[place].aggregate = running.targets[place].aggregate;
+      merged.targets[place].backfill = running.targets[place].backfill;
     }
     return;
   }

@@ -174,6 +174,7 @@ constexpr std::string_view kTableNames[] = {"broker.targets",
                                             "broker.targets.origins",
                                             "broker.targets.aggregate",
                                             "broker.targets.shards",
+                                            "broker.targets.backfill",
                                             "serve.keys",
                                             "serve.keys.access_key",
                                             "serve.keys.secret_key",
@@ -481,8 +482,10 @@ class FileReader {
 
   Status read_target_member(std::string_view name, const toml::node& value, TargetConfig& target) {
     const auto full = fmt::format("broker.targets.{}", name);
-    if (name == "origins" || name == "aggregate") {
-      auto& flag = name == "origins" ? target.origins : target.aggregate;
+    if (name == "origins" || name == "aggregate" || name == "backfill") {
+      auto& flag = name == "origins"     ? target.origins
+                   : name == "aggregate" ? target.aggregate
+                                         : target.backfill;
       flag = value.value_exact<bool>();
       if (!flag) return invalid(where(value), full + " must be true or false");
       return {};

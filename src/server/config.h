@@ -68,6 +68,7 @@ struct TargetConfig {
   std::optional<bool> origins;
   std::optional<bool> aggregate;
   std::optional<std::int64_t> shards;
+  std::optional<bool> backfill;  // it gets what it missed
 
   friend bool operator==(const TargetConfig&, const TargetConfig&) = default;
 };

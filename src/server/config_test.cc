@@ -170,6 +170,7 @@ constexpr BadFile kBadFiles[] = {
     {"[broker]\ncredentials = \"environment\"",
      "broker.credentials: \"environment\" is no source of credentials"},
     {"[[broker.targets]]\nkind = 1", "s.toml:2: broker.targets.kind must be a text"},
+    {"[[broker.targets]]\nbackfill = 1", "broker.targets.backfill must be true or false"},
     {"[[broker.targets]]\nshards = -1", "broker.targets.shards must be a whole number, 0 to 10000"},
     {"[[broker.targets]]\nendpiont = \"\"", "did you mean \"broker.targets.endpoint\"?"},
     {"[[broker.targets]]\nname = \"a\"\nendpoint = \"e\"\n[[broker.targets]]\nname = \"a\"\n"

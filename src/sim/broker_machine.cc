@@ -1,5 +1,8 @@
 #include "sim/broker_machine.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -131,7 +134,7 @@ void BrokerMachine::open_route(Running& process) {
       "sim");
   process.delivery.emplace(broker::Delivery::Parts{stage.loop, *process.spool, *process.cursors,
                                                    *process.route, parts_.log, process.metrics},
-                           process.spool->streams(), random_.fork());
+                           process.spool->streams(), random_.fork(), settings_.backfilled);
   process.spool->on_appended(
       [delivery = &*process.delivery](std::span<const stream::ShardId> shards) {
         delivery->wake(shards);
@@ -189,6 +192,8 @@ void BrokerMachine::end(nanoseconds drain) {
   if (process.engine) process.engine->stop();
   parts_.stage.loop.run_posted();
   switches_ += process.metrics.counter("spillway_broker_switches_total", "").value();
+  for (const auto place : settings_.backfilled)
+    if (process.delivery) backfilled_ += process.delivery->backfill(place)->progress().sent;
   running_.reset();
 }
 
@@ -259,19 +264,54 @@ std::uint64_t BrokerMachine::undelivered() const {
   return running_ ? running_->delivery->held() : 0;
 }
 
+// Not by what it says itself, which is of its last look.
+std::uint64_t BrokerMachine::lacking() const {
+  std::uint64_t records = 0;
+  for (const auto place : settings_.backfilled) {
+    if (!running_) break;
+    const auto& name = running_->targets[place]->name();
+    std::uint64_t missing = 0;
+    for (const auto& stream : settings_.streams)
+      for (const auto& shard : running_->spool->shards_of(stream))
+        missing += broker::count_of(running_->cursors->missing(shard.id, name));
+    records += missing - std::min(missing, running_->delivery->backfill(place)->progress().gone);
+  }
+  return records;
+}
+
 Status BrokerMachine::check_cursors() const {
   if (!running_) return {};
   for (std::size_t stream = 0; stream < settings_.streams.size(); ++stream) {
     for (const auto& shard : running_->spool->shards_of(settings_.streams[stream])) {
       for (std::size_t place = 0; place < running_->targets.size(); ++place) {
-        const auto cursor = running_->cursors->at(shard.id, running_->targets[place]->name());
+        const auto& name = running_->targets[place]->name();
+        const auto cursor = running_->cursors->at(shard.id, name);
         SPILLWAY_TRY(parts_.models[stream]->check_sent(
             place, parts_.spool, stream::lane_of(shard.first_hash_key),
             stream::lane_of(shard.last_hash_key), cursor.next, cursor.unsent));
+        if (std::ranges::find(settings_.backfilled, place) == settings_.backfilled.end()) continue;
+        SPILLWAY_TRY(check_backfilled(shard.id, running_->cursors->missing(shard.id, name)));
       }
     }
   }
   return {};
+}
+
+Status BrokerMachine::check_backfilled(stream::ShardId shard,
+                                       const broker::PositionRanges& missing) const {
+  std::optional<Result<stream::ReadResult>> read;
+  running_->engine->read({shard, {}}, [&read](auto result) { read = std::move(result); });
+  const bool answered = parts_.stage.run_until(kOpenWithin, [&read] { return read.has_value(); });
+  SPILLWAY_ASSERT(answered);
+  if (!read->ok()) return std::move(*read).error();
+  const auto& batches = (*read)->batches;
+  const auto oldest = batches.empty() ? (*read)->next : batches.front().first;
+  const auto kept = broker::clipped(missing, {oldest, (*read)->tip});
+  if (kept.empty()) return {};
+  return Error{ErrorCode::kCorrupt,
+               fmt::format("a region with backfill lacks {} records that the spool holds, from "
+                           "position {} of shard {}",
+                           broker::count_of(kept), kept.front().first.value, shard)};
 }
 
 }  // namespace spillway::sim

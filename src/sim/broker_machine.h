@@ -28,6 +28,7 @@ struct BrokerSettings {
   engine::EmbeddedOptions engine;
   broker::SpoolLimits limits;
   broker::RouteSettings route;
+  std::vector<std::size_t> backfilled;  // places of targets
 };
 
 // On the stage, which outlives it, as the links and the model do.
@@ -68,11 +69,15 @@ class BrokerMachine {
   // The name of the target in use.
   std::optional<std::string> used() const;
   std::uint64_t undelivered() const;  // records
-  // What the cursors say of what each region has.
+  // What backfill has yet to send.
+  std::uint64_t lacking() const;  // records
+  // What the cursors say of what each region has; and that those with backfill have all that the
+  // spool holds.
   Status check_cursors() const;
 
   // Of all processes.
-  std::uint64_t switches() const { return switches_; }  // from one target to another
+  std::uint64_t switches() const { return switches_; }      // from one target to another
+  std::uint64_t backfilled() const { return backfilled_; }  // records, sent afterwards
   // What is wrong with switches of people, at any time.
   const Status& wrong() const { return wrong_; }
 
@@ -82,6 +87,7 @@ class BrokerMachine {
   Status open(Running& process);
   Status open_spool(Running& process);
   void open_route(Running& process);
+  Status check_backfilled(stream::ShardId shard, const broker::PositionRanges& missing) const;
   void check_hold(const broker::Route& route);
   void keep_room(Running& process);
   void note_dropped(const Running& process, const broker::Undelivered& held,
@@ -97,6 +103,7 @@ class BrokerMachine {
   // What a person was told holds; none: nobody knows, something went wrong with it.
   std::optional<std::string> promised_hold_ = "";
   std::uint64_t switches_ = 0;
+  std::uint64_t backfilled_ = 0;
   Status wrong_;
 };
 

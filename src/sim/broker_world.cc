@@ -30,10 +30,21 @@ constexpr std::uint64_t kMore = 0x73747265616d73;  // another seed, of what came
 constexpr nanoseconds kDrainWithin = std::chrono::minutes(30);
 constexpr nanoseconds kForEver = std::chrono::hours(100'000);
 
-BrokerSettings broker_settings(Random& random, Random& more) {
+// Of some seeds, one region or both.
+std::vector<std::size_t> backfilled(std::uint64_t seed) {
+  Random random(~seed);
+  std::vector<std::size_t> places;
+  places.reserve(kRegions);
+  for (std::size_t place = 0; place < kRegions; ++place)
+    if (random.one_in(4)) places.push_back(place);
+  return places;
+}
+
+BrokerSettings broker_settings(std::uint64_t seed, Random& random, Random& more) {
   BrokerSettings settings;
   settings.streams = {std::string(kStream)};
   if (more.one_in(3)) settings.streams.emplace_back(kUnread);
+  settings.backfilled = backfilled(seed);
   auto& engine = settings.engine;
   engine.directory = "broker/spool";
   engine.journal_file_bytes = std::uint64_t{65'536} << random.below(3);
@@ -202,7 +213,7 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
       log_(stage_.clock, options.trace),
       rules_(model_rules(random_)),
       model_(rules_),
-      settings_(broker_settings(random_, more_)) {
+      settings_(broker_settings(options.seed, random_, more_)) {
   for (std::size_t i = 0; i < kRegions; ++i) {
     Place place;
     place.region = std::make_unique<SimRegion>(stage_, kind_of(options_.seed, i), random_.fork(),
@@ -518,7 +529,8 @@ void BrokerWorld::run_for(nanoseconds time) {
 }
 
 bool BrokerWorld::drained() const {
-  return broker_->undelivered() + (clone_ ? clone_->undelivered() : 0) == 0 && model_.complete() &&
+  const auto left = [](const BrokerMachine& of) { return of.undelivered() + of.lacking(); };
+  return left(*broker_) + (clone_ ? left(*clone_) : 0) == 0 && model_.complete() &&
          unread_.complete();
 }
 
@@ -552,6 +564,7 @@ BrokerWorldResult BrokerWorld::run() {
   if (clone_) clone_->stop();
   coverage_.seeds = 1;
   coverage_.switches = coverage_.switches_min = broker_->switches();
+  coverage_.backfilled = broker_->backfilled();
   coverage_.put = model_.puts();
   coverage_.acknowledged = model_.acknowledged();
   coverage_.copies = model_.copies();
@@ -573,6 +586,7 @@ void BrokerCoverage::add(const BrokerCoverage& other) {
   faults_min = std::min(faults_min, other.faults_min);
   switches_min = std::min(switches_min, other.switches_min);
   switches += other.switches;
+  backfilled += other.backfilled;
   put += other.put;
   acknowledged += other.acknowledged;
   copies += other.copies;

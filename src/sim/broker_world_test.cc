@@ -32,6 +32,7 @@ TEST(BrokerWorldTest, RecordsAreDeliveredCopiedAndHandedOver) {
   EXPECT_GE(coverage.faults_min, 6U);
   EXPECT_GE(coverage.switches_min, 1U);
   EXPECT_GT(coverage.copies, 0U);
+  EXPECT_GT(coverage.backfilled, 0U);
   EXPECT_GT(coverage.handed_over_again, 0U);
   EXPECT_GT(coverage.unread, 0U);
   EXPECT_GE(coverage.handed_over, coverage.acknowledged * 9 / 10) << "but for poison";

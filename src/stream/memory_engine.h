@@ -20,6 +20,7 @@ class MemoryEngine final : public Engine {
   std::optional<Error> read_error;    // likewise
   // Positions [first, second) of every shard can't be read.
   std::pair<std::uint64_t, std::uint64_t> damaged{0, 0};
+  std::uint64_t expired = 0;  // positions before it, of every shard, are gone
   bool holding = false;
   std::size_t reads = 0;
   std::uint64_t stored = 0;              // what stored_bytes() says
@@ -54,7 +55,7 @@ class MemoryEngine final : public Engine {
     std::uint64_t records = 0;
     std::size_t bytes = 0;
     for (const auto& batch : shard.batches) {
-      if (batch.first.value + batch.count <= request.from.value) continue;
+      if (batch.first.value + batch.count <= std::max(request.from.value, expired)) continue;
       if (records >= request.max_records || bytes >= request.max_bytes) break;
       if (batch.first.value >= damaged.first && batch.first.value < damaged.second) break;
       result.batches.push_back(batch);
@@ -68,7 +69,7 @@ class MemoryEngine final : public Engine {
     done(Error{ErrorCode::kUnsupported, "a memory engine knows no times"});
   }
   void find_trim_horizon(ShardId, UniqueFunction<void(Result<Position>)> done) override {
-    done(Position{});
+    done(Position{expired});
   }
   Result<ShardTip> tip(ShardId id) override {
     const auto found = shards_.find(id);

@@ -18,14 +18,16 @@ RETURNED_WITHIN = 90
 
 
 class Pair:
-    """Regions a and b, and a broker that prefers a. `of_b`: what else its table of targets says of b."""
+    """Regions a and b, and a broker that prefers a; those that `backfill` names get what they missed. `of_b`: what
+    else its table of targets says of b."""
 
-    def __init__(self, directory, of_b="", **settings):
+    def __init__(self, directory, of_b="", backfill="", **settings):
         self.a, self.b = Region(), Region()
         config = f"{directory}/spillway.toml"
         with open(config, "w") as file:
             for name, region in (("a", self.a), ("b", self.b)):
-                file.write(f'[[broker.targets]]\nname = "{name}"\nendpoint = "{region.endpoint}"\n')
+                file.write(f'[[broker.targets]]\nname = "{name}"\nendpoint = "{region.endpoint}"\n'
+                           f'backfill = {str(name in backfill).lower()}\n')
             file.write(of_b)
         self.broker = Broker(directory, self.a, return_seconds="1", drain_seconds="30", **settings)
         del self.broker.settings["endpoint"]
@@ -47,11 +49,14 @@ class Pair:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.broker.admin}/v1/status") as answer:
             return json.load(answer)
 
+    def target(self, name):
+        return next(target for target in self.status()["targets"] if target["name"] == name)
+
     def uses(self, name):
         return self.status().get("used") == name
 
     def acknowledged(self, name):
-        return next(target["acknowledged_records"] for target in self.status()["targets"] if target["name"] == name)
+        return self.target(name)["acknowledged_records"]
 
     def wait_for(self, name, within):
         """Until new records are acknowledged by that target; the seconds that took."""

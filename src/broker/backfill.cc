@@ -1,0 +1,217 @@
+#include "broker/backfill.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "io/on_loop.h"
+
+namespace spillway::broker {
+namespace {
+
+// What precedes the first of a lane isn't read.
+void link(std::vector<client::PutEntry>& entries, const std::vector<bool>& given_up) {
+  LaneMarks lanes;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    auto& origin = entries[i].origin;
+    if (!origin) continue;
+    LaneMark& last = lanes[origin->lane];
+    if (last.producer != origin->producer) last = {origin->producer, origin->sequence - 1};
+    origin->previous = last.sequence;
+    if (!given_up[i]) last.sequence = origin->sequence;
+  }
+}
+
+}  // namespace
+
+Backfill::Backfill(Parts parts, std::size_t place)
+    : parts_(parts),
+      place_(place),
+      name_(parts.route.link(place).target().name()),
+      sent_(parts.metrics.counter("spillway_broker_backfilled_records_total",
+                                  "Records that the target had missed, and was sent from the spool",
+                                  {{"target", name_}})),
+      missing_(parts.metrics.gauge("spillway_broker_missing_records",
+                                   "Records that the target lacks, of those that another one has",
+                                   {{"target", name_}})),
+      gone_(parts.metrics.gauge("spillway_broker_missed_for_good_records",
+                                "Those of them that the spool no longer holds",
+                                {{"target", name_}})),
+      timer_(parts.loop.make_timer()) {}
+
+Backfill::~Backfill() { SPILLWAY_ASSERT(!running_); }
+
+void Backfill::start(UniqueFunction<void()> ended) {
+  running_ = true;
+  spillway::start(run(), [this, ended = std::move(ended)]() mutable {
+    running_ = false;
+    parts_.loop.post(std::move(ended));
+  });
+}
+
+void Backfill::close() {
+  closed_ = true;
+  timer_->cancel();
+  if (waiting_) std::exchange(waiting_, nullptr)(true);
+}
+
+Task<void> Backfill::run() {
+  look();
+  parts_.route.lag(place_, true);
+  while (!closed_) {
+    bool more = false;
+    bool through = true;
+    // Others may be added meanwhile.
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      const bool takes = !closed_ && parts_.route.spare(place_) != nullptr;
+      const auto left = takes ? co_await fill(shards_[i]) : Left::kUnknown;
+      through = through && left != Left::kUnknown;
+      more = more || left == Left::kSome;
+      if (!takes) break;
+    }
+    look();
+    parts_.route.lag(place_, more || !through);
+    if (!more) co_await wait(kLook);
+  }
+}
+
+// One request of what comes next.
+Task<Backfill::Left> Backfill::fill(Shard shard) {
+  const auto range = next_of(shard.id);
+  if (!range) co_return Left::kNone;
+  auto batch = co_await read(shard.id, *range);
+  if (closed_ || !batch) co_return Left::kUnknown;
+  gone_before_[shard.id] = batch->entries.empty() ? range->second : batch->first;
+  if (batch->entries.empty()) co_return Left::kSome;
+  const std::uint64_t records = batch->entries.size();
+  const MonoTime began = parts_.loop.mono_now();
+  const bool sent = co_await send(shard.stream, std::move(batch->entries));
+  if (!sent) co_return Left::kUnknown;
+  parts_.cursors.fill(shard.id, name_, {batch->first, batch->next});
+  progress_.sent += records;
+  sent_.add(records);
+  co_await wait(parts_.loop.mono_now() - began);
+  co_return batch->next < range->second ? Left::kSome : Left::kNone;
+}
+
+// The first range that it lacks and the spool may hold.
+std::optional<PositionRange> Backfill::next_of(stream::ShardId shard) const {
+  const auto gone = gone_before_.find(shard);
+  const auto from = gone != gone_before_.end() ? gone->second : stream::Position();
+  for (const auto& [first, behind] : parts_.cursors.missing(shard, name_))
+    if (from < behind) return PositionRange{std::max(first, from), behind};
+  return std::nullopt;
+}
+
+// Without entries where the spool holds nothing of the range any more. nullopt: not now.
+Task<std::optional<SpoolBatch>> Backfill::read(stream::ShardId shard, PositionRange range) {
+  std::uint64_t step = 1;
+  int damaged = 0;
+  while (!closed_ && range.first < range.second) {
+    stream::ReadRequest request{shard, range.first};
+    request.max_records = client::kPutRecordsMax;
+    request.max_bytes = kRequestBytesMax;
+    auto reading = io::on_loop<Result<stream::ReadResult>>(
+        &parts_.loop, [this, request](auto done) { parts_.engine.read(request, std::move(done)); });
+    const auto read = co_await reading;
+    if (read.ok()) co_return take_batch(*read, range.first, range.second, kRequestBytesMax);
+    if (read.error().code != ErrorCode::kCorrupt) break;
+    // It may have been the reading.
+    if (++damaged <= kDamagedReads) {
+      co_await wait(kLook);
+      continue;
+    }
+    if (damaged == kDamagedReads + 1) {
+      parts_.log.error("records in the spool are damaged, a target that missed them goes without",
+                       {{"target", name_},
+                        {"shard", shard},
+                        {"position", range.first.value},
+                        {"damage", read.error().message}});
+    }
+    range.first = std::min(range.first.plus(std::exchange(step, 2 * step)), range.second);
+    gone_before_[shard] = range.first;
+  }
+  co_return std::nullopt;
+}
+
+// Whether the target has all of them, but for what it refuses for good.
+Task<bool> Backfill::send(std::string stream, std::vector<client::PutEntry> entries) {
+  std::vector<bool> given_up(entries.size());
+  link(entries, given_up);
+  const auto give_up = [&](TargetLink& to, std::size_t number, std::string_view why) {
+    to.give_up(stream, entries[number], why);
+    given_up[number] = true;
+    link(entries, given_up);
+  };
+  Pending pending(entries.size());
+  for (std::size_t i = 0; i < pending.size(); ++i) pending[i] = i;
+  std::size_t most = pending.size();
+  while (!pending.empty()) {
+    auto* const to = co_await turn();
+    if (to == nullptr) co_return false;
+    if (!to->prepared(stream)) {
+      const bool prepared = co_await to->prepare(stream);
+      if (!prepared) co_await wait(kLook);
+      continue;
+    }
+    const Pending sent = next_of_lanes(entries, pending, to->target().packing(), most);
+    std::vector<client::PutEntry> chosen;
+    chosen.reserve(sent.size());
+    for (const auto number : sent) chosen.push_back(entries[number]);
+    const auto result = co_await to->put(stream, std::move(chosen));
+    if (closed_) co_return false;
+    if (!result.ok()) {
+      const bool refused = result.error().code == ErrorCode::kInvalid;
+      if (refused && sent.size() > 1) {
+        most = sent.size() / 2;
+      } else if (refused && to->gives_up()) {
+        give_up(*to, sent.front(), result.error().message);
+        pending = pending_after(pending, sent, {});
+      } else if (refused) {
+        co_await to->try_canary(entries[sent.front()].origin);
+        if (!to->gives_up()) co_return false;  // other shards may have what it takes
+      } else {
+        co_await wait(kLook);
+      }
+      continue;
+    }
+    most = std::min(2 * most, entries.size());
+    const auto [left, refused] = judged(entries, sent, result->outcomes);
+    for (const auto& [number, why] : refused) give_up(*to, number, why);
+    pending = pending_after(pending, sent, left);
+    if (!left.empty()) co_await wait(kLook);
+  }
+  co_return true;
+}
+
+// nullptr: at the end.
+Task<TargetLink*> Backfill::turn() {
+  while (!closed_) {
+    if (auto* const to = parts_.route.spare(place_)) co_return to;
+    co_await wait(kTurn);
+  }
+  co_return nullptr;
+}
+
+void Backfill::look() {
+  progress_.missing = progress_.gone = 0;
+  for (const auto& shard : shards_) {
+    const auto missing = parts_.cursors.missing(shard.id, name_);
+    progress_.missing += count_of(missing);
+    if (const auto gone = gone_before_.find(shard.id); gone != gone_before_.end())
+      progress_.gone += count_of(clipped(missing, {{}, gone->second}));
+  }
+  missing_.set(static_cast<std::int64_t>(progress_.missing));
+  gone_.set(static_cast<std::int64_t>(progress_.gone));
+}
+
+Task<void> Backfill::wait(nanoseconds delay) {
+  if (closed_ || delay <= nanoseconds(0)) co_return;
+  auto over = callback<bool>([this, delay](UniqueFunction<void(bool)> done) {
+    waiting_ = std::move(done);
+    timer_->start(delay, [this] { std::exchange(waiting_, nullptr)(true); });
+  });
+  co_await over;
+}
+
+}  // namespace spillway::broker

@@ -1,0 +1,39 @@
+#include "broker/position_ranges.h"
+
+#include <algorithm>
+
+namespace spillway::broker {
+
+std::uint64_t count_of(const PositionRanges& ranges) {
+  std::uint64_t records = 0;
+  for (const auto& [first, behind] : ranges) records += behind.value - first.value;
+  return records;
+}
+
+PositionRanges clipped(const PositionRanges& ranges, PositionRange within) {
+  PositionRanges left;
+  left.reserve(ranges.size());
+  for (const auto& [first, behind] : ranges) {
+    const auto from = std::max(first, within.first);
+    const auto to = std::min(behind, within.second);
+    if (from < to) left.emplace_back(from, to);
+  }
+  return left;
+}
+
+PositionRanges difference(const PositionRanges& ranges, const PositionRanges& without) {
+  PositionRanges left;
+  left.reserve(ranges.size() + without.size());
+  auto taken = without.begin();
+  for (auto [first, behind] : ranges) {
+    while (taken != without.end() && taken->second <= first) ++taken;
+    for (auto each = taken; each != without.end() && each->first < behind; ++each) {
+      if (first < each->first) left.emplace_back(first, each->first);
+      first = std::max(first, each->second);
+    }
+    if (first < behind) left.emplace_back(first, behind);
+  }
+  return left;
+}
+
+}  // namespace spillway::broker

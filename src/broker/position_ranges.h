@@ -1,0 +1,22 @@
+// Sets of positions of a shard, as ranges: disjoint, none of them empty, in their order.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "stream/position.h"
+
+namespace spillway::broker {
+
+// Of records: first, and behind the last.
+using PositionRange = std::pair<stream::Position, stream::Position>;
+using PositionRanges = std::vector<PositionRange>;
+
+std::uint64_t count_of(const PositionRanges& ranges);
+// What of `ranges` lies in `within`.
+PositionRanges clipped(const PositionRanges& ranges, PositionRange within);
+// What of `ranges` isn't in `without`.
+PositionRanges difference(const PositionRanges& ranges, const PositionRanges& without);
+
+}  // namespace spillway::broker
