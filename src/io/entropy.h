@@ -12,6 +12,9 @@ class Entropy {
   virtual void fill(std::span<unsigned char> out) = 0;
 };
 
+// As a seed, or where one of many is to be chosen.
+std::uint64_t random_number(Entropy& entropy);
+
 // getrandom(2).
 class SystemEntropy final : public Entropy {
  public:

@@ -36,13 +36,7 @@ constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kSpoolJournalFileBytes = 16 * kMiB;
 static_assert(10 * kMiB + broker::SpoolInput::kExpansionMax < kSpoolJournalFileBytes - kMiB / 2);
 
-Random seeded(io::Entropy& entropy) {
-  unsigned char bytes[8];
-  entropy.fill(bytes);
-  std::uint64_t seed = 0;
-  for (const unsigned char byte : bytes) seed = seed << 8 | byte;
-  return Random(seed);
-}
+Random seeded(io::Entropy& entropy) { return Random(io::random_number(entropy)); }
 
 using Targets = std::vector<std::unique_ptr<broker::KinesisTarget>>;
 

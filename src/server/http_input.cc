@@ -70,14 +70,6 @@ int status_of(ErrorCode why) {
   return why == ErrorCode::kThrottled ? 503 : 400;
 }
 
-std::uint64_t random_number(io::Entropy& entropy) {
-  unsigned char bytes[8];
-  entropy.fill(bytes);
-  std::uint64_t number = 0;
-  for (const unsigned char byte : bytes) number = number << 8 | byte;
-  return number;
-}
-
 // What became of a request's records.
 struct Handled {
   std::size_t accepted = 0;
@@ -136,7 +128,7 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
     }
     self->body_.reserve(self->body_.size() + broker::kHttpBodyPadding);
     auto read = broker::read_http_records(self->asked_.kind, self->body_, self->asked_.rule,
-                                          random_number(self->input_.entropy_));
+                                          io::random_number(self->input_.entropy_));
     if (!read.ok()) co_return refusal(400, read.error().message);
     self->input_.counts_.malformed.add(read->refused.size());
     auto handled = co_await put(self, *std::move(read));
