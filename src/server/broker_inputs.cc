@@ -10,6 +10,7 @@
 #include "server/broker_input.h"
 #include "server/http_input.h"
 #include "server/otlp_input.h"
+#include "server/statsd_input.h"
 #include "server/syslog_input.h"
 
 namespace spillway::server {
@@ -22,7 +23,8 @@ InputStreams input_streams(const BrokerPlan& plan) {
   const auto& config = plan.config.broker;
   return {plan.streams,
           {config.otlp_logs_stream, config.otlp_metrics_stream, config.otlp_traces_stream},
-          config.syslog_stream};
+          config.syslog_stream,
+          config.statsd_stream};
 }
 
 std::string described(InputKind kind, const BrokerPlan& plan) {
@@ -39,14 +41,17 @@ std::string described(InputKind kind, const BrokerPlan& plan) {
       return fmt::format("syslog on {} over TCP", config.syslog_tcp);
     case InputKind::kSyslogUdp:
       return fmt::format("syslog on {} over UDP", config.syslog_udp);
+    case InputKind::kStatsd:
+      return fmt::format("StatsD on {} over UDP", config.statsd);
   }
   assertion_failed("an input of no kind", __FILE__, __LINE__);
 }
 
 }  // namespace
 
-BrokerInputs::BrokerInputs(const BrokerConfig& config, const Parts& parts)
-    : parts_(parts),
+BrokerInputs::BrokerInputs(const BrokerConfig& config, std::string host, const Parts& parts)
+    : host_(std::move(host)),
+      parts_(parts),
       loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()) {}
 
 BrokerInputs::~BrokerInputs() { stop(); }
@@ -54,7 +59,7 @@ BrokerInputs::~BrokerInputs() { stop(); }
 Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& config,
                                                          const std::string& host,
                                                          const Parts& parts) {
-  std::unique_ptr<BrokerInputs> inputs(new BrokerInputs(config, parts));
+  std::unique_ptr<BrokerInputs> inputs(new BrokerInputs(config, host, parts));
   if (!config.stdin_stream.empty()) {
     SPILLWAY_ASSIGN(auto input, io::open_standard_input(inputs->loops_.first()));
     inputs->lines_ = std::make_unique<broker::LineInput>(
@@ -129,6 +134,13 @@ std::unique_ptr<PortInput> BrokerInputs::make_input(InputKind kind, const Broker
       return syslog(SyslogInput::Transport::kTcp);
     case InputKind::kSyslogUdp:
       return syslog(SyslogInput::Transport::kUdp);
+    case InputKind::kStatsd:
+      return std::make_unique<StatsdInput>(
+          loops_.first(),
+          broker::StatsdIntake::Options{config.statsd_stream, host_,
+                                        seconds(config.statsd_flush_seconds),
+                                        io::random_number(parts_.entropy)},
+          address, parts_.spool, parts_.metrics);
   }
   assertion_failed("an input of no kind", __FILE__, __LINE__);
 }

@@ -39,7 +39,7 @@ class BrokerInputs {
     broker::Spool& spool;
   };
 
-  // No port is open yet. `host`: this machine, in the partition key of what it writes itself.
+  // No port is open yet. `host`: this machine, in what it writes itself.
   // Errors are those of standard input, where the configuration says that it is read.
   static Result<std::unique_ptr<BrokerInputs>> make(const BrokerConfig& config,
                                                     const std::string& host, const Parts& parts);
@@ -66,7 +66,7 @@ class BrokerInputs {
  private:
   using Inputs = std::map<InputKind, std::unique_ptr<PortInput>>;
 
-  BrokerInputs(const BrokerConfig& config, const Parts& parts);
+  BrokerInputs(const BrokerConfig& config, std::string host, const Parts& parts);
   std::unique_ptr<PortInput> make_input(InputKind kind, const BrokerPlan& plan);
   std::unique_ptr<PortInput> make_http(InputKind kind, const BrokerConfig& config, std::string name,
                                        InputHandler& handler);
@@ -75,6 +75,7 @@ class BrokerInputs {
   UniqueFunction<void()> let_go(std::unique_ptr<PortInput> input);
   void finish_drain_if_done();
 
+  const std::string host_;
   const Parts parts_;
   io::LoopThreads loops_;
   // Of those over HTTP that were ever open: one port after the other hands them its requests.

@@ -95,6 +95,12 @@ const ConfigKey kKeys[] = {
    .meaning = "The same over UDP, which loses what comes too fast.", .reloaded = true},
   {.name = "broker.syslog_stream", .field = +[](Config& c) -> std::string& { return c.broker.syslog_stream; },
    .meaning = "The stream that syslog goes to. Made if missing.", .reloaded = true},
+  {.name = "broker.statsd", .field = +[](Config& c) -> std::string& { return c.broker.statsd; },
+   .meaning = "Address and port on which the broker takes StatsD over UDP, on loopback; empty: it doesn't.", .reloaded = true},
+  {.name = "broker.statsd_stream", .field = +[](Config& c) -> std::string& { return c.broker.statsd_stream; },
+   .meaning = "The stream that StatsD's metrics go to. Made if missing.", .reloaded = true},
+  {.name = "broker.statsd_flush_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.statsd_flush_seconds; },
+   .meaning = "How long StatsD's samples are added up to a record of each metric.", .min = 1, .max = 3600},
   {.name = "broker.stdin_stream", .field = +[](Config& c) -> std::string& { return c.broker.stdin_stream; },
    .meaning = "The stream that lines of standard input go to, made if missing; empty: it is not read. The broker ends when it ends."},
   {.name = "broker.admin", .field = +[](Config& c) -> std::string& { return c.broker.admin; },
@@ -576,7 +582,8 @@ Status check_targets(const BrokerConfig& config) {
   SPILLWAY_TRY(check_stream("broker.canary_stream", canaries));
   if (canaries == config.stream || canaries == config.syslog_stream ||
       canaries == config.otlp_logs_stream || canaries == config.otlp_metrics_stream ||
-      canaries == config.otlp_traces_stream || canaries == config.stdin_stream ||
+      canaries == config.otlp_traces_stream || canaries == config.statsd_stream ||
+      canaries == config.stdin_stream ||
       std::ranges::find(config.streams, canaries) != config.streams.end()) {
     return Error{
         ErrorCode::kInvalid,
@@ -637,6 +644,7 @@ Status check_config(const Config& config) {
   SPILLWAY_TRY(check_stream("broker.otlp_logs_stream", config.broker.otlp_logs_stream));
   SPILLWAY_TRY(check_stream("broker.otlp_metrics_stream", config.broker.otlp_metrics_stream));
   SPILLWAY_TRY(check_stream("broker.otlp_traces_stream", config.broker.otlp_traces_stream));
+  SPILLWAY_TRY(check_stream("broker.statsd_stream", config.broker.statsd_stream));
   if (!config.broker.stdin_stream.empty())
     SPILLWAY_TRY(check_stream("broker.stdin_stream", config.broker.stdin_stream));
   SPILLWAY_TRY(check_address("serve.listen", config.serve.listen));

@@ -85,6 +85,9 @@ struct BrokerConfig {
   std::string syslog_tcp;
   std::string syslog_udp;
   std::string syslog_stream = "syslog";
+  std::string statsd;
+  std::string statsd_stream = "statsd";
+  std::int64_t statsd_flush_seconds = 10;
   std::string stdin_stream;  // empty: standard input is not read
   std::string admin = "127.0.0.1:4601";
   std::string host;  // empty: this machine's name

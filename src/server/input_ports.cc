@@ -13,6 +13,7 @@ constexpr InputPort kPorts[] = {
     {InputKind::kOtlp, "broker.otlp", &BrokerConfig::otlp},
     {InputKind::kSyslogTcp, "broker.syslog_tcp", &BrokerConfig::syslog_tcp},
     {InputKind::kSyslogUdp, "broker.syslog_udp", &BrokerConfig::syslog_udp, true},
+    {InputKind::kStatsd, "broker.statsd", &BrokerConfig::statsd, true},
 };
 
 }  // namespace

@@ -9,7 +9,7 @@
 
 namespace spillway::server {
 
-enum class InputKind { kKinesis, kHttp, kOtlp, kSyslogTcp, kSyslogUdp };
+enum class InputKind { kKinesis, kHttp, kOtlp, kSyslogTcp, kSyslogUdp, kStatsd };
 
 struct InputPort {
   InputKind kind;

@@ -24,6 +24,7 @@ struct InputStreams {
   std::vector<std::string> named;  // that a producer may name
   OtlpStreams otlp;
   std::string syslog;
+  std::string statsd;
 };
 
 class PortInput {

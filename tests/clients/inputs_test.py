@@ -27,11 +27,12 @@ class Inputs(Broker):
     """A broker with all of its inputs."""
 
     def __init__(self, directory, region, **settings):
-        self.http, self.otlp, self.syslog = free_port(), free_port(), free_port()
+        self.http, self.otlp, self.syslog, self.statsd = (free_port() for _ in range(4))
         syslog = f"127.0.0.1:{self.syslog}"
         super().__init__(directory, region, **({"http": f"127.0.0.1:{self.http}",
                                                 "otlp": f"127.0.0.1:{self.otlp}", "syslog_tcp": syslog,
-                                                "syslog_udp": syslog} | settings))
+                                                "syslog_udp": syslog,
+                                                "statsd": f"127.0.0.1:{self.statsd}"} | settings))
 
     def environment(self):
         return {f"SPILLWAY_BROKER_{key.upper()}": value for key, value in self.settings.items()}
@@ -371,6 +372,44 @@ def test_syslog_example(directory):
         expect(syslog_messages(region) == [("127.0.0.1", record)], records_in(region, "syslog"))
 
 
+def test_statsd_example(directory):
+    with Region() as region:
+        broker = Inputs(directory, region, host="web-1")
+        broker.start()
+        _, shown = run_example("statsd", broker.statsd, 8125)
+        wait_until(lambda: broker.metric("spillway_statsd_samples_total") == 7)
+        expect(broker.count("records", "statsd") == 0, "the interval has not ended")
+        # Which ends with the broker.
+        broker.stop()
+        when = re.compile(r'"time":(\d+),"interval_ms":\d+')
+        found = [data for _, data in records_in(region, "statsd")]
+        for data in found:
+            expect(abs(int(when.match(data, 1).group(1)) / 1000 - time.time()) < 600, data)
+        wanted = sorted(when.sub("", line) for line in shown.splitlines())
+        expect(sorted(when.sub("", data) for data in found) == wanted, found, wanted)
+
+
+def test_statsd_every_interval(directory):
+    with Region() as region:
+        broker = Inputs(directory, region, statsd_flush_seconds="1")
+        broker.start()
+        for interval in range(2):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                for _ in range(100):
+                    sender.sendto(b"shop.sold:1|c\nnone", ("127.0.0.1", broker.statsd))
+            wait_until(lambda: broker.metric("spillway_statsd_samples_total") == 100 * (interval + 1))
+            before = interval
+            wait_until(lambda: broker.count("records", "statsd") > before)
+        expect(broker.count("malformed_records", "statsd") == 200, "malformed")
+        broker.kill()
+        broker.start()
+        wait_until(lambda: broker.held() == 0, 60)
+        broker.stop()
+        records = [(key, json.loads(data)) for key, data in records_in(region, "statsd")]
+        expect(sum(record["value"] for key, record in records) == 200 and {key for key, _ in records} == {"shop.sold"},
+               records)
+
+
 def lines_in(region):
     """The data of each record of the stream `numbers`: all of one key, so in order."""
     records = records_in(region, "numbers")
@@ -408,7 +447,7 @@ def test_stdin_example(directory):
 
 
 def test_inputs_without_authentication_listen_on_loopback_only(directory):
-    for name in ("http", "otlp", "syslog_tcp", "syslog_udp"):
+    for name in ("http", "otlp", "syslog_tcp", "syslog_udp", "statsd"):
         broker = Inputs(directory, Region(), **{name: "0.0.0.0:0"})
         broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
                                 env=broker.environment())
