@@ -56,8 +56,12 @@ class Broker(Process):
             return answer.read().decode()
 
     def metric(self, name):
-        return next(float(line.split()[-1]) for line in self.get("/metrics").splitlines()
-                    if line.startswith((name + " ", name + "{")))
+        """Of all its series together: whichever target it is of."""
+        values = [float(line.split()[-1]) for line in self.get("/metrics").splitlines()
+                  if line.startswith((name + " ", name + "{"))]
+        if not values:
+            raise KeyError(name)
+        return sum(values)
 
     def acknowledged(self, name):
         return next(target["acknowledged_records"] for target in json.loads(self.get("/v1/status"))["targets"]
