@@ -351,6 +351,30 @@ TEST_F(BackfillTest, OneRequestAtATimeAndARestBehindIt) {
   a_.answer();
 }
 
+TEST_F(BackfillTest, WhatIsUnderWayIsTold) {
+  put("a", 1, 10);
+  loop_.run(seconds(1));
+  a_.silent = true;
+  put("a", 11, 5);
+  loop_.run(milliseconds(10));
+  put("a", 16, 5);
+  loop_.run(milliseconds(10));
+  std::uint64_t in_flight = 0;
+  std::uint64_t in_spool = 0;
+  for (const auto& shard : delivery_->under_way()) {
+    in_flight += shard.in_flight;
+    in_spool += shard.tip.value - shard.at.value;
+    EXPECT_EQ(shard.stream, "s");
+    EXPECT_EQ(shard.in_flight_end.value - shard.at.value, shard.in_flight);
+  }
+  EXPECT_EQ(in_flight, 5u);
+  EXPECT_EQ(in_spool, 10u);
+  a_.silent = false;
+  a_.answer();
+  loop_.run(seconds(1));
+  for (const auto& shard : delivery_->under_way()) EXPECT_EQ(shard.in_flight, 0u);
+}
+
 TEST_F(BackfillTest, ATargetThatWasSetBackGetsNothing) {
   fail_over(10, 20);
   set_back_ = {"it lost records", ""};

@@ -141,6 +141,23 @@ std::uint64_t Delivery::held() const {
   return records;
 }
 
+std::vector<ShardUnderWay> Delivery::under_way() const {
+  std::vector<ShardUnderWay> shards;
+  shards.reserve(senders_.size());
+  for (const auto& stream : parts_.spool.streams()) {
+    for (const auto& shard : parts_.spool.shards_of(stream)) {
+      const auto sender = senders_.find(shard.id);
+      if (sender == senders_.end()) continue;
+      const auto& under_way = sender->second->under_way();
+      const auto at = sender->second->next();
+      const auto tip = parts_.spool.engine().tip(shard.id);
+      shards.push_back({stream, shard.index, shard.id, at, tip.ok() ? tip->next : at,
+                        std::max(at, under_way.end), under_way.sent, under_way.acknowledged});
+    }
+  }
+  return shards;
+}
+
 const Backfill* Delivery::backfill(std::size_t place) const {
   const auto found = backfills_.find(place);
   return found != backfills_.end() ? found->second.get() : nullptr;

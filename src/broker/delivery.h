@@ -15,6 +15,7 @@
 #include "broker/cursors.h"
 #include "broker/oldest_records.h"
 #include "broker/pace.h"
+#include "broker/receipt.h"
 #include "broker/route.h"
 #include "broker/shard_sender.h"
 #include "broker/spool.h"
@@ -67,6 +68,8 @@ class Delivery {
   std::uint64_t held() const;                     // records of the spool that no target has
   std::vector<std::string> held_streams() const;  // that have some; sorted
   std::uint64_t dropped() const { return dropped_.value(); }  // given up for room; any thread
+  // How each shard is now.
+  std::vector<ShardUnderWay> under_way() const;
   // Of the target at `place`; nullptr: it gets nothing of what it missed.
   const Backfill* backfill(std::size_t place) const;
 

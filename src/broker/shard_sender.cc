@@ -218,6 +218,7 @@ Task<void> ShardSender::send(Batch batch) {
       to = link;
       pending = all_of(batch);
       most = pending.size();
+      under_way_ = {0, 0, batch.next};
     }
     if (to == nullptr) pending = all_of(batch);
     if (has_to_drop()) {
@@ -239,6 +240,7 @@ Task<void> ShardSender::send(Batch batch) {
     std::vector<client::PutEntry> entries;
     entries.reserve(sent.size());
     for (const auto number : sent) entries.push_back(batch.entries[number]);
+    under_way_.sent = std::max(under_way_.sent, under_way_.acknowledged + sent.size());
     auto result = co_await to->put(stream_, std::move(entries));
     if (closed_) co_return;
     if (!result.ok()) {
@@ -259,6 +261,7 @@ Task<void> ShardSender::send(Batch batch) {
     most = std::min(2 * most, batch.entries.size());
     const auto [left, refused] = judged(batch.entries, sent, result->outcomes);
     for (const auto& [number, why] : refused) give_up(*to, batch, number, why);
+    under_way_.acknowledged += sent.size() - left.size() - refused.size();
     if (left.size() < sent.size()) retry_ = kRetryFirst;
     pending = pending_after(pending, sent, left);
     if (!left.empty()) co_await wait(next_delay());
@@ -284,6 +287,7 @@ void ShardSender::give_up(TargetLink& to, Batch& batch, std::size_t number, std:
 
 void ShardSender::finish(Batch batch, const std::string& target) {
   retry_ = kRetryFirst;
+  under_way_ = {};
   parts_.cursors.take_over(shard_, target, cursor_);
   LaneMarks moved;
   for (const auto& [lane, mark] : batch.lanes) {

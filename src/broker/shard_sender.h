@@ -77,6 +77,15 @@ class ShardSender {
   void close();
 
   const std::string& stream() const { return stream_; }
+  // What is being sent: records of a batch, to the target that was asked last.
+  struct UnderWay {
+    std::uint64_t sent = 0;          // be it answered or not
+    std::uint64_t acknowledged = 0;  // of those
+    stream::Position end;            // behind the batch
+  };
+  // Where the shard is, and what is under way behind that.
+  stream::Position next() const { return cursor_.next; }
+  const UnderWay& under_way() const { return under_way_; }
   // Records that no target has acknowledged. Any thread.
   std::uint64_t held() const;
   PositionRange undelivered() const;
@@ -117,6 +126,7 @@ class ShardSender {
   const stream::ShardId shard_;
   Random random_;
   Cursor cursor_;
+  UnderWay under_way_;
   std::atomic<std::uint64_t> next_;  // cursor_.next, for held()
   stream::Position give_up_before_;
   nanoseconds retry_ = kRetryFirst;

@@ -56,6 +56,7 @@ Result<Switches::Done> Switches::make(const Wish& wish) {
                  fmt::format("this broker has one target only, {}", targets_.front())};
   }
   fault_.clear();
+  receipt_ = 0;
   asked_ = &wish;
   const auto before = stored_.generation;
   Status made;
@@ -224,9 +225,10 @@ void Switches::chosen(const Choice& choice) {
   }
   if (stored_.target == before.target && released) return;
   const bool returns = stored_.target == targets_.front() && !stored_.held;
-  record(returns ? SwitchAction::kReturn : SwitchAction::kSwitch, before.target, stored_.target,
-         stored_.why);
+  const auto event = record(returns ? SwitchAction::kReturn : SwitchAction::kSwitch, before.target,
+                            stored_.target, stored_.why);
   if (asked_ == nullptr) leave_ = {};
+  if (switched_ && event.from != event.to) receipt_ = switched_(event);
 }
 
 void Switches::record_refusal(const std::string& target, std::string why) {
@@ -245,8 +247,8 @@ void Switches::record_refusal(const std::string& target, std::string why) {
   record(SwitchAction::kRefuse, stored_.target, target, why);
 }
 
-void Switches::record(SwitchAction action, const std::string& from, const std::string& to,
-                      const std::string& reason) {
+SwitchEvent Switches::record(SwitchAction action, const std::string& from, const std::string& to,
+                             const std::string& reason) {
   SwitchEvent event;
   event.time = parts_.loop.wall_now();
   event.action = action;
@@ -261,6 +263,7 @@ void Switches::record(SwitchAction action, const std::string& from, const std::s
   }
   if (asked_ != nullptr) event.request_id = asked_->request_id;
   append(event);
+  return event;
 }
 
 void Switches::append(const SwitchEvent& event) {
@@ -277,8 +280,12 @@ void Switches::note_fault(const std::string& fault) {
 
 Switches::Done Switches::done(bool changed) {
   const auto& choice = parts_.route.choice();
-  return {choice.target ? targets_[*choice.target] : "", stored_.held, changed, choice.because,
-          std::exchange(fault_, {})};
+  return {choice.target ? targets_[*choice.target] : "",
+          stored_.held,
+          changed,
+          choice.because,
+          std::exchange(fault_, {}),
+          receipt_};
 }
 
 std::string Switches::status_json() const {

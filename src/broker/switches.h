@@ -8,6 +8,8 @@
 // itself, is refused without. The way back to the first target needs none, nor does a release.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -64,11 +66,17 @@ class Switches {
     bool held = false;
     bool changed = false;  // false: it was so before
     std::string because;
-    std::string fault;  // empty, or what could not be stored or logged
+    std::string fault;          // empty, or what could not be stored or logged
+    std::uint64_t receipt = 0;  // its id; 0: nothing goes another way than before
   };
 
   // `broker`: its name, for the log. Before the route is started.
   Switches(Parts parts, std::string broker);
+
+  // Called with each switch and return to another target, when it is logged and before it takes
+  // effect; gives the id of its receipt.
+  using Watcher = std::function<std::uint64_t(const SwitchEvent& event)>;
+  void on_switch(Watcher switched) { switched_ = std::move(switched); }
 
   // Asking again for what was done changes nothing, and is answered the same. kInvalid: there is no
   // reason; kNotFound: no such target or stream; kUnsupported: there is one target only; kDenied:
@@ -101,8 +109,8 @@ class Switches {
   void refuse_by_itself(const std::string& target, const Decision& decision);
   void chosen(const Choice& choice);
   void record_refusal(const std::string& target, std::string why);
-  void record(SwitchAction action, const std::string& from, const std::string& to,
-              const std::string& reason);
+  SwitchEvent record(SwitchAction action, const std::string& from, const std::string& to,
+                     const std::string& reason);
   void append(const SwitchEvent& event);
   void note_fault(const std::string& fault);
   Done done(bool changed);
@@ -115,10 +123,12 @@ class Switches {
   std::vector<std::string> streams_;  // both
   std::vector<std::string> targets_;
   StreamSwitch stored_;
+  Watcher switched_;
   const Wish* asked_ = nullptr;  // while it is being made
   Leave leave_;                  // likewise
   std::string refused_;          // the last switch that the route could not make by itself
   std::string fault_;            // of what is being made
+  std::uint64_t receipt_ = 0;    // likewise
   MonoTime refusals_since_{};
   std::uint64_t refusals_ = 0;  // recorded since then
   std::uint64_t unrecorded_ = 0;

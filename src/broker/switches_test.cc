@@ -123,6 +123,24 @@ TEST_F(SwitchesTest, APersonsSwitchHoldsOverRestartsUntilItIsReleased) {
                                    HasSubstr("return b>a carol b is open: ")));
 }
 
+TEST_F(SwitchesTest, EachToAnotherTargetHasAReceipt) {
+  std::vector<std::string> seen;
+  switches_->on_switch([&](const SwitchEvent& event) {
+    seen.push_back(
+        fmt::format("{} {}>{} while {}", to_string(event.action), event.from, event.to, used()));
+    return seen.size();
+  });
+  EXPECT_EQ(make("a")->receipt, 0u) << "it goes nowhere";
+  EXPECT_EQ(make("b")->receipt, 1u);
+  EXPECT_EQ(make("b")->receipt, 0u);
+  loop_.run(seconds(1));
+  EXPECT_EQ(make("")->receipt, 0u);
+  b_.down = true;
+  loop_.run(seconds(5));
+  EXPECT_THAT(seen, ElementsAre("switch a>b while a", "return b>a while b"))
+      << "before it takes effect";
+}
+
 TEST_F(SwitchesTest, AskingAgainChangesNothing) {
   for (const bool first : {true, false}) {
     const auto made = make("b");

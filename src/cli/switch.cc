@@ -1,4 +1,5 @@
-// spillway switch: where brokers send records from now on, until it is released (docs/failover.md).
+// spillway switch: where brokers send records from now on, until it is released; and what each
+// switch left open (docs/failover.md).
 #include <fmt/format.h>
 #include <simdjson.h>
 
@@ -11,9 +12,11 @@
 
 #include "broker/switch_proof.h"
 #include "cli/admin_call.h"
+#include "cli/admin_client.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
 #include "cli/grant_commands.h"
+#include "cli/receipt_view.h"
 #include "cli/switch_answer.h"
 #include "cli/text_output.h"
 
@@ -37,6 +40,7 @@ struct SwitchOptions {
   bool break_glass = false;
   bool json = false;
   std::vector<std::string> admins;
+  std::uint64_t id = 0;  // of `show`
 };
 
 // What is asked of each broker.
@@ -118,6 +122,8 @@ std::string line_of(const SwitchAnswer& answer) {
       fmt::format("records go to {}{}{} ({})", answer.target.empty() ? "no target" : answer.target,
                   answer.held ? ", until it is released" : ", as health decides",
                   answer.changed ? "" : ", as before", answer.because);
+  if (answer.receipt > 0)
+    line += fmt::format("; its receipt: spillway switch show {}", answer.receipt);
   if (!answer.fault.empty()) line += fmt::format("; not recorded: {}", answer.fault);
   return line;
 }
@@ -136,6 +142,7 @@ std::string json_of(const std::string& admin, const Result<SwitchAnswer>& answer
   json += fmt::format(R"(,"held":{},"changed":{})", answer->held, answer->changed);
   append_json_member(json, "because", answer->because);
   append_json_member(json, "fault", answer->fault);
+  if (answer->receipt > 0) json += fmt::format(R"(,"receipt":{})", answer->receipt);
   return json + "}\n";
 }
 
@@ -176,6 +183,25 @@ Result<std::vector<std::string>> admins_of(const SwitchOptions& options) {
   if (!admins.empty()) return admins;
   SPILLWAY_ASSIGN(const auto config, options.flags.load());
   return std::vector<std::string>{config.broker.admin};
+}
+
+// What the brokers say at that place of their admin ports; `view` makes it a text for people.
+int show(const SwitchOptions& options, const std::string& target,
+         Result<std::string> (*view)(std::string_view json)) {
+  const auto admins = admins_of(options);
+  if (!admins.ok()) return fail(admins.error());
+  int code = kExitOk;
+  for (const auto& admin : *admins) {
+    const auto answer = ask_admin(admin, target);
+    const auto text = !answer.ok() || options.json ? answer : view(*answer);
+    if (!text.ok()) {
+      code = fail(context(admin, text.error()));
+      continue;
+    }
+    if (admins->size() > 1 && !options.json) write_out(admin + "\n");
+    write_out(*text);
+  }
+  return code;
 }
 
 int run_switch(const SwitchOptions& options) {
@@ -219,7 +245,7 @@ CommandRun declare_switch(CLI::App& app) {
                  "the same way");
   app.add_option("--to", options->to, "The target that records go to, until it is released");
   app.add_flag("--release", options->release, "What holds is released: health decides again");
-  app.add_option("--reason", options->reason, "Why, for the log of switches")->required();
+  app.add_option("--reason", options->reason, "Why, for the log of switches");
   app.add_option("--who", options->who, "Who asks for it, for the log ($USER)");
   auto* key = app.add_option("--key", options->key,
                              "File with your private key, whose grant allows the switch");
@@ -233,7 +259,15 @@ CommandRun declare_switch(CLI::App& app) {
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_flag("--json", options->json, "JSON, an object a line for each broker");
-  return [options] { return run_switch(*options); };
+  app.fallthrough();
+  auto* const list = app.add_subcommand("list", "The switches that were made, and which are open");
+  auto* const one = app.add_subcommand("show", "What one left open, and when it was resolved");
+  one->add_option("id", options->id, "Its number, as `list` tells it")->required();
+  return [options, list, one] {
+    if (list->parsed()) return show(*options, "/v1/switches", receipt_list_view);
+    if (!one->parsed()) return run_switch(*options);
+    return show(*options, fmt::format("/v1/switches/{}", options->id), receipt_view);
+  };
 }
 
 }  // namespace spillway::cli

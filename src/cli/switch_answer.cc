@@ -48,6 +48,7 @@ Result<SwitchAnswer> parse_switch_answer(std::string_view body) {
       !take_text(done, "target", answer.target) || !take_text(done, "because", answer.because) ||
       !take_text(done, "fault", answer.fault))
     return not_a_broker();
+  if (done["receipt"].get(answer.receipt) != simdjson::SUCCESS) answer.receipt = 0;
   return answer;
 }
 

@@ -1,6 +1,7 @@
 // What a broker answers to POST /v1/switch (docs/failover.md).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,7 +17,8 @@ struct SwitchAnswer {
   bool held = false;
   bool changed = false;
   std::string because;
-  std::string fault;  // empty, or what could not be recorded
+  std::string fault;          // empty, or what could not be recorded
+  std::uint64_t receipt = 0;  // its id; 0: there is none
 };
 
 // A switch that was made stays one whatever else the answer lacks: members that say more are

@@ -6,7 +6,9 @@
 
 #include "broker/broker_status.h"
 #include "broker/make_room.h"
+#include "broker/receipts.h"
 #include "broker/runway.h"
+#include "broker/spool_horizon.h"
 #include "broker/spool_input.h"
 #include "broker/switch_approval.h"
 #include "broker/switches.h"
@@ -23,6 +25,7 @@
 #include "server/broker_reload.h"
 #include "server/http_server.h"
 #include "server/process_metrics.h"
+#include "server/receipt_routes.h"
 #include "server/spool_salvage.h"
 #include "server/stop_request.h"
 #include "server/switch_route.h"
@@ -141,6 +144,15 @@ Task<Status> open_spool(io::EventLoop& loop, broker::Spool& spool, broker::Curso
   co_return loaded;
 }
 
+std::vector<stream::ShardId> shards_of(const broker::Spool& spool) {
+  std::vector<stream::ShardId> shards;
+  const auto streams = spool.streams();
+  shards.reserve(streams.size() * broker::Spool::kShards);
+  for (const auto& stream : streams)
+    for (const auto& shard : spool.shards_of(stream)) shards.push_back(shard.id);
+  return shards;
+}
+
 // Before the broker's own loop runs, on which not everything is started yet.
 Status open_inputs(BrokerInputs& inputs, const BrokerPlan& plan) {
   io::AsioLoop loop;
@@ -179,7 +191,7 @@ void stop(Running& running, seconds at_most, Status& saved) {
   running.inputs.drain(at_most, [&running, spool] { running.loop.post(spool); });
 }
 
-// The spool's room, and those who know of it.
+// What is looked at once a second: the spool's room, what was resolved; and those who know of it.
 struct Room {
   io::EventLoop& loop;
   io::Timer& timer;
@@ -190,6 +202,8 @@ struct Room {
   broker::Delivery& delivery;
   const broker::Cursors& cursors;
   broker::Switches& switches;
+  broker::SpoolHorizon& horizon;
+  broker::Receipts& receipts;
 };
 
 // Once a second.
@@ -202,6 +216,9 @@ void keep_room(const Room& of) {
                   .limit_bytes = of.room.limit_bytes()},
                  of.loop.mono_now());
   of.switches.set_held(of.delivery.held_streams());
+  of.horizon.add(shards_of(of.spool));  // streams come at SIGHUP
+  of.horizon.look();
+  of.receipts.look();
   of.switches.look();
   // Records come and go by the gigabyte: what they leave behind would be twice what is used.
   io::give_back_memory();
@@ -277,6 +294,13 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                             seeded(entropy), backfilled(options));
   switches.set_held(delivery.held_streams());
   switches.look();
+  broker::SpoolHorizon horizon(loop, *engine);
+  broker::Receipts receipts({loop, disk, cursors, horizon, *log},
+                            io::join_path(options.data, "switch-receipts"));
+  receipts.load();
+  switches.on_switch([&receipts, &delivery](const broker::SwitchEvent& event) {
+    return receipts.begin(event, delivery.under_way());
+  });
   spool.on_appended(
       [&delivery](std::span<const stream::ShardId> shards) { delivery.wake(shards); });
   SPILLWAY_ASSIGN(const auto telemetry, broker::Telemetry::make(telemetry_options(options, host),
@@ -295,6 +319,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                                                          room, loop.mono_now());
                             }});
   add_switch_route(routes, switches, proofs);
+  add_receipt_routes(routes, receipts);
   HttpServerOptions admin_options;
   admin_options.name = "admin";
   admin_options.address = options.admin;
@@ -345,7 +370,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   salvage->start(spool);
   const auto timer = loop.make_timer();
   broker::OldestRecords oldest;
-  const Room kept{loop, *timer, room, runway, oldest, spool, delivery, cursors, switches};
+  const Room kept{loop,     *timer,  room,     runway,  oldest,  spool,
+                  delivery, cursors, switches, horizon, receipts};
   keep_room(kept);
   for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());

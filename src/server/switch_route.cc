@@ -116,6 +116,7 @@ wire::Response answer_to(const RoutedRequest& request, broker::Switches& switche
   json.add("broker", proofs.broker()).add_raw("streams", streams.text());
   json.add("target", done->target).add("held", done->held).add("changed", done->changed);
   json.add("because", done->because).add("fault", done->fault);
+  if (done->receipt > 0) json.add("receipt", done->receipt);
   return json_response(json);
 }
 

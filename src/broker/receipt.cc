@@ -1,0 +1,236 @@
+#include "broker/receipt.h"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+
+#include "base/crc32c.h"
+#include "base/rfc3339.h"
+#include "broker/json_object.h"
+
+namespace spillway::broker {
+namespace {
+
+namespace dom = simdjson::dom;
+
+constexpr std::string_view kName = "spillway switch receipt ";
+constexpr std::string_view kVersion = "1";
+
+std::string head_line(const Receipt& receipt) {
+  return JsonObject()
+      .add("id", receipt.id)
+      .add("time", rfc3339_millis(receipt.time))
+      .add("action", to_string(receipt.action))
+      .add("from", receipt.from)
+      .add("to", receipt.to)
+      .add("who", receipt.who)
+      .add("reason", receipt.reason)
+      .text();
+}
+
+std::string shard_line(const ReceiptShard& shard) {
+  std::string resolved = "[";
+  for (const auto& time : shard.resolved) {
+    if (resolved.size() > 1) resolved += ',';
+    append_json_text(resolved, time ? rfc3339_millis(*time) : "");
+  }
+  const auto& before = shard.before;
+  return JsonObject()
+      .add("stream", before.stream)
+      .add("number", before.number)
+      .add("id", before.id)
+      .add("at", before.at.value)
+      .add("tip", before.tip.value)
+      .add("in_flight_end", before.in_flight_end.value)
+      .add("in_flight", before.in_flight)
+      .add("acknowledged", before.acknowledged)
+      .add("old_only", shard.old_only)
+      .add_raw("resolved", resolved + "]")
+      .text();
+}
+
+bool take(const dom::element& from, const char* name, std::string& to) {
+  std::string_view text;
+  if (from[name].get_string().get(text) != simdjson::SUCCESS) return false;
+  to = text;
+  return true;
+}
+
+bool take(const dom::element& from, const char* name, std::uint64_t& to) {
+  return from[name].get_uint64().get(to) == simdjson::SUCCESS;
+}
+
+bool take(const dom::element& from, const char* name, WallTime& to) {
+  std::string text;
+  if (!take(from, name, text)) return false;
+  const auto time = parse_rfc3339(text);
+  if (time) to = *time;
+  return time.has_value();
+}
+
+bool take_head(const dom::element& from, Receipt& to) {
+  std::string action;
+  if (!take(from, "id", to.id) || !take(from, "time", to.time) || !take(from, "action", action) ||
+      !take(from, "from", to.from) || !take(from, "to", to.to) || !take(from, "who", to.who) ||
+      !take(from, "reason", to.reason))
+    return false;
+  to.action =
+      action == to_string(SwitchAction::kReturn) ? SwitchAction::kReturn : SwitchAction::kSwitch;
+  return action == to_string(to.action);
+}
+
+bool take_resolved(const dom::element& from, ReceiptShard& to) {
+  dom::array times;
+  if (from["resolved"].get_array().get(times) != simdjson::SUCCESS || times.size() != kMatters)
+    return false;
+  std::size_t matter = 0;
+  for (const auto each : times) {
+    std::string_view text;
+    if (each.get_string().get(text) != simdjson::SUCCESS) return false;
+    auto& resolved = to.resolved[matter++];
+    if (!text.empty() && !(resolved = parse_rfc3339(text))) return false;
+  }
+  return true;
+}
+
+bool take_shard(const dom::element& from, Receipt& to) {
+  ReceiptShard shard;
+  auto& before = shard.before;
+  std::uint64_t number = 0;
+  if (!take(from, "stream", before.stream) || !take(from, "number", number) ||
+      !take(from, "id", before.id) || !take(from, "at", before.at.value) ||
+      !take(from, "tip", before.tip.value) ||
+      !take(from, "in_flight_end", before.in_flight_end.value) ||
+      !take(from, "in_flight", before.in_flight) ||
+      !take(from, "acknowledged", before.acknowledged) || !take(from, "old_only", shard.old_only) ||
+      !take_resolved(from, shard))
+    return false;
+  before.number = static_cast<std::uint32_t>(number);
+  const auto id = before.id;
+  return to.shards.emplace(id, std::move(shard)).second;
+}
+
+std::uint64_t between(stream::Position first, stream::Position behind) {
+  return behind.value - std::min(first.value, behind.value);
+}
+
+}  // namespace
+
+std::string_view to_string(Matter matter) {
+  switch (matter) {
+    case Matter::kInFlight:
+      return "in_flight";
+    case Matter::kSpool:
+      return "spool";
+    case Matter::kOldOnly:
+      return "old_only";
+    case Matter::kNewOnly:
+      return "new_only";
+  }
+  return "";
+}
+
+std::string encode(const Receipt& receipt) {
+  std::string lines = head_line(receipt) + "\n";
+  for (const auto& [id, shard] : receipt.shards) lines += shard_line(shard) + "\n";
+  return fmt::format("{}{} {:08x}\n{}", kName, kVersion, crc32c(lines), lines);
+}
+
+Result<Receipt> decode_receipt(std::string_view text) {
+  const auto corrupt = [](std::string_view what) {
+    return Error{ErrorCode::kCorrupt, std::string(what)};
+  };
+  const std::size_t head_end = text.find('\n');
+  if (head_end == std::string_view::npos || !text.starts_with(kName))
+    return corrupt("line 1 is not that of a receipt");
+  const auto head = text.substr(kName.size(), head_end - kName.size());
+  const auto version = head.substr(0, head.find(' '));
+  if (version != kVersion) {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("version {} of receipts is not known to this build", version)};
+  }
+  text.remove_prefix(head_end + 1);
+  if (head != fmt::format("{} {:08x}", kVersion, crc32c(text)))
+    return corrupt("its checksum is wrong");
+  Receipt receipt;
+  dom::parser parser;
+  for (int number = 2; number == 2 || !text.empty(); ++number) {
+    const std::size_t end = text.find('\n');
+    dom::element line;
+    const bool read = end != std::string_view::npos &&
+                      parser.parse(text.data(), end).get(line) == simdjson::SUCCESS &&
+                      (number == 2 ? take_head(line, receipt) : take_shard(line, receipt));
+    if (!read) return corrupt(fmt::format("line {} is not that of a receipt", number));
+    text.remove_prefix(end + 1);
+  }
+  return receipt;
+}
+
+void ReceiptFigures::add(const ReceiptFigures& other) {
+  for (std::size_t i = 0; i < kMatters; ++i) {
+    auto& sum = matters[i];
+    const auto& each = other.matters[i];
+    sum.records += each.records;
+    sum.open += each.open;
+    sum.gone += each.gone;
+    sum.is_resolved = sum.is_resolved && each.is_resolved;
+    if (each.resolved)
+      sum.resolved = std::max(sum.resolved.value_or(*each.resolved), *each.resolved);
+  }
+  acknowledged += other.acknowledged;
+  sent_twice += other.sent_twice;
+}
+
+bool ReceiptShard::is_resolved() const {
+  return std::ranges::all_of(resolved, [](const auto& time) { return time.has_value(); });
+}
+
+bool ReceiptFigures::is_resolved() const {
+  return std::ranges::all_of(matters, &MatterFigures::is_resolved);
+}
+
+ReceiptFigures figures_of(const ReceiptShard& shard, const ShardPlaces& places) {
+  const auto& before = shard.before;
+  ReceiptFigures figures;
+  figures.acknowledged = before.acknowledged;
+  for (std::size_t i = 0; i < kMatters; ++i) {
+    figures.matters[i].resolved = shard.resolved[i];
+    figures.matters[i].is_resolved = shard.resolved[i].has_value();
+  }
+  const auto fill = [](MatterFigures& matter, std::uint64_t records, std::uint64_t open,
+                       std::uint64_t gone) {
+    matter.records = records;
+    if (!matter.is_resolved) matter.open = open;
+    if (!matter.is_resolved) matter.gone = gone;
+  };
+  auto& in_flight = figures.of(Matter::kInFlight);
+  fill(in_flight, before.in_flight, places.furthest < before.in_flight_end ? before.in_flight : 0,
+       0);
+  figures.sent_twice = in_flight.records - in_flight.open;
+  fill(figures.of(Matter::kSpool), between(before.at, before.tip),
+       between(std::max(before.at, places.furthest), before.tip), 0);
+  const auto old_only = clipped(difference(places.new_lacks, places.old_lacks), {{}, before.at});
+  fill(figures.of(Matter::kOldOnly), shard.old_only, count_of(old_only),
+       count_of(clipped(old_only, {{}, places.oldest})));
+  const auto until = places.until.value_or(std::max(before.at, places.furthest));
+  const auto new_only = clipped(difference(places.old_lacks, places.new_lacks), {before.at, until});
+  fill(figures.of(Matter::kNewOnly), between(before.at, until), count_of(new_only),
+       count_of(clipped(new_only, {{}, places.oldest})));
+  return figures;
+}
+
+bool resolve(ReceiptShard& shard, const ShardPlaces& places, WallTime now) {
+  const auto figures = figures_of(shard, places);
+  bool any = false;
+  for (std::size_t i = 0; i < kMatters; ++i) {
+    // The new target takes more until the next switch.
+    const bool over = static_cast<Matter>(i) != Matter::kNewOnly || places.until;
+    if (shard.resolved[i] || figures.matters[i].open > 0 || !over) continue;
+    shard.resolved[i] = now;
+    any = true;
+  }
+  return any;
+}
+
+}  // namespace spillway::broker
