@@ -55,7 +55,9 @@ CredentialsSource::CredentialsSource(io::EventLoop& loop, io::Disk& disk, io::Ev
 CredentialsSource::~CredentialsSource() { SPILLWAY_ASSERT(waiting_.empty()); }
 
 Task<Result<auth::Credentials>> CredentialsSource::get() {
-  if (!closed_ && !command_ && loop_.mono_now() >= next_fetch_) fetch();
+  // The wall clock, which says when they end, may have been set, or this machine have slept.
+  const bool ended_early = current_ && !good() && loop_.mono_now() >= fetched_ + kRetryAfter;
+  if (!closed_ && !command_ && (ended_early || loop_.mono_now() >= next_fetch_)) fetch();
   // More than once where others took longer to be fetched than they last.
   while (!closed_ && !good() && command_) {
     auto over = callback<bool>(
@@ -66,6 +68,8 @@ Task<Result<auth::Credentials>> CredentialsSource::get() {
   if (!good()) co_return context("no credentials", error_);
   co_return current_->keys;
 }
+
+void CredentialsSource::rejected() { next_fetch_ = std::min(next_fetch_, fetched_ + kFileLook); }
 
 void CredentialsSource::close() {
   closed_ = true;
@@ -140,6 +144,7 @@ void CredentialsSource::poll_command() {
 void CredentialsSource::finish(Fetched fetched) {
   output_.clear();
   const MonoTime now = loop_.mono_now();
+  fetched_ = now;
   if (fetched.ok()) {
     current_ = *std::move(fetched);
     next_fetch_ = place_.kind == Kind::kFile ? now + kFileLook : MonoTime::max();

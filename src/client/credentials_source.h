@@ -51,6 +51,9 @@ class CredentialsSource {
 
   // Those that are good now. kDenied says why there are none; kClosed.
   Task<Result<auth::Credentials>> get();
+  // The endpoint denied what was signed with them: others may be there already. They are fetched
+  // again kFileLook after the last time, and are used until then.
+  void rejected();
   // Ends every get() under way with kClosed, from within, and each later one at once. A command
   // that runs is killed.
   void close();
@@ -73,7 +76,8 @@ class CredentialsSource {
   const std::string name_;
   std::optional<TimedCredentials> current_;
   Error error_;                                // why there are none, where there are none
-  MonoTime next_fetch_{};                      // not before
+  MonoTime fetched_{};                         // or tried to
+  MonoTime next_fetch_{};                      // not before, unless they have ended
   bool told_ = false;                          // of that it fails
   std::unique_ptr<io::ChildProcess> command_;  // that runs
   std::string output_;

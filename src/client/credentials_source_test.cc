@@ -96,6 +96,23 @@ TEST_F(CredentialsSourceTest, ReadsTheEnvironment) {
     ::unsetenv(name);
 }
 
+TEST_F(CredentialsSourceTest, ThoseThatWereDeniedAreFetchedAgain) {
+  io::ManualLoop loop;
+  const auto source = make(loop, "env");
+  ::setenv("AWS_ACCESS_KEY_ID", "ONE", 1);
+  ::setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+  EXPECT_EQ(get(*source).value().access_key, "ONE");
+  ::setenv("AWS_ACCESS_KEY_ID", "TWO", 1);
+  loop.run(CredentialsSource::kFileLook);
+  EXPECT_EQ(get(*source).value().access_key, "ONE") << "these don't end";
+  source->rejected();
+  EXPECT_EQ(get(*source).value().access_key, "TWO");
+  source->rejected();
+  ::setenv("AWS_ACCESS_KEY_ID", "THREE", 1);
+  EXPECT_EQ(get(*source).value().access_key, "TWO") << "not at each denial";
+  for (const auto* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}) ::unsetenv(name);
+}
+
 TEST_F(CredentialsSourceTest, ReadsTheFileAgain) {
   io::ManualLoop loop;
   const auto source = make(loop, "file:" + directory_ + "/keys#p");

@@ -174,6 +174,8 @@ Task<Result<std::string>> KinesisClient::Impl::call(std::string_view operation, 
     });
     auto answer = co_await answered;
     auto result = judge(operation, std::move(answer));
+    if (options.source && !result.ok() && result.error().code == ErrorCode::kDenied)
+      options.source->rejected();
     if (lost != nullptr && !result.ok() && result.error().code == ErrorCode::kIo) *lost = true;
     const auto most = pool.ever_connected()
                           ? options.attempts_max
