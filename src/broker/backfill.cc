@@ -79,6 +79,8 @@ Task<void> Backfill::run() {
 Task<Backfill::Left> Backfill::fill(Shard shard) {
   const auto range = next_of(shard.id);
   if (!range) co_return Left::kNone;
+  // What the other target takes from now on is left to the next look.
+  const auto end = parts_.cursors.missing(shard.id, name_).back().second;
   auto batch = co_await read(shard.id, *range);
   if (closed_ || !batch) co_return Left::kUnknown;
   gone_before_[shard.id] = batch->entries.empty() ? range->second : batch->first;
@@ -91,7 +93,8 @@ Task<Backfill::Left> Backfill::fill(Shard shard) {
   progress_.sent += records;
   sent_.add(records);
   co_await wait(parts_.loop.mono_now() - began);
-  co_return batch->next < range->second ? Left::kSome : Left::kNone;
+  const auto next = next_of(shard.id);
+  co_return next && next->first < end ? Left::kSome : Left::kNone;
 }
 
 // The first range that it lacks and the spool may hold.
@@ -134,7 +137,8 @@ Task<std::optional<SpoolBatch>> Backfill::read(stream::ShardId shard, PositionRa
   co_return std::nullopt;
 }
 
-// Whether the target has all of them, but for what it refuses for good.
+// Whether the target has all of them, but for what it refuses for good. False where it takes none
+// now: it may take those of other shards.
 Task<bool> Backfill::send(std::string stream, std::vector<client::PutEntry> entries) {
   std::vector<bool> given_up(entries.size());
   link(entries, given_up);
@@ -151,7 +155,7 @@ Task<bool> Backfill::send(std::string stream, std::vector<client::PutEntry> entr
     if (to == nullptr) co_return false;
     if (!to->prepared(stream)) {
       const bool prepared = co_await to->prepare(stream);
-      if (!prepared) co_await wait(kLook);
+      if (!prepared) co_return false;
       continue;
     }
     const Pending sent = next_of_lanes(entries, pending, to->target().packing(), most);
@@ -169,9 +173,9 @@ Task<bool> Backfill::send(std::string stream, std::vector<client::PutEntry> entr
         pending = pending_after(pending, sent, {});
       } else if (refused) {
         co_await to->try_canary(entries[sent.front()].origin);
-        if (!to->gives_up()) co_return false;  // other shards may have what it takes
+        if (!to->gives_up()) co_return false;
       } else {
-        co_await wait(kLook);
+        co_return false;
       }
       continue;
     }
@@ -179,6 +183,7 @@ Task<bool> Backfill::send(std::string stream, std::vector<client::PutEntry> entr
     const auto [left, refused] = judged(entries, sent, result->outcomes);
     for (const auto& [number, why] : refused) give_up(*to, number, why);
     pending = pending_after(pending, sent, left);
+    if (left.size() == sent.size()) co_return false;
     if (!left.empty()) co_await wait(kLook);
   }
   co_return true;

@@ -333,6 +333,35 @@ TEST_F(BackfillTest, ARecordThatIsRefusedFirstOfAllKeepsNoOtherShardFromItsRecor
   }
 }
 
+TEST_F(BackfillTest, ALaneThatIsThrottledKeepsNoOtherShardFromItsRecords) {
+  fail_over(10, 20);
+  a_.refuse_lane = stream::lane_of(stream::hash_key_of("a"));
+  a_.down = false;
+  loop_.run(seconds(60));
+  EXPECT_EQ(stored(a_)["a"].size(), 10u);
+  for (const auto* key : {"b", "c", "d", "e"}) EXPECT_EQ(stored(a_)[key], up_to(20)) << key;
+}
+
+TEST_F(BackfillTest, ATargetThatWasAwayTwiceIsReturnedToWhenItHasBoth) {
+  returns_ = true;
+  restart();
+  fail_over(10, 700);
+  EXPECT_TRUE(route_->hold(0, "back").ok());
+  a_.down = false;
+  put_all(701, 50);
+  loop_.run(seconds(2));
+  EXPECT_EQ(stored(a_)["a"].size(), 60u) << "there is a range before these that it lacks";
+  a_.down = true;
+  route_->release();
+  put_all(751, 250);
+  loop_.run(seconds(5));
+  EXPECT_EQ(route_->choice().target, 1u);
+  a_.down = false;
+  for (int i = 0; i < 600 && route_->choice().target == 1u; ++i) loop_.run(milliseconds(100));
+  EXPECT_EQ(route_->choice().target, 0u);
+  for (const auto* key : kKeys) EXPECT_EQ(stored(a_)[key].size(), 1000u) << key;
+}
+
 TEST_F(BackfillTest, OneRequestAtATimeAndARestBehindIt) {
   fail_over(10, 20);
   bring_back();
