@@ -493,6 +493,19 @@ TEST_F(DeliveryTest, AShardThatBeginsWithWhatIsRefusedFlowsOnceACanaryIsTaken) {
               HasSubstr(R"(spillway_broker_given_up_records_total{target="a"} 1)"));
 }
 
+TEST_F(DeliveryTest, ATargetThatMovedHasTakenNothingThere) {
+  put("a", 1, 3);
+  loop_.run(seconds(1));
+  ASSERT_EQ(delivery_->held(), 0u);
+  target_.poisonous = "a";
+  target_.refuses_canaries = true;
+  route_->moved(0);
+  put("a", 4, 3);
+  loop_.run(seconds(60));
+  EXPECT_EQ(delivery_->held(), 3u);
+  EXPECT_EQ(target_.prepared.size(), 3u) << "s again, and the canaries' stream";
+}
+
 TEST_F(DeliveryTest, OnACanaryAloneSoManyRecordsAreGivenUp) {
   target_.poisonous = "-";
   const std::vector<std::string> keys = {"a", "b", "c", "d"};

@@ -76,6 +76,8 @@ class Route {
   bool has_choice() const { return !watched_.empty(); }
   std::size_t size() const { return links_.size(); }
   const TargetLink& link(std::size_t place) const { return *links_[place]; }
+  // The target there is at another place.
+  void moved(std::size_t place) { links_[place]->moved(); }
   // Of a route that has a choice.
   const Breaker& breaker(std::size_t place) const { return watched_[place]->breaker(); }
   const Choice& choice() const { return choice_; }

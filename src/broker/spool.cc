@@ -210,7 +210,9 @@ void Spool::append(Origins origins, std::string_view name,
   auto items = fill(origins, stream, groups);
   engine_.append(std::move(items), [this, began, count = records.size(), groups = std::move(groups),
                                     done = std::move(done)](const Outcomes& of_groups) mutable {
-    put_seconds_.record(clock_.mono_now() - began);
+    // What is refused is so at once, and says nothing about how long it takes to be durable.
+    if (std::ranges::any_of(of_groups, [](const auto& outcome) { return outcome.ok(); }))
+      put_seconds_.record(clock_.mono_now() - began);
     auto outcomes = settle(count, groups, of_groups);
     done(std::move(outcomes));
   });

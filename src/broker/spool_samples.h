@@ -55,7 +55,7 @@ class FakeTarget final : public Target {
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override {
     if (stream == kCanaryStream) {
-      auto result = put_canary();
+      auto result = put_canary(entries.front());
       auto put = co_await std::move(result);
       co_return put;
     }
@@ -158,13 +158,18 @@ class FakeTarget final : public Target {
   std::vector<client::PutEntry> stored;
 
  private:
-  Task<Result<client::PutRecordsResult>> put_canary() {
+  Task<Result<client::PutRecordsResult>> put_canary(client::PutEntry entry) {
     ++canaries;
+    // As a region has it of an origin.
+    const Uint128 key = entry.explicit_hash_key ? parse_uint128(*entry.explicit_hash_key).value()
+                                                : stream::hash_key_of(entry.partition_key);
+    const bool is_of_lane = !entry.origin || entry.origin->lane == stream::lane_of(key);
     auto over = answered();
     co_await over;
     if (closed) co_return Error{ErrorCode::kClosed, "closed"};
     if (down) co_return Error{ErrorCode::kIo, "connection refused"};
-    if (refuses_canaries) co_return Error{ErrorCode::kInvalid, "PutRecords: ValidationException"};
+    if (refuses_canaries || !is_of_lane)
+      co_return Error{ErrorCode::kInvalid, "PutRecords: ValidationException"};
     client::PutRecordsResult result;
     result.outcomes.resize(1);
     co_return result;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/uint128.h"
+
 namespace spillway::broker {
 namespace {
 
@@ -77,9 +79,11 @@ Task<Result<client::PutRecordsResult>> TargetLink::put(std::string stream,
                                                        std::vector<client::PutEntry> entries) {
   const std::size_t bytes = data_size(entries);
   const MonoTime sent = loop_.mono_now();
+  const auto place = place_;
   auto result = co_await target_.put(stream, std::move(entries));
   if (!result.ok() && result.error().code == ErrorCode::kNotFound) streams_.erase(stream);
   const bool abandoned = !result.ok() && result.error().code == ErrorCode::kClosed;
+  if (place == place_ && result.ok() && result->failed < result->outcomes.size()) has_taken_ = true;
   if (!closed_ && !abandoned) note(result, bytes, loop_.mono_now() - sent);
   co_return result;
 }
@@ -92,9 +96,20 @@ Task<void> TargetLink::try_canary(std::optional<stream::Origin> origin) {
   if (!prepared) co_return;
   std::vector<client::PutEntry> entries(1);
   entries.front() = {"canary", "canary", std::nullopt, origin};
+  // A region takes an origin only with a hash key of its lane.
+  if (origin) entries.front().explicit_hash_key = to_string(Uint128(origin->lane) << 120);
   const auto result = co_await target_.put(canary_stream_, std::move(entries));
   if (!result.ok() && result.error().code == ErrorCode::kNotFound) streams_.erase(canary_stream_);
   took_canary_ = result.ok() && result->failed == 0;
+}
+
+void TargetLink::moved() {
+  streams_.clear();
+  next_canary_ = {};
+  took_canary_ = false;
+  on_trust_ = 0;
+  has_taken_ = false;
+  ++place_;
 }
 
 void TargetLink::close() {
@@ -135,7 +150,7 @@ void TargetLink::note(const Result<client::PutRecordsResult>& result, std::size_
 void TargetLink::give_up(const std::string& stream, const client::PutEntry& entry,
                          std::string_view why) {
   given_up_.add();
-  if (records_.value() == 0) ++on_trust_;
+  if (!has_taken_) ++on_trust_;
   const MonoTime now = loop_.mono_now();
   if (told_ == 0 || now - told_since_ >= kToldWithin) {
     told_ = 0;

@@ -54,11 +54,10 @@ class TargetLink {
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries);
   // Whether what the target refuses alone is given up. Not before it has taken anything since the
-  // start: it is then likelier to be the wrong target than the record to be a wrong one. Where it
-  // took the canary of try_canary() alone, no more than kOnTrustMax records are.
-  bool gives_up() const {
-    return records_.value() > 0 || (took_canary_ && on_trust_ < kOnTrustMax);
-  }
+  // start, or since it moved: it is then likelier to be the wrong target than the record to be a
+  // wrong one. Where it took the canary of try_canary() alone, no more than kOnTrustMax records
+  // are.
+  bool gives_up() const { return has_taken_ || (took_canary_ && on_trust_ < kOnTrustMax); }
   // A target that refuses what every shard begins with takes nothing, whatever lies behind: it is
   // asked to take a small record in the canaries' stream, with this origin, once a second at most.
   Task<void> try_canary(std::optional<stream::Origin> origin);
@@ -66,6 +65,8 @@ class TargetLink {
   void give_up(const std::string& stream, const client::PutEntry& entry, std::string_view why);
   // Called once, when the first records are acknowledged.
   void on_flow(UniqueFunction<void()> flows) { flows_ = std::move(flows); }
+  // The target is at another place: what was learned of the old one doesn't hold there.
+  void moved();
   // Ends the calls under way with kClosed, from within, and each later one at once.
   void close();
 
@@ -103,6 +104,8 @@ class TargetLink {
   bool closed_ = false;
   MonoTime next_canary_{};
   bool took_canary_ = false;
+  std::uint64_t place_ = 0;     // rises when it moves
+  bool has_taken_ = false;      // records, there
   std::uint64_t on_trust_ = 0;  // records given up before the target had taken any
   std::optional<MonoTime> failing_since_;
   bool denial_told_ = false;  // since then

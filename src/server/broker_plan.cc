@@ -98,16 +98,26 @@ std::vector<std::string> names_of(const std::vector<TargetConfig>& targets) {
   return names;
 }
 
-// What of the targets waits for a restart stays as it runs.
+// Whether records are sent in the same form to both: of BrokerConfig or of TargetConfig.
+bool is_same_form(const auto& a, const auto& b) {
+  return a.kind == b.kind && a.origins == b.origins && a.aggregate == b.aggregate;
+}
+
+bool are_same_forms(const BrokerConfig& a, const BrokerConfig& b) {
+  return is_same_form(a, b) &&
+         std::ranges::equal(a.targets, b.targets,
+                            [](const TargetConfig& one, const TargetConfig& other) {
+                              return is_same_form(one, other);
+                            });
+}
+
+// What of the targets waits for a restart stays as it runs: all of them where one is to take
+// records in another form, since its new place would be sent the old form.
 void merge_targets(const BrokerConfig& running, const BrokerConfig& wanted, BrokerConfig& merged) {
-  if (names_of(running.targets) == names_of(wanted.targets)) {
+  if (names_of(running.targets) == names_of(wanted.targets) && are_same_forms(running, wanted)) {
     merged.targets = wanted.targets;
-    for (std::size_t place = 0; place < merged.targets.size(); ++place) {
-      merged.targets[place].kind = running.targets[place].kind;
-      merged.targets[place].origins = running.targets[place].origins;
-      merged.targets[place].aggregate = running.targets[place].aggregate;
+    for (std::size_t place = 0; place < merged.targets.size(); ++place)
       merged.targets[place].backfill = running.targets[place].backfill;
-    }
     return;
   }
   merged.targets = running.targets;

@@ -163,6 +163,7 @@ TEST(BrokerPlan, WhichTargetsThereAreAndOfWhatKindWaitsForARestart) {
   const TargetConfig a{"a", "http://a"};
   const TargetConfig b{"b", "http://b"};
   TargetConfig amazon = b;
+  amazon.endpoint = "https://amazon";
   amazon.kind = "amazon";
   amazon.aggregate = true;
   const std::vector<TargetConfig> wanted_lists[] = {
@@ -171,13 +172,20 @@ TEST(BrokerPlan, WhichTargetsThereAreAndOfWhatKindWaitsForARestart) {
   running.broker.secret_key = "secret of all";
   for (const auto& list : wanted_lists) {
     auto wanted = with_targets(list);
-    wanted.broker.secret_key = list == wanted_lists[4] ? "secret of all" : "another";
+    wanted.broker.secret_key = "another";
     const auto plan = plan_change(running, wanted);
     ASSERT_TRUE(plan.ok());
     EXPECT_THAT(plan->changed_targets, IsEmpty());
     EXPECT_EQ(plan->config.broker.targets, running.broker.targets);
     EXPECT_EQ(plan->config.broker.secret_key, "secret of all");
   }
+  Config other_form = with({});
+  other_form.broker.kind = "amazon";
+  other_form.broker.endpoint = "https://amazon";
+  const auto stays = plan_change(with({}), other_form);
+  ASSERT_TRUE(stays.ok());
+  EXPECT_THAT(stays->changed_targets, IsEmpty());
+  EXPECT_EQ(stays->config.broker.endpoint, with({}).broker.endpoint);
   const auto one = plan_change(with({}), with_targets({a}));
   ASSERT_TRUE(one.ok());
   EXPECT_THAT(one->changed_targets, IsEmpty());

@@ -68,6 +68,7 @@ void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     auto& target = *parts_.targets[plan.changed_targets[i]];
     target.change(std::move(targets[i].client), targets[i].shards);
+    parts_.route.moved(plan.changed_targets[i]);
     parts_.log.info("target is reached another way",
                     {{"target", target.name()}, {"address", target.address()}});
   }
