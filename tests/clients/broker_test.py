@@ -279,13 +279,13 @@ def test_temporary_credentials_come_from_a_command_and_are_renewed(directory):
             return made
 
         admin = create("admin")
-        first = renew("first", 5)
+        first = renew("first", 30)
         broker = Broker(directory, region, credentials=f"command:cat {path}; echo noise >&2", kind="amazon",
                         aggregate="false")
         broker.start()
         put(broker.client(), KEYS, 0, 3)
         wait_until(lambda: broker.held() == 0)
-        renew("second", 60)
+        renew("second", 600)
 
         def refused():
             try:
@@ -293,7 +293,7 @@ def test_temporary_credentials_come_from_a_command_and_are_renewed(directory):
             except ClientError:
                 return True
             return False
-        wait_until(refused)
+        wait_until(refused, 60)
         put(broker.client(), KEYS, 3, 3)
         wait_until(lambda: broker.held() == 0)
         broker.stop()

@@ -374,7 +374,7 @@ def test_syslog_example(directory):
 
 def test_statsd_example(directory):
     with Region() as region:
-        broker = Inputs(directory, region, host="web-1")
+        broker = Inputs(directory, region, host="web-1", statsd_flush_seconds="3600")
         broker.start()
         _, shown = run_example("statsd", broker.statsd, 8125)
         wait_until(lambda: broker.metric("spillway_statsd_samples_total") == 7)
@@ -401,6 +401,7 @@ def test_statsd_every_interval(directory):
             before = interval
             wait_until(lambda: broker.count("records", "statsd") > before)
         expect(broker.count("malformed_records", "statsd") == 200, "malformed")
+        wait_until(lambda: sum(json.loads(data)["value"] for _, data in records_in(region, "statsd")) == 200)
         broker.kill()
         broker.start()
         wait_until(lambda: broker.held() == 0, 60)
