@@ -33,10 +33,37 @@ Status check_path(const std::string& path) {
                            path, kPathBytesMax)};
 }
 
+// What of `entry`, one of files_multiline, is the example for `path`; none: it is another file's.
+std::optional<std::string> example_in(std::string_view entry, std::string_view path) {
+  if (!entry.starts_with(path)) return std::nullopt;
+  entry.remove_prefix(path.size());
+  if (entry.empty()) return "";
+  if (!entry.starts_with('=')) return std::nullopt;
+  return std::string(entry.substr(1));
+}
+
+std::optional<std::string> example_of(const std::string& path,
+                                      const std::vector<std::string>& files_multiline) {
+  for (const auto& entry : files_multiline)
+    if (auto example = example_in(entry, path)) return example;
+  return std::nullopt;
+}
+
 }  // namespace
 
 Status check_files(const std::vector<std::string>& files) {
   for (const auto& path : files) SPILLWAY_TRY(check_path(path));
+  return {};
+}
+
+Status check_files_multiline(const std::vector<std::string>& files,
+                             const std::vector<std::string>& files_multiline) {
+  for (const auto& entry : files_multiline) {
+    const auto is_of = [&entry](const auto& path) { return example_in(entry, path).has_value(); };
+    if (std::ranges::none_of(files, is_of))
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("{} names none of the files that are followed", entry)};
+  }
   return {};
 }
 
@@ -45,6 +72,7 @@ std::string subject_of_file(const std::string& path) { return "file" + path; }
 Result<std::unique_ptr<TelemetryCollector>> TelemetryCollector::make(CollectorOptions options,
                                                                      Parts parts) {
   SPILLWAY_TRY(check_files(options.files));
+  SPILLWAY_TRY(check_files_multiline(options.files, options.files_multiline));
   const auto file = places_file(options.directory);
   FilePlaces places;
   auto text = io::read_file(parts.disk, file, kPlacesBytesMax);
@@ -73,7 +101,7 @@ TelemetryCollector::TelemetryCollector(CollectorOptions options, Parts parts, Fi
           parts_.metrics.gauge("spillway_broker_file_skipped_bytes",
                                "Bytes of followed files that became no record, since the start")) {
   left_at_ = places;
-  follow_files(options_.files);
+  follow_files(options_);
   // Those of files that aren't followed this time stay.
   parts_.buffer.set_places(std::move(places));
 }
@@ -94,15 +122,15 @@ void TelemetryCollector::take_change(MonoTime now) {
   options_.interval = change->interval;
   metrics_due_ = std::min(metrics_due_, now + options_.interval);
   host_.set_top_processes(change->host.top_processes);
-  follow_files(change->files);
+  follow_files(*change);
 }
 
-void TelemetryCollector::follow_files(const std::vector<std::string>& paths) {
+void TelemetryCollector::follow_files(const CollectorOptions& options) {
   std::map<std::string, Followed> before;
   for (auto& followed : files_) before.emplace(followed.follower->path(), std::move(followed));
   files_.clear();
   std::set<std::string> seen;
-  for (const auto& path : paths) {
+  for (const auto& path : options.files) {
     if (!seen.insert(path).second) continue;
     if (auto same = before.extract(path)) {
       files_.push_back(std::move(same.mapped()));
@@ -112,8 +140,10 @@ void TelemetryCollector::follow_files(const std::vector<std::string>& paths) {
     const auto resume =
         place != left_at_.end() ? std::optional<FilePlace>(place->second) : std::nullopt;
     files_.push_back({std::make_unique<FileFollower>(parts_.disk, path, resume),
-                      subject_of_file(path), resume, false});
+                      subject_of_file(path), resume, false, LineJoiner()});
   }
+  for (auto& followed : files_)
+    followed.joiner.set_example(example_of(followed.follower->path(), options.files_multiline));
   // Lines that were read may still be on their way to the spool: what was spooled isn't the place.
   for (const auto& [path, followed] : before) {
     if (followed.behind) left_at_[path] = *followed.behind;
@@ -129,9 +159,9 @@ io::Step TelemetryCollector::step(bool& pushed) {
   for (auto& followed : files_) {
     const auto room = std::min(parts_.buffer.room_for_lines(), kLinesPerPoll);
     if (room == 0) break;
-    const auto lines = follow(followed, room);
-    pushed = pushed || lines > 0;
-    more = more || lines >= room;
+    const auto progress = follow(followed, room);
+    pushed = pushed || progress.pushed > 0;
+    more = more || progress.read >= room;
   }
   count_file_events();
   save_places_when_due(now);
@@ -149,7 +179,7 @@ bool TelemetryCollector::collect_metrics(MonoTime now) {
   return !samples.empty();
 }
 
-std::size_t TelemetryCollector::follow(Followed& followed, std::size_t lines_max) {
+std::vector<FollowedLine> TelemetryCollector::poll(Followed& followed, std::size_t lines_max) {
   auto& follower = *followed.follower;
   auto lines = follower.poll(lines_max);
   if (!lines.ok()) {
@@ -159,20 +189,27 @@ std::size_t TelemetryCollector::follow(Followed& followed, std::size_t lines_max
       parts_.log.warning("followed file can't be read, trying again",
                          {{"file", follower.path()}, {"error", lines.error().message}});
     followed.failing = failing;
-    return 0;
+    return {};
   }
   if (std::exchange(followed.failing, false))
     parts_.log.info("followed file is read again", {{"file", follower.path()}});
+  return *std::move(lines);
+}
+
+TelemetryCollector::Progress TelemetryCollector::follow(Followed& followed, std::size_t lines_max) {
+  auto lines = poll(followed, lines_max);
+  const auto read = lines.size();
+  const auto records = followed.joiner.join(std::move(lines), parts_.clock.mono_now());
   const WallTime time = parts_.clock.wall_now();
-  for (const auto& line : *lines) {
+  for (const auto& line : records) {
     JsonObject fields;
     fields.add("line", line.text);
     if (line.cut) fields.add("cut", true);
     parts_.buffer.push_line(followed.subject, fields.members(), time,
-                            {follower.path(), line.behind});
+                            {followed.follower->path(), line.behind});
   }
-  if (!lines->empty()) followed.behind = lines->back().behind;
-  return lines->size();
+  if (!records.empty()) followed.behind = records.back().behind;
+  return {read, records.size()};
 }
 
 void TelemetryCollector::add(FileEvents& events, const FileFollower& follower) {

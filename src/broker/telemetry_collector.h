@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "broker/file_follower.h"
 #include "broker/host_metrics.h"
+#include "broker/line_joiner.h"
 #include "broker/telemetry_buffer.h"
 #include "io/clock.h"
 #include "io/disk.h"
@@ -27,6 +28,8 @@ struct CollectorOptions {
   nanoseconds interval = seconds(1);
   HostMetricsOptions host;
   std::vector<std::string> files;  // absolute paths
+  // Those of them whose lines are joined: "PATH", or "PATH=" and an example as LineJoiner's.
+  std::vector<std::string> files_multiline;
 };
 
 // "file" and the path: "file/var/log/syslog".
@@ -35,6 +38,10 @@ std::string subject_of_file(const std::string& path);
 // Whether these may be followed: kInvalid for a path that can't be (not absolute, a newline, not
 // UTF-8, more than 250 bytes).
 Status check_files(const std::vector<std::string>& files);
+
+// kInvalid where one of `files_multiline` is none of `files`.
+Status check_files_multiline(const std::vector<std::string>& files,
+                             const std::vector<std::string>& files_multiline);
 
 // One thread at a time, but for change(); blocks on the disk. What it is handed outlives it.
 class TelemetryCollector {
@@ -52,11 +59,12 @@ class TelemetryCollector {
     TelemetryBuffer& buffer;
   };
 
-  // Reads where files were left. kInvalid: as check_files(); kCorrupt, kUnsupported: the places.
+  // Reads where files were left. kInvalid: as the checks above; kCorrupt, kUnsupported: the places.
   static Result<std::unique_ptr<TelemetryCollector>> make(CollectorOptions options, Parts parts);
 
-  // From the next step on it collects what these say, which check_files() allows, but stays in its
-  // directory. A file that was followed before goes on where its last line was read. Any thread.
+  // From the next step on it collects what these say, which the checks above allow, but stays in
+  // its directory. A file that was followed before goes on where its last line was read. Any
+  // thread.
   void change(CollectorOptions options);
   // The worker's step. `pushed` tells whether the buffer got something.
   io::Step step(bool& pushed);
@@ -67,8 +75,13 @@ class TelemetryCollector {
   struct Followed {
     std::unique_ptr<FileFollower> follower;
     std::string subject;
-    std::optional<FilePlace> behind;  // the last line that was read
+    std::optional<FilePlace> behind;  // the last line that was told
     bool failing = false;             // and said so
+    LineJoiner joiner;
+  };
+  struct Progress {
+    std::size_t read = 0;
+    std::size_t pushed = 0;
   };
   struct FileEvents {
     std::uint64_t rotations = 0;
@@ -78,11 +91,13 @@ class TelemetryCollector {
 
   TelemetryCollector(CollectorOptions options, Parts parts, FilePlaces places);
   void take_change(MonoTime now);
-  void follow_files(const std::vector<std::string>& paths);
+  void follow_files(const CollectorOptions& options);
   static void add(FileEvents& events, const FileFollower& follower);
   bool collect_metrics(MonoTime now);
-  // How many lines were pushed.
-  std::size_t follow(Followed& followed, std::size_t lines_max);
+  // Reads at most `lines_max` lines, and pushes what of them has ended.
+  Progress follow(Followed& followed, std::size_t lines_max);
+  // None where the file can't be read; says so once.
+  std::vector<FollowedLine> poll(Followed& followed, std::size_t lines_max);
   void count_file_events();
   void save_places_when_due(MonoTime now);
 

@@ -218,6 +218,56 @@ TEST_F(TelemetryCollectorTest, AFileThatIsFollowedAgainGoesOnWhereItWasLeft) {
   EXPECT_EQ(buffer_.take().entries.size(), 9u);
 }
 
+// A record that has begun isn't told, nor is its place kept: the next collector reads it again,
+// through a rotation, and neither loses nor doubles a line.
+TEST_F(TelemetryCollectorTest, JoinedLinesAreReadAgainUntilTheyAreARecord) {
+  options_.files_multiline = {log_file_ + "=line 1"};
+  auto collector = make();
+  ASSERT_TRUE(collector.ok());
+  const auto write = [this](std::string_view text) {
+    std::ofstream(log_file_, std::ios::app) << text;
+  };
+  const auto told = [&] {
+    const auto batch = buffer_.take();
+    std::string lines;
+    for (const auto& entry : batch.entries)
+      lines += entry.data.substr(entry.data.find(R"("fields":)")) + "\n";
+    buffer_.release(batch);
+    return lines;
+  };
+  write("line 1\n at x\nline 2\n");
+  EXPECT_TRUE(step(**collector));
+  EXPECT_EQ(told(), R"("fields":{"line":"line 1\u000a at x"}})"
+                    "\n");
+  write("at y\n");
+  EXPECT_FALSE(step(**collector));
+  ASSERT_TRUE((*collector)->save_places().ok());
+  EXPECT_THAT(kept_places(), HasSubstr(" 13 " + log_file_ + "\n"));
+
+  std::filesystem::rename(log_file_, log_file_ + ".1");
+  write("line 3\n");
+  collector = make();
+  ASSERT_TRUE(collector.ok());
+  EXPECT_TRUE(step(**collector));
+  EXPECT_EQ(told(), R"("fields":{"line":"line 2\u000aat y"}})"
+                    "\n");
+  std::filesystem::rename(log_file_, log_file_ + ".1");
+  clock_.elapsed += std::chrono::duration_cast<milliseconds>(LineJoiner::kWait);
+  EXPECT_TRUE(step(**collector)) << "though there is no new file yet";
+  EXPECT_EQ(told(), R"("fields":{"line":"line 3"}})"
+                    "\n");
+  write("line 4\n");
+  step(**collector);
+  step(**collector);
+  EXPECT_EQ(told(), "");
+  options_.files_multiline.clear();
+  (*collector)->change(options_);
+  step(**collector);
+  step(**collector);
+  EXPECT_EQ(told(), R"("fields":{"line":"line 4"}})"
+                    "\n");
+}
+
 TEST_F(TelemetryCollectorTest, AFileThatStaysIsNotReadAgain) {
   auto collector = make();
   ASSERT_TRUE(collector.ok());

@@ -81,6 +81,7 @@ broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::stri
   options.collector.interval = milliseconds(config.interval_ms);
   options.collector.host.top_processes = static_cast<std::size_t>(config.top_processes);
   options.collector.files = config.files;
+  options.collector.files_multiline = config.files_multiline;
   return options;
 }
 

@@ -135,6 +135,10 @@ Result<BrokerPlan> plan(const BrokerConfig* running, Config wanted) {
   plan.streams = streams_of(plan.config.broker);
   if (auto files = broker::check_files(plan.config.broker.files); !files.ok())
     return context("broker.files", std::move(files).error());
+  if (auto joined = broker::check_files_multiline(plan.config.broker.files,
+                                                  plan.config.broker.files_multiline);
+      !joined.ok())
+    return context("broker.files_multiline", std::move(joined).error());
   SPILLWAY_TRY(plan_inputs(running, plan));
   return plan;
 }

@@ -90,6 +90,19 @@ TEST(BrokerPlan, AFileThatCanNotBeFollowedIsRefused) {
   EXPECT_THAT(plan.error().message, HasSubstr("broker.files: relative.log can't be followed"));
 }
 
+TEST(BrokerPlan, LinesOfAFileThatIsNotFollowedAreNotJoined) {
+  Config wanted = with({});
+  wanted.broker.files = {"/var/log/a", "/var/log/b"};
+  wanted.broker.files_multiline = {"/var/log/a", "/var/log/b=2026-11-25"};
+  EXPECT_TRUE(plan_change(with({}), wanted).ok());
+  wanted.broker.files_multiline = {"/var/log/a.log=2026"};
+  const auto plan = plan_change(with({}), wanted);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(
+      plan.error().message,
+      "broker.files_multiline: /var/log/a.log=2026 names none of the files that are followed");
+}
+
 TEST(BrokerPlan, WhatWaitsForARestartStaysAsItRuns) {
   Config running = with({});
   Config wanted = running;

@@ -140,6 +140,8 @@ const ConfigKey kKeys[] = {
    .meaning = "How many processes, by CPU time, the record `processes` names.", .min = 0, .max = 100, .reloaded = true},
   {.name = "broker.files", .field = +[](Config& c) -> Texts& { return c.broker.files; },
    .meaning = "Log files to follow (absolute paths), each line a record. Those that don't exist yet are picked up when they do.", .reloaded = true},
+  {.name = "broker.files_multiline", .field = +[](Config& c) -> Texts& { return c.broker.files_multiline; },
+   .meaning = "Those of them whose lines are joined to records: `PATH`, where lines that begin with a space or a tab go on with the last; or `PATH=EXAMPLE`, where all do that don't begin as the example does, in which a digit stands for any digit and a letter for any letter.", .reloaded = true},
   {.name = "broker.spool_mib", .field = +[](Config& c) -> std::int64_t& { return c.broker.spool_mib; },
    .meaning = "What the spool may take on the disk, besides 48 MiB of journal. When it is full of what the target has not taken, records are refused.", .min = 256, .max = 1'073'741'824},
   {.name = "broker.when_full", .field = +[](Config& c) -> std::string& { return c.broker.when_full; },

@@ -108,6 +108,7 @@ struct BrokerConfig {
   std::int64_t top_processes = 10;
   std::vector<std::string> files = {"/var/log/syslog", "/var/log/messages", "/var/log/auth.log",
                                     "/var/log/kern.log", "/var/log/dpkg.log"};
+  std::vector<std::string> files_multiline;
   std::int64_t spool_mib = 4096;
   std::string when_full = "reject";  // or "drop_oldest"
   std::int64_t keep_seconds = 600;
