@@ -8,6 +8,7 @@
 #include "base/uint128.h"
 #include "stream/hash_key.h"
 #include "wire/aggregate.h"
+#include "wire/shapes.h"
 
 namespace spillway::client {
 namespace {
@@ -41,6 +42,15 @@ class TagCalls final : public StreamCalls {
   const std::unique_ptr<StreamCalls> calls_;
 };
 
+// A key is in an aggregate once, and in each of its records that are taken from it: no longer ones
+// than the API takes, 256 characters.
+constexpr int kKeyLengthMax = 256;
+
+bool can_be_taken(const wire::UserRecord& user) {
+  return user.partition_key.size() <= 4 * kKeyLengthMax &&
+         wire::utf16_length(user.partition_key) <= kKeyLengthMax;
+}
+
 }  // namespace
 
 PutEntry aggregate(std::span<const PutEntry> entries) {
@@ -68,7 +78,7 @@ std::vector<Record> take_apart(Record record) {
   taken.reserve(users.size() + 1);
   for (const auto& user : users) {
     const auto origin = user.origin ? stream::parse_origin(*user.origin) : std::nullopt;
-    if (!origin) {
+    if (!origin || !can_be_taken(user)) {
       taken.clear();
       break;
     }

@@ -23,7 +23,9 @@ inline constexpr std::size_t kAggregateBytes = 20;
 
 // The records that an aggregate holds, each with its origin, and with the sequence number and
 // arrival of the whole; or the record itself where it is none, holds none, or one without an
-// origin: another producer's, whose readers take it apart.
+// origin: another producer's, whose readers take it apart; or one with a key that the API doesn't
+// take. As each has an origin of its own in the aggregate, and a key of at most 1 KiB, all of them
+// have less than 20 times its bytes.
 std::vector<Record> take_apart(Record record);
 
 // The same calls, of whose records those that came without an origin are taken apart. Whoever may

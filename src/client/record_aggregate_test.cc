@@ -59,6 +59,33 @@ TEST(RecordAggregate, OneWithARecordWithoutAnOriginIsLeftWhole) {
   EXPECT_FALSE(take_apart({"49", "k", wire::make_aggregate({&forged, 1}), {}})[0].origin);
 }
 
+// A key is in an aggregate once, however many records have it.
+TEST(RecordAggregate, OneWithAKeyThatIsTooLongIsLeftWhole) {
+  const std::string longest(256, 'k');
+  const auto parts = [](const std::string& key) {
+    const std::vector<wire::UserRecord> records(
+        1000, {key, "", std::nullopt, std::string_view("00000000000000000000000000000001.2.3.2")});
+    return take_apart({"49", "k", wire::make_aggregate(records), {}}).size();
+  };
+  EXPECT_EQ(parts(longest), 1000u);
+  EXPECT_EQ(parts(longest + "k"), 1u);
+  EXPECT_EQ(parts(std::string(500'000, '\x80')), 1u) << "no characters at all";
+}
+
+// The most that a forger can make of it: the shortest origin, no data, the longest key.
+TEST(RecordAggregate, WhatIsTakenFromItIsBounded) {
+  std::string key;
+  for (int i = 0; i < 128; ++i) key += "\xf0\x9f\x8c\x8a";
+  const std::vector<wire::UserRecord> records(
+      10'000, {key, "", std::nullopt, std::string_view("00000000000000000000000000000001.2.3.2")});
+  const Record whole{"49", "k", wire::make_aggregate(records), {}};
+  const auto parts = take_apart(whole);
+  ASSERT_EQ(parts.size(), records.size());
+  std::size_t size = 0;
+  for (const auto& part : parts) size += part.partition_key.size() + part.data.size();
+  EXPECT_LT(size, 20 * whole.data.size());
+}
+
 TEST(RecordAggregate, AnAggregateOfNothingIsARecord) {
   const std::string data = wire::make_aggregate({});
   const auto records = take_apart({"49", "k", data, from_millis(5)});
