@@ -33,7 +33,7 @@ TelemetryBuffer::TelemetryBuffer(std::string source, std::string host, BufferLim
                           {{"kind", "host"}}),
           metrics.counter("spillway_broker_collected_records_total", "Records collected, by kind",
                           {{"kind", "file"}}),
-          metrics.counter("spillway_broker_dropped_records_total",
+          metrics.counter("spillway_telemetry_dropped_records_total",
                           "Host metrics given up because the buffer was full"),
           metrics.gauge("spillway_broker_buffer_records", "Records held until the spool has them"),
           metrics.gauge("spillway_broker_buffer_bytes",

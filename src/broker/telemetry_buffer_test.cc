@@ -70,7 +70,8 @@ TEST_F(TelemetryBufferTest, TheOldestMetricsGiveWayAndTheNextRecordSaysSo) {
   ASSERT_EQ(all.size(), 10u);
   EXPECT_EQ(all[0].seq, 16u);
   EXPECT_EQ(all[0].dropped, 15u);
-  EXPECT_THAT(registry_.prometheus_text(), HasSubstr("spillway_broker_dropped_records_total 15\n"));
+  EXPECT_THAT(registry_.prometheus_text(),
+              HasSubstr("spillway_telemetry_dropped_records_total 15\n"));
 }
 
 TEST_F(TelemetryBufferTest, WhatIsBeingPutIsNeverDropped) {
