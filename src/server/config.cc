@@ -143,7 +143,7 @@ const ConfigKey kKeys[] = {
   {.name = "broker.files_multiline", .field = +[](Config& c) -> Texts& { return c.broker.files_multiline; },
    .meaning = "Those of them whose lines are joined to records: `PATH`, where lines that begin with a space or a tab go on with the last; or `PATH=EXAMPLE`, where all do that don't begin as the example does, in which a digit stands for any digit and a letter for any letter.", .reloaded = true},
   {.name = "broker.spool_mib", .field = +[](Config& c) -> std::int64_t& { return c.broker.spool_mib; },
-   .meaning = "What the spool may take on the disk, besides 48 MiB of journal. When it is full of what the target has not taken, records are refused.", .min = 256, .max = 1'073'741'824},
+   .meaning = "What the spool may take on the disk, besides 48 MiB of journal. When it is full of what the target has not taken, `broker.when_full` says what goes.", .min = 256, .max = 1'073'741'824},
   {.name = "broker.when_full", .field = +[](Config& c) -> std::string& { return c.broker.when_full; },
    .meaning = "What goes when the spool is full of what the target has not taken: `reject` what comes, or `drop_oldest` of what was accepted, counted.", .choices = "reject|drop_oldest", .reloaded = true},
   {.name = "broker.keep_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.keep_seconds; },
