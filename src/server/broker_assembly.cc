@@ -1,5 +1,7 @@
 #include "server/broker_assembly.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
