@@ -93,6 +93,8 @@ Task<Backfill::Left> Backfill::fill(Shard shard) {
   progress_.sent += records;
   sent_.add(records);
   co_await wait(parts_.loop.mono_now() - began);
+  while (!closed_ && !parts_.cursors.is_kept(shard.id, name_, {batch->first, batch->next}))
+    co_await wait(kTurn);
   const auto next = next_of(shard.id);
   co_return next && next->first < end ? Left::kSome : Left::kNone;
 }

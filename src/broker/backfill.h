@@ -10,7 +10,8 @@
 // in switching.h), so that what is sent there then comes behind what it missed.
 //
 // What has been acknowledged is taken from the target's unsent ranges (cursors.h), so a restart
-// goes on behind it. At most the request that was under way is sent again.
+// goes on behind it. The next request waits until that is durable: at most the one that was under
+// way is sent again.
 //
 // The `previous` of an origin is that of the record before it in the spool. Where that lies before
 // what is sent, it is taken to be the sequence before: sequences are dense, but for appends that

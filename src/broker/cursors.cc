@@ -129,7 +129,7 @@ Task<Status> Cursors::load(stream::ShardId shard) {
     read = Status();
   }
   if (read.ok())
-    for (const auto& [key, cursor] : table_) kept_[key] = cursor.next;
+    for (const auto& [key, cursor] : table_) kept_[key] = {cursor.next, cursor.unsent};
   co_return read;
 }
 
@@ -196,7 +196,7 @@ stream::Position Cursors::kept(stream::ShardId shard) const {
   stream::Position furthest;
   for (auto at = kept_.lower_bound({shard, ""}); at != kept_.end() && at->first.first == shard;
        ++at)
-    furthest = std::max(furthest, at->second);
+    furthest = std::max(furthest, at->second.next);
   return furthest;
 }
 
@@ -251,6 +251,12 @@ void Cursors::fill(stream::ShardId shard, const std::string& target, PositionRan
   cursor.unsent = difference(difference(cursor.unsent, {sent}), dropped(shard));
   if (cursor.unsent.size() > kUnsentMax) merge_nearest(cursor.unsent);
   moved({shard, target}, cursor.next, {});
+}
+
+bool Cursors::is_kept(stream::ShardId shard, const std::string& target, PositionRange range) const {
+  const auto kept = kept_.find({shard, target});
+  return kept != kept_.end() && range.second <= kept->second.next &&
+         clipped(kept->second.unsent, range) == clipped(at(shard, target).unsent, range);
 }
 
 void Cursors::moved(const CursorKey& key, stream::Position next, const LaneMarks& lanes) {
@@ -344,7 +350,7 @@ void Cursors::written(const Result<stream::Appended>& outcome, CursorTable sent)
     retry_->start(kRetryDelay, [this] { write(); });
     return told(outcome.error());
   }
-  for (const auto& [key, cursor] : sent) kept_[key] = cursor.next;
+  for (const auto& [key, cursor] : sent) kept_[key] = {cursor.next, cursor.unsent};
   if (std::exchange(failing_, false)) log_.info("the spool's cursors are kept again");
   next_ = outcome->first.plus(1);
   if (whole_ && table_.upper_bound(whole_->last) == table_.end()) {

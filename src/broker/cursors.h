@@ -109,6 +109,8 @@ class Cursors {
   void give_up(stream::ShardId shard, PositionRange dropped);
   // It was sent these afterwards.
   void fill(stream::ShardId shard, const std::string& target, PositionRange sent);
+  // Whether what the target was sent of these is durable: a restart finds it.
+  bool is_kept(stream::ShardId shard, const std::string& target, PositionRange range) const;
   // Where the shard of the cursors is read from: what is before isn't needed any more.
   stream::Position needed_from() const { return whole_at_; }
   stream::ShardId shard() const { return shard_; }
@@ -144,7 +146,11 @@ class Cursors {
   bool has_whole_ = false;
   std::optional<Whole> whole_;  // being written
   CursorTable table_;
-  std::map<CursorKey, stream::Position> kept_;
+  struct Kept {
+    stream::Position next;
+    PositionRanges unsent;
+  };
+  std::map<CursorKey, Kept> kept_;
   CursorTable moved_;     // and not being written
   CursorKey moved_last_;  // the last of them that was
   bool writing_ = false;
