@@ -9,6 +9,7 @@
 #include "auth/policy.h"
 #include "base/base64url.h"
 #include "base/rfc3339.h"
+#include "broker/json_members.h"
 #include "broker/json_object.h"
 
 namespace spillway::broker {
@@ -104,21 +105,7 @@ std::string payload_of(const Revocation& revocation) {
       .text();
 }
 
-bool take(const dom::element& from, const char* name, std::string& to) {
-  std::string_view text;
-  if (from[name].get_string().get(text) != simdjson::SUCCESS) return false;
-  to = text;
-  return true;
-}
-
-bool take(const dom::element& from, const char* name, WallTime& to) {
-  std::string text;
-  const auto time = take(from, name, text) ? parse_rfc3339(text) : std::optional<WallTime>();
-  to = time.value_or(to);
-  return time.has_value();
-}
-
-bool take(const dom::element& from, const char* name, Ed25519Public& to) {
+bool take_key(const dom::element& from, const char* name, Ed25519Public& to) {
   std::string text;
   if (!take(from, name, text)) return false;
   const auto key = parse_public_key(text);
@@ -127,16 +114,15 @@ bool take(const dom::element& from, const char* name, Ed25519Public& to) {
 }
 
 bool take_members(const dom::element& from, Grant& to) {
-  return take(from, "id", to.id) && take(from, "approver", to.approver) &&
+  return take(from, "id", to.id) && take_key(from, "approver", to.approver) &&
          take(from, "stream", to.stream) && take(from, "target", to.target) &&
          take(from, "holder", to.holder) && take(from, "not_before", to.not_before) &&
-         take(from, "not_after", to.not_after) &&
-         from["once"].get_bool().get(to.once) == simdjson::SUCCESS &&
+         take(from, "not_after", to.not_after) && take(from, "once", to.once) &&
          take(from, "reason", to.reason);
 }
 
 bool take_members(const dom::element& from, Revocation& to) {
-  return take(from, "grant", to.grant) && take(from, "approver", to.approver) &&
+  return take(from, "grant", to.grant) && take_key(from, "approver", to.approver) &&
          take(from, "time", to.time) && take(from, "reason", to.reason);
 }
 

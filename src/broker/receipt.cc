@@ -5,8 +5,9 @@
 
 #include <algorithm>
 
-#include "base/crc32c.h"
 #include "base/rfc3339.h"
+#include "broker/checked_lines.h"
+#include "broker/json_members.h"
 #include "broker/json_object.h"
 
 namespace spillway::broker {
@@ -14,8 +15,7 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::string_view kName = "spillway switch receipt ";
-constexpr std::string_view kVersion = "1";
+constexpr LinesFormat kFormat{"spillway switch receipt", "1", "a receipt"};
 
 std::string head_line(const Receipt& receipt) {
   return JsonObject()
@@ -48,25 +48,6 @@ std::string shard_line(const ReceiptShard& shard) {
       .add("old_only", shard.old_only)
       .add_raw("resolved", resolved + "]")
       .text();
-}
-
-bool take(const dom::element& from, const char* name, std::string& to) {
-  std::string_view text;
-  if (from[name].get_string().get(text) != simdjson::SUCCESS) return false;
-  to = text;
-  return true;
-}
-
-bool take(const dom::element& from, const char* name, std::uint64_t& to) {
-  return from[name].get_uint64().get(to) == simdjson::SUCCESS;
-}
-
-bool take(const dom::element& from, const char* name, WallTime& to) {
-  std::string text;
-  if (!take(from, name, text)) return false;
-  const auto time = parse_rfc3339(text);
-  if (time) to = *time;
-  return time.has_value();
 }
 
 bool take_head(const dom::element& from, Receipt& to) {
@@ -134,25 +115,11 @@ std::string_view to_string(Matter matter) {
 std::string encode(const Receipt& receipt) {
   std::string lines = head_line(receipt) + "\n";
   for (const auto& [id, shard] : receipt.shards) lines += shard_line(shard) + "\n";
-  return fmt::format("{}{} {:08x}\n{}", kName, kVersion, crc32c(lines), lines);
+  return with_checksum(kFormat, lines);
 }
 
 Result<Receipt> decode_receipt(std::string_view text) {
-  const auto corrupt = [](std::string_view what) {
-    return Error{ErrorCode::kCorrupt, std::string(what)};
-  };
-  const std::size_t head_end = text.find('\n');
-  if (head_end == std::string_view::npos || !text.starts_with(kName))
-    return corrupt("line 1 is not that of a receipt");
-  const auto head = text.substr(kName.size(), head_end - kName.size());
-  const auto version = head.substr(0, head.find(' '));
-  if (version != kVersion) {
-    return Error{ErrorCode::kUnsupported,
-                 fmt::format("version {} of receipts is not known to this build", version)};
-  }
-  text.remove_prefix(head_end + 1);
-  if (head != fmt::format("{} {:08x}", kVersion, crc32c(text)))
-    return corrupt("its checksum is wrong");
+  SPILLWAY_ASSIGN(text, checked_lines(kFormat, text));
   Receipt receipt;
   dom::parser parser;
   for (int number = 2; number == 2 || !text.empty(); ++number) {
@@ -161,7 +128,8 @@ Result<Receipt> decode_receipt(std::string_view text) {
     const bool read = end != std::string_view::npos &&
                       parser.parse(text.data(), end).get(line) == simdjson::SUCCESS &&
                       (number == 2 ? take_head(line, receipt) : take_shard(line, receipt));
-    if (!read) return corrupt(fmt::format("line {} is not that of a receipt", number));
+    if (!read)
+      return Error{ErrorCode::kCorrupt, fmt::format("line {} is not that of a receipt", number)};
     text.remove_prefix(end + 1);
   }
   return receipt;

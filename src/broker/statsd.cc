@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "broker/partition_key.h"
+#include "broker/take_text.h"
 
 namespace spillway::broker {
 namespace {
@@ -25,19 +26,6 @@ constexpr TypeName kTypes[] = {
     {"d", "distribution", StatsdType::kDistribution},
     {"s", "set", StatsdType::kSet},
 };
-
-bool take(std::string_view& text, char wanted) {
-  if (!text.starts_with(wanted)) return false;
-  text.remove_prefix(1);
-  return true;
-}
-
-std::string_view take_until(std::string_view& text, std::string_view ends) {
-  const auto end = std::min(text.find_first_of(ends), text.size());
-  const auto taken = text.substr(0, end);
-  text.remove_prefix(end);
-  return taken;
-}
 
 bool is_text(std::string_view line) {
   const bool controls = std::ranges::any_of(

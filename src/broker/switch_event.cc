@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/rfc3339.h"
+#include "broker/json_members.h"
 #include "broker/json_object.h"
 
 namespace spillway::broker {
@@ -20,27 +21,17 @@ constexpr std::array kActions = {
     SwitchAction::kSwitch, SwitchAction::kReturn, SwitchAction::kRelease, SwitchAction::kRefuse,
     SwitchAction::kGrant,  SwitchAction::kRevoke, SwitchAction::kRepair};
 
-bool take(const dom::element& from, const char* name, std::string& to) {
-  std::string_view text;
-  if (from[name].get_string().get(text) != simdjson::SUCCESS) return false;
-  to = text;
-  return true;
-}
-
 bool take_event(const dom::element& from, SwitchEvent& event) {
-  std::string time;
   std::string action;
-  const bool whole = take(from, "time", time) && take(from, "action", action) &&
+  const bool whole = take(from, "time", event.time) && take(from, "action", action) &&
                      take(from, "stream", event.stream) && take(from, "from", event.from) &&
                      take(from, "to", event.to) && take(from, "who", event.who) &&
                      take(from, "reason", event.reason) && take(from, "grant", event.grant) &&
-                     from["break_glass"].get_bool().get(event.break_glass) == simdjson::SUCCESS &&
+                     take(from, "break_glass", event.break_glass) &&
                      take(from, "request_id", event.request_id);
-  const auto parsed = parse_rfc3339(time);
   const auto* const known =
       std::ranges::find_if(kActions, [&](SwitchAction each) { return to_string(each) == action; });
-  if (!whole || !parsed || known == kActions.end()) return false;
-  event.time = *parsed;
+  if (!whole || known == kActions.end()) return false;
   event.action = *known;
   return true;
 }

@@ -6,8 +6,9 @@
 #include <algorithm>
 
 #include "base/assert.h"
-#include "base/crc32c.h"
 #include "base/rfc3339.h"
+#include "broker/checked_lines.h"
+#include "broker/json_members.h"
 #include "broker/json_object.h"
 #include "broker/switch_event.h"
 
@@ -16,8 +17,7 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::string_view kName = "spillway switch state ";
-constexpr std::string_view kVersion = "1";
+constexpr LinesFormat kFormat{"spillway switch state", "1", "a state of switches"};
 constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;
 
 std::string line_of(const std::string& stream, const StreamSwitch& state) {
@@ -34,13 +34,6 @@ std::string line_of(const std::string& stream, const StreamSwitch& state) {
       .add("generation", state.generation)
       .add_raw("set_back", set_back.text())
       .text();
-}
-
-bool take(const dom::element& from, const char* name, std::string& to) {
-  std::string_view text;
-  if (from[name].get_string().get(text) != simdjson::SUCCESS) return false;
-  to = text;
-  return true;
 }
 
 bool take_set_back(const dom::element& from, std::map<std::string, std::string>& to) {
@@ -64,19 +57,14 @@ bool take_line(std::string_view line, StreamSwitches& to) {
   thread_local dom::parser parser;
   dom::element root;
   std::string stream;
-  std::string since;
   StreamSwitch state;
   if (parser.parse(line.data(), line.size()).get(root) != simdjson::SUCCESS || !root.is_object() ||
       !take(root, "stream", stream) || !take(root, "target", state.target) ||
-      root["held"].get_bool().get(state.held) != simdjson::SUCCESS || !take(root, "since", since) ||
+      !take(root, "held", state.held) || !take(root, "since", state.since) ||
       !take(root, "why", state.why) || !take(root, "by", state.by) ||
       !take_if_there(root, "break_glass", state.break_glass) ||
-      root["generation"].get_uint64().get(state.generation) != simdjson::SUCCESS ||
-      !take_set_back(root, state.set_back))
+      !take(root, "generation", state.generation) || !take_set_back(root, state.set_back))
     return false;
-  const auto time = parse_rfc3339(since);
-  if (!time) return false;
-  state.since = *time;
   return to.emplace(std::move(stream), std::move(state)).second;
 }
 
@@ -85,31 +73,16 @@ bool take_line(std::string_view line, StreamSwitches& to) {
 std::string encode(const StreamSwitches& switches) {
   std::string lines;
   for (const auto& [stream, state] : switches) lines += line_of(stream, state) + "\n";
-  return fmt::format("{}{} {:08x}\n{}", kName, kVersion, crc32c(lines), lines);
+  return with_checksum(kFormat, lines);
 }
 
 Result<StreamSwitches> decode_switch_state(std::string_view text) {
-  const auto corrupt = [](std::string_view what) {
-    return Error{ErrorCode::kCorrupt, std::string(what)};
-  };
-  const std::size_t head_end = text.find('\n');
-  if (head_end == std::string_view::npos || !text.starts_with(kName))
-    return corrupt("line 1 is not that of a state of switches");
-  const auto head = text.substr(kName.size(), head_end - kName.size());
-  const auto version = head.substr(0, head.find(' '));
-  if (version != kVersion) {
-    return Error{
-        ErrorCode::kUnsupported,
-        fmt::format("version {} of the state of switches is not known to this build", version)};
-  }
-  text.remove_prefix(head_end + 1);
-  if (head != fmt::format("{} {:08x}", kVersion, crc32c(text)))
-    return corrupt("its checksum is wrong");
+  SPILLWAY_ASSIGN(text, checked_lines(kFormat, text));
   StreamSwitches switches;
   for (int number = 2; !text.empty(); ++number) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos || !take_line(text.substr(0, end), switches))
-      return corrupt(fmt::format("line {} is not that of a stream", number));
+      return Error{ErrorCode::kCorrupt, fmt::format("line {} is not that of a stream", number)};
     text.remove_prefix(end + 1);
   }
   return switches;

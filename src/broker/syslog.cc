@@ -8,6 +8,7 @@
 
 #include "broker/json_object.h"
 #include "broker/partition_key.h"
+#include "broker/take_text.h"
 
 namespace spillway::broker {
 namespace {
@@ -38,19 +39,6 @@ struct Parts {
 };
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool take(std::string_view& text, char wanted) {
-  if (!text.starts_with(wanted)) return false;
-  text.remove_prefix(1);
-  return true;
-}
-
-std::string_view take_until(std::string_view& text, std::string_view ends) {
-  const auto end = std::min(text.find_first_of(ends), text.size());
-  const auto taken = text.substr(0, end);
-  text.remove_prefix(end);
-  return taken;
-}
 
 // "<0>" to "<191>".
 bool take_priority(std::string_view& text, std::size_t& priority) {
