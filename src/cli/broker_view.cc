@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cli/json_members.h"
 #include "cli/text_output.h"
 
 namespace spillway::cli {
@@ -12,27 +13,12 @@ namespace {
 
 using simdjson::dom::element;
 
-std::string text_of(const element& from, std::string_view name) {
-  std::string_view text;
-  return from[name].get(text) == simdjson::SUCCESS ? printable(text) : "";
-}
-
-std::int64_t number_of(const element& from, std::string_view name) {
-  std::int64_t number = 0;
-  return from[name].get(number) == simdjson::SUCCESS ? number : 0;
-}
-
 std::string duration(std::int64_t millis) {
   const std::int64_t seconds = millis / 1000;
   if (seconds < 120) return fmt::format("{} s", seconds);
   return seconds < 2 * 3600     ? fmt::format("{} min", seconds / 60)
          : seconds < 2 * 86'400 ? fmt::format("{} h", seconds / 3600)
                                 : fmt::format("{} days", seconds / 86'400);
-}
-
-bool flag_of(const element& from, std::string_view name) {
-  bool flag = false;
-  return from[name].get(flag) == simdjson::SUCCESS && flag;
 }
 
 // Of switches: who made the one that holds, and what grants allow. Empty where there is nothing to

@@ -5,27 +5,13 @@
 
 #include <algorithm>
 
+#include "cli/json_members.h"
 #include "cli/text_output.h"
 
 namespace spillway::cli {
 namespace {
 
 using simdjson::dom::element;
-
-std::string text_of(const element& from, std::string_view name) {
-  std::string_view text;
-  return from[name].get(text) == simdjson::SUCCESS ? printable(text) : "";
-}
-
-std::uint64_t number_of(const element& from, std::string_view name) {
-  std::uint64_t number = 0;
-  return from[name].get(number) == simdjson::SUCCESS ? number : 0;
-}
-
-bool flag_of(const element& from, std::string_view name) {
-  bool flag = false;
-  return from[name].get(flag) == simdjson::SUCCESS && flag;
-}
 
 Error no_receipt() {
   return {ErrorCode::kInvalid, "the admin port's answer is no receipt of a switch"};
