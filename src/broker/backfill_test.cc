@@ -81,16 +81,7 @@ class BackfillTest : public SpoolTest {
   }
   const Backfill::Progress& progress() const { return delivery_->backfill(0)->progress(); }
   static std::map<std::string, std::vector<int>> stored(const FakeTarget& target) {
-    std::map<std::string, std::vector<int>> numbers;
-    for (const auto& entry : target.stored)
-      numbers[entry.partition_key].push_back(
-          std::stoi(entry.data.substr(entry.partition_key.size() + 1)));
-    return numbers;
-  }
-  static std::vector<int> up_to(int count) {
-    std::vector<int> numbers(static_cast<std::size_t>(count));
-    for (int i = 0; i < count; ++i) numbers[static_cast<std::size_t>(i)] = i + 1;
-    return numbers;
+    return target.stored_numbers();
   }
 
   static constexpr const char* kKeys[] = {"a", "b", "c", "d", "e"};

@@ -67,19 +67,7 @@ class DeliveryTest : public SpoolTest {
     reopen();
     begin();
   }
-  // The numbers of what is stored, of each key.
-  std::map<std::string, std::vector<int>> stored() const {
-    std::map<std::string, std::vector<int>> numbers;
-    for (const auto& entry : target_.stored)
-      numbers[entry.partition_key].push_back(
-          std::stoi(entry.data.substr(entry.partition_key.size() + 1)));
-    return numbers;
-  }
-  static std::vector<int> up_to(int count) {
-    std::vector<int> numbers(static_cast<std::size_t>(count));
-    for (int i = 0; i < count; ++i) numbers[static_cast<std::size_t>(i)] = i + 1;
-    return numbers;
-  }
+  std::map<std::string, std::vector<int>> stored() const { return target_.stored_numbers(); }
 
   RecordingLog log_;
   FakeTarget target_{loop_};

@@ -33,6 +33,12 @@ class CountingEntropy final : public io::Entropy {
   unsigned char count_ = 0;
 };
 
+inline std::vector<int> up_to(int count) {
+  std::vector<int> numbers(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) numbers[static_cast<std::size_t>(i)] = i + 1;
+  return numbers;
+}
+
 class FakeTarget final : public Target {
  public:
   static constexpr std::string_view kCanaryStream = "canaries";
@@ -131,6 +137,15 @@ class FakeTarget final : public Target {
     data.reserve(stored.size());
     for (const auto& entry : stored) data.push_back(entry.data);
     return data;
+  }
+
+  // Of what is stored, of each key: those behind it and a dash.
+  std::map<std::string, std::vector<int>> stored_numbers() const {
+    std::map<std::string, std::vector<int>> numbers;
+    for (const auto& entry : stored)
+      numbers[entry.partition_key].push_back(
+          std::stoi(entry.data.substr(entry.partition_key.size() + 1)));
+    return numbers;
   }
 
   bool down = false;

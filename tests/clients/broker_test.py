@@ -467,18 +467,18 @@ class Writer(threading.Thread):
 
     def __init__(self, put):
         super().__init__(daemon=True)
-        self.put, self.count, self.ended = put, 0, False
+        self.put, self.count, self.ended = put, 0, threading.Event()
 
     def run(self):
-        while not self.ended:
+        while not self.ended.is_set():
             try:
                 self.put(self.count)
                 self.count += 1
             except (BotoCoreError, OSError):
-                time.sleep(0.01)  # the port moves
+                self.ended.wait(0.01)  # the port moves
 
     def end(self):
-        self.ended = True
+        self.ended.set()
         self.join()
         return self.count
 
