@@ -299,19 +299,29 @@ Status BrokerMachine::check_cursors() const {
 
 Status BrokerMachine::check_backfilled(stream::ShardId shard,
                                        const broker::PositionRanges& missing) const {
-  std::optional<Result<stream::ReadResult>> read;
-  running_->engine->read({shard, {}}, [&read](auto result) { read = std::move(result); });
-  const bool answered = parts_.stage.run_until(kOpenWithin, [&read] { return read.has_value(); });
-  SPILLWAY_ASSERT(answered);
-  if (!read->ok()) return std::move(*read).error();
-  const auto& batches = (*read)->batches;
-  const auto oldest = batches.empty() ? (*read)->next : batches.front().first;
-  const auto kept = broker::clipped(missing, {oldest, (*read)->tip});
+  SPILLWAY_ASSIGN(const auto held, held_of(shard));
+  const auto kept = broker::difference(missing, broker::difference(missing, held));
   if (kept.empty()) return {};
   return Error{ErrorCode::kCorrupt,
                fmt::format("a region with backfill lacks {} records that the spool holds, from "
                            "position {} of shard {}",
                            broker::count_of(kept), kept.front().first.value, shard)};
+}
+
+Result<broker::PositionRanges> BrokerMachine::held_of(stream::ShardId shard) const {
+  broker::PositionRanges held;
+  stream::Position from;
+  while (true) {
+    std::optional<Result<stream::ReadResult>> read;
+    running_->engine->read({shard, from}, [&read](auto result) { read = std::move(result); });
+    const bool answered = parts_.stage.run_until(kOpenWithin, [&read] { return read.has_value(); });
+    SPILLWAY_ASSERT(answered);
+    if (!read->ok()) return std::move(*read).error();
+    for (const auto& batch : (*read)->batches)
+      held.emplace_back(std::max(batch.first, from), batch.first.plus(batch.count));
+    if ((*read)->next == from || (*read)->next == (*read)->tip) return held;
+    from = (*read)->next;
+  }
 }
 
 }  // namespace spillway::sim

@@ -88,6 +88,8 @@ class BrokerMachine {
   Status open_spool(Running& process);
   void open_route(Running& process);
   Status check_backfilled(stream::ShardId shard, const broker::PositionRanges& missing) const;
+  // What the spool holds of the shard. Its files go as wholes, also from amid others.
+  Result<broker::PositionRanges> held_of(stream::ShardId shard) const;
   void check_hold(const broker::Route& route);
   void keep_room(Running& process);
   void note_dropped(const Running& process, const broker::Undelivered& held,
