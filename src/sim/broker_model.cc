@@ -98,14 +98,14 @@ void BrokerModel::stored(std::size_t region, const client::PutEntry& entry) {
   record->regions |= 1U << region;
 }
 
-void BrokerModel::check_order(const client::RegionRecord& record) {
+void BrokerModel::check_order(const client::RegionRecord& record, bool dropped) {
   const auto& origin = *record.record.origin;
   auto& newest = newest_[{origin.producer, origin.lane}];
   const bool late = origin.sequence < newest;
   if (late != record.late) {
     fault(fmt::format("{} is handed over {}, and marked as {}", record.record.data,
                       late ? "late" : "in order", record.late ? "late" : "in order"));
-  } else if (late && rules_.ordered && !rules_.gaps) {
+  } else if (late && rules_.ordered && !rules_.gaps && !dropped) {
     fault(fmt::format("{}, sequence {} of its lane, is handed over after sequence {}",
                       record.record.data, origin.sequence, newest));
   }
@@ -122,7 +122,7 @@ void BrokerModel::handed_over(const client::RegionRecord& record) {
   if (known->handed_over) return fault(fmt::format("{} is handed over again", record.record.data));
   known->handed_over = true;
   if (known->times++ > 0) ++again_;
-  check_order(record);
+  check_order(record, known->dropped);
   uncommitted_.push_back(static_cast<Number>(known - records_.data()));
 }
 

@@ -8,7 +8,8 @@
 //   - What is stored or handed over was put, as it was put, and has one origin for ever, which
 //     names no other record.
 //   - Under kOrdered the records of a producer's lane are handed over in the order of their
-//     sequences, but for those that are marked as late, where gaps may be given up.
+//     sequences, but for those that are marked as late: where gaps may be given up, and what was
+//     dropped while a request with it, which nobody waited for any more, was still on its way.
 #pragma once
 
 #include <cstdint>
@@ -116,7 +117,7 @@ class BrokerModel {
   // The record that has this data; nullptr, and a fault, where there is none.
   Record* find(std::string_view where, const std::string& key, const std::string& data,
                const std::optional<stream::Origin>& origin);
-  void check_order(const client::RegionRecord& record);
+  void check_order(const client::RegionRecord& record, bool dropped);
 
   const ModelRules rules_;
   std::vector<Record> records_;

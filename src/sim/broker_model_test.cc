@@ -126,6 +126,24 @@ TEST_F(BrokerModelTest, WhatAFullSpoolDropsMayBeMissing) {
   EXPECT_EQ(missing(), "");
 }
 
+TEST_F(BrokerModelTest, WhatAFullSpoolDroppedMayComeLate) {
+  const auto first = acknowledged(5);
+  const auto second = acknowledged(6);
+  const auto third = acknowledged(7);
+  model_.dropped(0, 0, 255, {6}, {7});
+  const auto hand_over = [this](const BrokerModel::Put& put, std::uint64_t sequence, bool late) {
+    model_.stored(0, entry(put, sequence));
+    auto handed = record(put, sequence);
+    handed.late = late;
+    model_.handed_over(handed);
+  };
+  hand_over(third, 3, false);
+  hand_over(second, 2, true);
+  EXPECT_EQ(wrong(), "");
+  hand_over(first, 1, true);
+  EXPECT_THAT(wrong(), HasSubstr("handed over after sequence 3")) << "it was not dropped";
+}
+
 TEST_F(BrokerModelTest, CursorsTellWhatARegionWasNotSent) {
   const auto sent = [this](std::uint64_t next, const std::vector<BrokerModel::Range>& unsent) {
     return model_.check_sent(1, 0, 0, 255, {next}, unsent).ok();
