@@ -13,6 +13,8 @@
 #include "broker/spool_horizon.h"
 #include "broker/spool_input.h"
 #include "broker/switch_approval.h"
+#include "broker/switch_log.h"
+#include "broker/switch_state.h"
 #include "broker/switches.h"
 #include "engine/embedded/embedded_engine.h"
 #include "io/asio_loop.h"
@@ -25,6 +27,7 @@
 #include "server/broker_options.h"
 #include "server/broker_plan.h"
 #include "server/broker_reload.h"
+#include "server/delivery_path.h"
 #include "server/http_server.h"
 #include "server/process_metrics.h"
 #include "server/receipt_routes.h"
@@ -40,40 +43,6 @@ constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 // What a request may put at once (10 MiB of data and keys) fits one frame, its aggregates grown.
 constexpr std::uint64_t kSpoolJournalFileBytes = 16 * kMiB;
 static_assert(10 * kMiB + broker::SpoolInput::kExpansionMax < kSpoolJournalFileBytes - kMiB / 2);
-
-Random seeded(io::Entropy& entropy) { return Random(io::random_number(entropy)); }
-
-using Targets = std::vector<std::unique_ptr<broker::KinesisTarget>>;
-
-Result<Targets> make_targets(const TargetSeams& seams, io::Entropy& entropy,
-                             const BrokerConfig& config) {
-  const auto configured = targets_of(config);
-  Targets targets;
-  targets.reserve(configured.size());
-  for (const auto& target : configured) {
-    SPILLWAY_ASSIGN(auto options, target_options(seams, config, target));
-    targets.push_back(
-        std::make_unique<broker::KinesisTarget>(seams.loop, std::move(options), seeded(entropy)));
-  }
-  return targets;
-}
-
-std::vector<std::string> names_of(std::span<broker::Target* const> targets) {
-  std::vector<std::string> names;
-  names.reserve(targets.size());
-  for (const auto* target : targets) names.push_back(target->name());
-  return names;
-}
-
-// The places of the targets that get what they missed.
-std::vector<std::size_t> backfilled(const BrokerConfig& config) {
-  const auto configured = targets_of(config);
-  std::vector<std::size_t> places;
-  places.reserve(configured.size());
-  for (std::size_t place = 0; place < configured.size(); ++place)
-    if (configured[place].backfill.value_or(false)) places.push_back(place);
-  return places;
-}
 
 // A file that is damaged is set aside, and told; one that can't be read now stops the start.
 Status load_switches(broker::SwitchState& state, io::EventLog& log) {
@@ -168,7 +137,7 @@ struct Running {
   io::AsioLoop& loop;
   BrokerInputs& inputs;
   broker::Telemetry& telemetry;
-  broker::Delivery& delivery;
+  DeliveryPath& path;
   HttpServer& admin;
 };
 
@@ -180,7 +149,7 @@ void stop(Running& running, seconds at_most, Status& saved) {
     return std::max(deadline - running.loop.mono_now(), at_least);
   };
   const auto deliver = [&running, left] {
-    running.delivery.drain(left(nanoseconds(0)), [&running] {
+    running.path.delivery().drain(left(nanoseconds(0)), [&running] {
       running.admin.drain(seconds(1), [&running] { running.loop.stop(); });
     });
   };
@@ -201,27 +170,26 @@ struct Room {
   broker::Runway& runway;
   broker::OldestRecords& oldest;
   const broker::Spool& spool;
-  broker::Delivery& delivery;
+  DeliveryPath& path;
   const broker::Cursors& cursors;
-  broker::Switches& switches;
   broker::SpoolHorizon& horizon;
   broker::Receipts& receipts;
 };
 
 // Once a second.
 void keep_room(const Room& of) {
-  broker::make_room(of.room, of.oldest, of.delivery, of.cursors, of.loop.mono_now());
+  auto& delivery = of.path.delivery();
+  broker::make_room(of.room, of.oldest, delivery, of.cursors, of.loop.mono_now());
   of.runway.look({.accepted_records = of.spool.accepted_records(),
                   .accepted_bytes = of.spool.accepted_bytes(),
-                  .held_records = of.delivery.held(),
+                  .held_records = delivery.held(),
                   .stored_bytes = of.spool.engine().stored_bytes(),
                   .limit_bytes = of.room.limit_bytes()},
                  of.loop.mono_now());
-  of.switches.set_held(of.delivery.held_streams());
   of.horizon.add(shards_of(of.spool));  // streams come at SIGHUP
   of.horizon.look();
   of.receipts.look();
-  of.switches.look();
+  of.path.look();
   // Records come and go by the gigabyte: what they leave behind would be twice what is used.
   io::give_back_memory();
   of.timer.start(seconds(1), [&of] { keep_room(of); });
@@ -255,7 +223,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   }
 
   io::AsioLoop loop;  // outlives the engine, whose workers post to it
-  SPILLWAY_ASSIGN(const auto targets, make_targets({loop, disk, *log}, entropy, options));
+  SPILLWAY_ASSIGN(auto targets, all_target_options({loop, disk, *log}, options));
   SPILLWAY_ASSIGN(const auto engine,
                   open_spool_engine(options, {disk, clock, workers, entropy, *log, metrics}));
   SPILLWAY_ASSIGN(const auto salvage,
@@ -270,9 +238,6 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   for (const auto& stream : salvage->streams())
     if (std::ranges::find(spooled, stream) == spooled.end()) spooled.push_back(stream);
   SPILLWAY_TRY(run_to_end(loop, open_spool(loop, spool, cursors, spooled)));
-  std::vector<broker::Target*> places;
-  places.reserve(targets.size());
-  for (const auto& target : targets) places.push_back(target.get());
   broker::SwitchState switch_state(disk, io::join_path(options.data, "switch-state"));
   SPILLWAY_TRY(load_switches(switch_state, *log));
   broker::SwitchLog switch_log(
@@ -280,31 +245,17 @@ Status run_broker(const Config& config, const ConfigSource& source) {
       disk);
   if (const auto recorded = switch_log.open(clock.wall_now()); !recorded.fault.empty())
     log->error("the log of switches can't be written", {{"error", recorded.fault}});
-  const auto names = names_of(places);
-  broker::Route route(
-      {loop, *log, metrics}, places, route_settings(options),
-      broker::kept_of(switch_state.of(std::string(broker::kAllStreams), names), names));
   std::optional<broker::SwitchApproval> approval;
   if (auto guarded = approval_options(options, "broker:" + host, plan.streams))
     approval.emplace(*std::move(guarded), disk);
-  broker::Switches switches({loop, route, switch_state, switch_log, *log, metrics, plan.streams,
-                             approval ? &*approval : nullptr},
-                            host);
-  broker::SwitchProofs proofs(host, entropy);
-  // What earlier starts spooled is delivered too.
-  broker::Delivery delivery({loop, spool, cursors, route, *log, metrics}, spool.streams(),
-                            seeded(entropy), backfilled(options));
-  switches.set_held(delivery.held_streams());
-  switches.look();
   broker::SpoolHorizon horizon(loop, *engine);
   broker::Receipts receipts({loop, disk, cursors, horizon, *log},
                             io::join_path(options.data, "switch-receipts"));
   receipts.load();
-  switches.on_switch([&receipts, &delivery](const broker::SwitchEvent& event) {
-    return receipts.begin(event, delivery.under_way());
-  });
-  spool.on_appended(
-      [&delivery](std::span<const stream::ShardId> shards) { delivery.wake(shards); });
+  DeliveryPath path({loop, entropy, *log, metrics, spool, cursors, switch_state, switch_log,
+                     receipts, approval ? &*approval : nullptr},
+                    host, options, std::move(targets), plan.streams);
+  spool.on_appended([&path](std::span<const stream::ShardId> shards) { path.wake(shards); });
   SPILLWAY_ASSIGN(const auto telemetry, broker::Telemetry::make(telemetry_options(options, host),
                                                                 {loop, disk, clock, entropy,
                                                                  workers, *log, metrics, spool}));
@@ -317,10 +268,11 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                               return engine->writable();
                             },
                             [&] {
-                              return broker::status_json(*telemetry, delivery, runway, switches,
-                                                         room, loop.mono_now());
+                              return broker::status_json(*telemetry, path.delivery(), runway,
+                                                         path.switches(), room, loop.mono_now());
                             }});
-  add_switch_route(routes, switches, proofs);
+  broker::SwitchProofs proofs(host, entropy);
+  add_switch_route(routes, path, proofs);
   add_receipt_routes(routes, receipts);
   HttpServerOptions admin_options;
   admin_options.name = "admin";
@@ -333,18 +285,17 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                   BrokerInputs::make(options, host,
                                      {loop, disk, clock, entropy, workers, *log, metrics, spool}));
   SPILLWAY_TRY(open_inputs(*inputs, plan));
-  Running running{loop, *inputs, *telemetry, delivery, admin};
+  Running running{loop, *inputs, *telemetry, path, admin};
 
   Status saved;
   StopRequest stopping;
   BrokerReload changes(config, host,
-                       {loop, disk, spool, room, runway, delivery, route, targets, switches,
-                        *telemetry, *inputs, *log});
+                       {loop, disk, spool, room, runway, path, *telemetry, *inputs, *log});
   const auto stop_by = [&](int signal) {
     if (!stopping.take(signal, loop.mono_now())) return;
     const auto at_most = seconds(changes.running().broker.drain_seconds);
     log->info("stopping; a second signal ends the broker at once",
-              {{"held_records", delivery.held()},
+              {{"held_records", path.delivery().held()},
                {"at_most_seconds", static_cast<std::uint64_t>(at_most.count())}});
     changes.close([&, at_most] { stop(running, at_most, saved); });
   };
@@ -356,10 +307,10 @@ Status run_broker(const Config& config, const ConfigSource& source) {
       return log->error("configuration not reloaded", {{"reason", fresh.error().message}});
     changes.take(*std::move(fresh));
   });
-  delivery.start([&] {
+  path.start([&] {
     std::printf(
         "spillway broker puts telemetry of %s into stream %s at %s (metrics: http://%s/metrics)\n",
-        host.c_str(), options.stream.c_str(), route.current().target().address().c_str(),
+        host.c_str(), options.stream.c_str(), path.route().current().target().address().c_str(),
         options.admin.c_str());
     std::fflush(stdout);
   });
@@ -372,8 +323,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   salvage->start(spool);
   const auto timer = loop.make_timer();
   broker::OldestRecords oldest;
-  const Room kept{loop,     *timer,  room,     runway,  oldest,  spool,
-                  delivery, cursors, switches, horizon, receipts};
+  const Room kept{loop, *timer, room, runway, oldest, spool, path, cursors, horizon, receipts};
   keep_room(kept);
   for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());
@@ -382,7 +332,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   salvage->stop();
   engine->stop();
   inputs->stop();
-  return outcome(*telemetry, delivery, std::move(saved));
+  return outcome(*telemetry, path.delivery(), std::move(saved));
 }
 
 }  // namespace spillway::server

@@ -59,6 +59,18 @@ Result<broker::KinesisTargetOptions> target_options(const TargetSeams& seams,
   return options;
 }
 
+Result<std::vector<broker::KinesisTargetOptions>> all_target_options(const TargetSeams& seams,
+                                                                     const BrokerConfig& config) {
+  const auto configured = targets_of(config);
+  std::vector<broker::KinesisTargetOptions> all;
+  all.reserve(configured.size());
+  for (const auto& target : configured) {
+    SPILLWAY_ASSIGN(auto options, target_options(seams, config, target));
+    all.push_back(std::move(options));
+  }
+  return all;
+}
+
 broker::RouteSettings route_settings(const BrokerConfig& config) {
   broker::RouteSettings settings;
   settings.switching.returns = config.returns;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "broker/route.h"
@@ -26,6 +27,9 @@ struct TargetSeams {
 Result<broker::KinesisTargetOptions> target_options(const TargetSeams& seams,
                                                     const BrokerConfig& config,
                                                     const TargetConfig& target);
+// Of all of them, in their order.
+Result<std::vector<broker::KinesisTargetOptions>> all_target_options(const TargetSeams& seams,
+                                                                     const BrokerConfig& config);
 broker::RouteSettings route_settings(const BrokerConfig& config);
 broker::WhenFull when_full(const BrokerConfig& config);
 broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::string host);

@@ -38,7 +38,8 @@ Task<Status> BrokerReload::change(Config wanted) {
   if (!targets.ok()) co_return std::move(targets).error();
   auto made = co_await parts_.spool.open(parts_.loop, plan->streams);
   if (!made.ok()) co_return made;
-  parts_.delivery.add(plan->streams);  // what a new port takes before all are open is delivered
+  parts_.path.delivery().add(
+      plan->streams);  // what a new port takes before all are open is delivered
   auto opened = co_await parts_.inputs.open(*plan, &parts_.loop);
   if (!opened.ok()) co_return opened;
   tell_waiting(plan->config, wanted, "broker", parts_.log);
@@ -65,19 +66,14 @@ Result<BrokerReload::TargetOptions> BrokerReload::read_targets(const BrokerPlan&
 
 void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets) {
   const auto& config = plan.config.broker;
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    auto& target = *parts_.targets[plan.changed_targets[i]];
-    target.change(std::move(targets[i].client), targets[i].shards);
-    parts_.route.moved(plan.changed_targets[i]);
-    parts_.log.info("target is reached another way",
-                    {{"target", target.name()}, {"address", target.address()}});
-  }
+  for (std::size_t i = 0; i < targets.size(); ++i)
+    parts_.path.reach(plan.changed_targets[i], std::move(targets[i]));
   parts_.inputs.use(plan, seconds(config.drain_seconds));
-  parts_.switches.set_streams(plan.streams);
+  parts_.path.set_streams(plan.streams);
   parts_.telemetry.change(telemetry_options(config, host_));
   parts_.room.change(seconds(config.keep_seconds), when_full(config));
   parts_.runway.set_alarm(seconds(config.runway_alarm_seconds));
-  parts_.route.set_switching(route_settings(config).switching);
+  parts_.path.set_switching(route_settings(config).switching);
   parts_.log.set_lowest(log_level(plan.config.log));
 }
 

@@ -3,26 +3,21 @@
 // wanted meanwhile the last one is made when it has ended.
 #pragma once
 
-#include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/task.h"
-#include "broker/delivery.h"
-#include "broker/route.h"
 #include "broker/runway.h"
 #include "broker/spool.h"
 #include "broker/spool_room.h"
-#include "broker/switches.h"
-#include "broker/target.h"
 #include "broker/telemetry.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
 #include "server/broker_inputs.h"
 #include "server/broker_plan.h"
+#include "server/delivery_path.h"
 
 namespace spillway::server {
 
@@ -36,10 +31,7 @@ class BrokerReload {
     broker::Spool& spool;
     broker::SpoolRoom& room;
     broker::Runway& runway;
-    broker::Delivery& delivery;
-    broker::Route& route;
-    std::span<const std::unique_ptr<broker::KinesisTarget>> targets;
-    broker::Switches& switches;
+    DeliveryPath& path;
     broker::Telemetry& telemetry;
     BrokerInputs& inputs;
     io::StderrLog& log;
@@ -59,7 +51,7 @@ class BrokerReload {
  private:
   Task<void> make();
   Task<Status> change(Config wanted);
-  using TargetOptions = std::vector<broker::KinesisTargetOptions>;
+  using TargetOptions = DeliveryPath::TargetOptions;
   Result<TargetOptions> read_targets(const BrokerPlan& plan) const;
   void use(const BrokerPlan& plan, TargetOptions targets);
 

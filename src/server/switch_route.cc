@@ -122,15 +122,15 @@ wire::Response answer_to(const RoutedRequest& request, broker::Switches& switche
 
 }  // namespace
 
-void add_switch_route(Routes& routes, broker::Switches& switches, broker::SwitchProofs& proofs) {
+void add_switch_route(Routes& routes, DeliveryPath& path, broker::SwitchProofs& proofs) {
   routes.add("GET", "/v1/switch", [&proofs](const RoutedRequest&, Responder responder) {
     broker::JsonObject json;
     json.add("broker", proofs.broker()).add("challenge", proofs.challenge());
     responder.respond(json_response(json));
   });
   routes.add("POST", "/v1/switch",
-             [&switches, &proofs](const RoutedRequest& request, Responder responder) {
-               responder.respond(answer_to(request, switches, proofs));
+             [&path, &proofs](const RoutedRequest& request, Responder responder) {
+               responder.respond(answer_to(request, path.switches(), proofs));
              });
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "broker/switch_proof.h"
-#include "broker/switches.h"
+#include "server/delivery_path.h"
 #include "server/routes.h"
 
 namespace spillway::server {
@@ -19,6 +19,6 @@ namespace spillway::server {
 // GET /v1/switch answers "broker" and "challenge".
 //
 // What it is handed outlives the server.
-void add_switch_route(Routes& routes, broker::Switches& switches, broker::SwitchProofs& proofs);
+void add_switch_route(Routes& routes, DeliveryPath& path, broker::SwitchProofs& proofs);
 
 }  // namespace spillway::server

@@ -1,0 +1,79 @@
+// What lies behind a broker's spool: its targets, the route to the one in use, people's switches,
+// and the delivery. All of it is made from a configuration, and from what is durable: how far each
+// shard of the spool was delivered, and what was switched.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "broker/cursors.h"
+#include "broker/delivery.h"
+#include "broker/receipts.h"
+#include "broker/spool.h"
+#include "broker/switch_approval.h"
+#include "broker/switch_log.h"
+#include "broker/switch_state.h"
+#include "broker/switches.h"
+#include "broker/target.h"
+#include "io/disk.h"
+#include "io/entropy.h"
+#include "io/event_log.h"
+#include "io/event_loop.h"
+#include "metrics/registry.h"
+#include "server/config.h"
+
+namespace spillway::server {
+
+// On the loop's thread, but for what is marked.
+class DeliveryPath {
+ public:
+  // They outlive the path.
+  struct Parts {
+    io::EventLoop& loop;
+    io::Entropy& entropy;
+    io::EventLog& log;
+    metrics::Registry& metrics;
+    broker::Spool& spool;               // open
+    broker::Cursors& cursors;           // loaded
+    broker::SwitchState& switch_state;  // loaded
+    broker::SwitchLog& switch_log;      // open
+    broker::Receipts& receipts;         // loaded
+    broker::SwitchApproval* approval;   // nullptr: switches need no grants
+  };
+  using TargetOptions = std::vector<broker::KinesisTargetOptions>;
+
+  // `broker`: its name, for the log of switches. `targets`: all of `config`. `streams`: that
+  // records may come in for.
+  DeliveryPath(Parts parts, std::string broker, const BrokerConfig& config, TargetOptions targets,
+               std::vector<std::string> streams);
+  ~DeliveryPath();
+  DeliveryPath(const DeliveryPath&) = delete;
+  DeliveryPath& operator=(const DeliveryPath&) = delete;
+
+  // `flows` is called once, when the first records are acknowledged.
+  void start(UniqueFunction<void()> flows);
+  // As Delivery's. Any thread.
+  void wake(std::span<const stream::ShardId> shards);
+  // Every second or so.
+  void look();
+  // The target at `place` is reached as these say from now on.
+  void reach(std::size_t place, broker::KinesisTargetOptions options);
+  // Those that records may come in for from now on; the spool has them.
+  void set_streams(std::vector<std::string> streams);
+  void set_switching(const broker::SwitchingSettings& settings);
+
+  broker::Delivery& delivery();
+  broker::Switches& switches();
+  const broker::Route& route() { return delivery().route(); }
+
+ private:
+  struct Stages;
+
+  const Parts parts_;
+  std::unique_ptr<Stages> stages_;
+};
+
+}  // namespace spillway::server
