@@ -241,7 +241,7 @@ void Cursors::give_up(stream::ShardId shard, PositionRange dropped) {
     ranges.push_back(dropped);
   }
   // Behind so many the spool hardly holds the oldest any more.
-  if (ranges.size() > kUnsentMax) ranges.erase(ranges.begin());
+  if (ranges.size() > kDroppedMax) ranges.erase(ranges.begin());
   moved({shard, kNoTarget}, {}, {});
 }
 
@@ -249,7 +249,7 @@ void Cursors::fill(stream::ShardId shard, const std::string& target, PositionRan
   take_over(shard, target, furthest(shard));
   Cursor& cursor = table_[{shard, target}];
   cursor.unsent = difference(difference(cursor.unsent, {sent}), dropped(shard));
-  if (cursor.unsent.size() > kUnsentMax) merge_nearest(cursor.unsent);
+  while (cursor.unsent.size() > kUnsentMax) merge_nearest(cursor.unsent);
   moved({shard, target}, cursor.next, {});
 }
 

@@ -83,6 +83,8 @@ class Cursors {
   // Beyond that many ranges, those that are nearest to each other become one, with what was sent
   // between them.
   static constexpr std::size_t kUnsentMax = 64;
+  // Of a shard, dropped: the latest. Of a request that was cut, every second record may be one.
+  static constexpr std::size_t kDroppedMax = 4096;
 
   Cursors(io::EventLoop& loop, stream::Engine& engine, io::EventLog& log);
 

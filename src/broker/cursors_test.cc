@@ -192,10 +192,22 @@ TEST_F(CursorsTest, WhatWasDroppedIsMissedNowhere) {
   EXPECT_EQ(cursors_->furthest(7), (Cursor{{10}, {{3, mark(1, 4)}}, {}}));
   cursors_->fill(7, "b", {{0}, {4}});
   // What is dropped is bounded, and what no longer counts as dropped was taken from b's ranges.
-  for (std::uint64_t i = 0; i < Cursors::kUnsentMax; ++i)
+  for (std::uint64_t i = 0; i < Cursors::kDroppedMax; ++i)
     cursors_->give_up(7, {{20 + 2 * i}, {21 + 2 * i}});
   EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{7}, {10}}}));
   EXPECT_EQ(cursors_->missing(7, "c"), (PositionRanges{{{0}, {10}}}));
+}
+
+TEST_F(CursorsTest, EveryPieceOfARequestThatWasCutIsMissedNowhere) {
+  cursors_->advance(7, "a", {1000}, {});
+  for (std::uint64_t i = 0; i < 1000; i += 2) cursors_->give_up(7, {{i}, {i + 1}});
+  EXPECT_EQ(count_of(cursors_->missing(7, "b")), 500u);
+  loop_.run();
+  load();
+  EXPECT_EQ(count_of(cursors_->missing(7, "b")), 500u);
+  cursors_->fill(7, "b", {{1}, {2}});
+  EXPECT_EQ(count_of(cursors_->missing(7, "b")), 499u);
+  EXPECT_LE(cursors_->at(7, "b").unsent.size(), Cursors::kUnsentMax);
 }
 
 TEST_F(CursorsTest, RangesAreBounded) {
