@@ -6,6 +6,7 @@
 #include <charconv>
 #include <iterator>
 #include <optional>
+#include <vector>
 
 #include "base/rfc3339.h"
 #include "broker/json_object.h"
@@ -115,10 +116,9 @@ std::uint64_t Receipts::begin(const SwitchEvent& event, std::span<const ShardUnd
 }
 
 void Receipts::look() {
-  for (const auto id : std::set(unwritten_)) store(id);
   if (receipts_.empty()) return;
   const auto last = std::prev(receipts_.end());
-  if (look_at(last->second)) store(last->first);
+  if (look_at(last->second)) unwritten_.insert(last->first);
   // The others in turn, once each at most.
   std::size_t left = kShardsLookedAt;
   for (std::size_t count = receipts_.size() - 1; count > 0 && left > 0; --count) {
@@ -126,8 +126,12 @@ void Receipts::look() {
     if (next == receipts_.end() || next == last) next = receipts_.begin();
     looked_at_ = next->first;
     left -= std::min(left, next->second.shards.size());
-    if (look_at(next->second)) store(next->first);
+    if (look_at(next->second)) unwritten_.insert(next->first);
   }
+  // The latest first: of one that fails for ever none is held up that is in use.
+  std::vector<std::uint64_t> due(unwritten_.rbegin(), unwritten_.rend());
+  if (due.size() > kStoredPerLook) due.resize(kStoredPerLook);
+  for (const auto id : due) store(id);
 }
 
 // Whether anything was resolved.

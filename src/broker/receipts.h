@@ -29,6 +29,8 @@ class Receipts {
   static constexpr std::size_t kShardsKept = 20'000;  // of all of them
   // Shards of receipts that a look looks at, beside those of the last receipt.
   static constexpr std::size_t kShardsLookedAt = 2'000;
+  // Receipts that a look stores: it waits for the disk with each.
+  static constexpr std::size_t kStoredPerLook = 4;
 
   struct Parts {
     io::EventLoop& loop;

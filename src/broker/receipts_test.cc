@@ -184,6 +184,21 @@ TEST_F(ReceiptsTest, AReceiptThatCantBeWrittenIsWrittenLater) {
   EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("from":"a")"));
 }
 
+TEST_F(ReceiptsTest, ALookStoresAFewOnly) {
+  disk_.fail_after(0);
+  for (std::size_t i = 0; i < 2 * Receipts::kStoredPerLook; ++i) begin("a", "b", 100);
+  disk_.never_fail();
+  const auto stored = [this] {
+    const auto files = disk_.list("receipts");
+    return files.ok() ? files->size() : 0;
+  };
+  EXPECT_EQ(stored(), 0u);
+  receipts_->look();
+  EXPECT_EQ(stored(), Receipts::kStoredPerLook);
+  receipts_->look();
+  EXPECT_EQ(stored(), 2 * Receipts::kStoredPerLook);
+}
+
 TEST_F(ReceiptsTest, AReceiptOutlivesALossOfPower) {
   begin("a", "b", 100);
   Random random(1);
