@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "broker/spool_damage.h"
 #include "io/on_loop.h"
 
 namespace spillway::broker {
@@ -110,7 +111,6 @@ std::optional<PositionRange> Backfill::next_of(stream::ShardId shard) const {
 
 // Without entries where the spool holds nothing of the range any more. nullopt: not now.
 Task<std::optional<SpoolBatch>> Backfill::read(stream::ShardId shard, PositionRange range) {
-  std::uint64_t step = 1;
   int damaged = 0;
   while (!closed_ && range.first < range.second) {
     stream::ReadRequest request{shard, range.first};
@@ -126,14 +126,17 @@ Task<std::optional<SpoolBatch>> Backfill::read(stream::ShardId shard, PositionRa
       co_await wait(kLook);
       continue;
     }
-    if (damaged == kDamagedReads + 1) {
-      parts_.log.error("records in the spool are damaged, a target that missed them goes without",
-                       {{"target", name_},
-                        {"shard", shard},
-                        {"position", range.first.value},
-                        {"damage", read.error().message}});
-    }
-    range.first = std::min(range.first.plus(std::exchange(step, 2 * step)), range.second);
+    const auto behind =
+        co_await readable_behind(parts_.loop, parts_.engine, shard, range.first, range.second);
+    if (!behind) break;
+    parts_.log.error("records in the spool are damaged, a target that missed them goes without",
+                     {{"target", name_},
+                      {"shard", shard},
+                      {"position", range.first.value},
+                      {"records", behind->value - range.first.value},
+                      {"damage", read.error().message}});
+    damaged = 0;
+    range.first = *behind;
     gone_before_[shard] = range.first;
   }
   co_return std::nullopt;

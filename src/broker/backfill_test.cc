@@ -239,11 +239,20 @@ TEST_F(BackfillTest, ARecordThatIsRefusedHoldsUpNone) {
 }
 
 TEST_F(BackfillTest, DamageInTheSpoolIsPassedOver) {
-  fail_over(1, 100);
-  engine_.damaged = {10, 15};
+  fail_over(1, 3);
+  for (int i = 4; i <= 100; ++i) {
+    put_all(i, 1);
+    loop_.run(milliseconds(100));
+  }
+  engine_.damaged = {10, 26};
   bring_back();
   loop_.run(seconds(120));
-  EXPECT_EQ(stored(a_)["a"].back(), 100);
+  auto alone = up_to(100);
+  alone.erase(alone.begin() + 10, alone.begin() + 26);
+  for (const auto* key : {"a", "c", "e"}) EXPECT_EQ(stored(a_)[key], alone) << key;
+  auto of_two = up_to(100);  // in a shard
+  of_two.erase(of_two.begin() + 5, of_two.begin() + 13);
+  for (const auto* key : {"b", "d"}) EXPECT_EQ(stored(a_)[key], of_two) << key;
 }
 
 TEST_F(BackfillTest, WhatWasDroppedForRoomIsNotSentEither) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "broker/spool_damage.h"
 #include "io/on_loop.h"
 
 namespace spillway::broker {
@@ -157,7 +158,10 @@ Task<Result<stream::ReadResult>> ShardSender::read_from(stream::Position from, s
 
 // Whoever waited for it to be whole again would wait for ever, with all that is behind it.
 Task<void> ShardSender::pass_over_damage(Error damage) {
-  const auto behind = co_await readable_behind(cursor_.next);
+  const auto tip = parts_.engine.tip(shard_);
+  std::optional<stream::Position> behind;
+  if (tip.ok())
+    behind = co_await readable_behind(parts_.loop, parts_.engine, shard_, cursor_.next, tip->next);
   if (closed_) co_return;
   if (!behind) {
     co_await wait(kRetryMax);
@@ -174,27 +178,6 @@ Task<void> ShardSender::pass_over_damage(Error damage) {
   damaged_reads_ = 0;
   cursor_.next = *behind;
   next_ = behind->value;
-}
-
-// The first position behind a damaged one that can be read: by doubling steps, and then by halves.
-// Where a step passes over a second damage, what is whole between the two may be given up with
-// them. nullopt: it can't be told now.
-Task<std::optional<stream::Position>> ShardSender::readable_behind(stream::Position damaged) {
-  const auto tip = parts_.engine.tip(shard_);
-  if (!tip.ok()) co_return std::nullopt;
-  std::uint64_t low = damaged.value;  // damaged
-  std::uint64_t high = tip->next.value;
-  std::uint64_t step = 1;
-  bool doubling = true;
-  while (high - low > 1 && !closed_) {
-    const std::uint64_t probe = doubling ? std::min(low + step, high - 1) : low + (high - low) / 2;
-    const auto read = co_await read_from({probe}, 1);
-    if (!read.ok() && read.error().code != ErrorCode::kCorrupt) co_return std::nullopt;
-    (read.ok() ? high : low) = probe;
-    if (read.ok()) doubling = false;
-    step *= 2;
-  }
-  co_return stream::Position{high};
 }
 
 void ShardSender::link(Batch& batch) const {

@@ -105,7 +105,6 @@ class ShardSender {
   Task<Batch> read();
   Task<Result<stream::ReadResult>> read_from(stream::Position from, std::size_t bytes);
   Task<void> pass_over_damage(Error damage);
-  Task<std::optional<stream::Position>> readable_behind(stream::Position damaged);
   // Gives the entries the sequences before theirs.
   void link(Batch& batch) const;
   Task<void> send(Batch batch);
