@@ -1,5 +1,5 @@
 """A real broker and its disk. Full, or read-only: it refuses what it can't keep, says why, loses nothing that it
-accepted, and goes on by itself. With much in its spool: it starts as if there was little.
+accepted, and goes on by itself, or after a restart. With much in its spool: it starts as if there was little.
 """
 
 import os
@@ -14,6 +14,20 @@ sys.path[:0] = [str(TESTS), str(TESTS / "clients"), str(TESTS / "disk")]
 from broker_test import Broker, expect  # noqa: E402
 from real_process_test import Mount, skip  # noqa: E402
 from region import BINARY, Region, read_all, wait_until  # noqa: E402
+
+
+class ReadOnly:
+    """A directory, mounted once more over itself: what is open stays as it is, and nothing can be made or removed."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        subprocess.run(["mount", "--bind", self.path, self.path], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", self.path], check=True)
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "-l", self.path], check=True)
 
 
 def ready(broker):
@@ -37,12 +51,18 @@ def delivered(region):
             for records in read_all(region.client(), "orders").values() for record in records]
 
 
-def check_full_disk():
+def dropped(broker):
+    return next(int(line.split()[1]) for line in broker.metrics().splitlines()
+                if line.startswith("spillway_broker_dropped_records_total "))
+
+
+def check_full_disk(when_full):
+    """Nothing is dropped for a disk, whatever goes where the spool itself is full."""
     with Mount(160) as disk, tempfile.TemporaryDirectory() as directory:
         if not disk.mounted:
             return skip("full disk")
         region = Region()
-        broker = Broker(directory, region, data=str(disk.path / "broker"))
+        broker = Broker(directory, region, data=str(disk.path / "broker"), when_full=when_full)
         broker.start()
         client = broker.client()
         expect(put(client, 0, 100) is None)
@@ -55,6 +75,7 @@ def check_full_disk():
             error = put(client, accepted, 500_000)
             accepted += error is None
         expect("space" in error and "space" in ready(broker), error, ready(broker))
+        expect(dropped(broker) == 0, dropped(broker))
         ballast.unlink()
         wait_until(lambda: ready(broker) == "")
         expect(put(client, accepted, 100) is None)
@@ -64,7 +85,7 @@ def check_full_disk():
             wait_until(lambda: broker.held() == 0)
             expect(delivered(region) == list(range(accepted + 1)), "each once, in order")
             broker.stop()
-    print(f"full disk: refused after {accepted} records, went on by itself, all of them delivered")
+    print(f"full disk, {when_full}: refused after {accepted} records, went on by itself, all of them delivered")
 
 
 def check_read_only_disk():
@@ -89,6 +110,42 @@ def check_read_only_disk():
             expect(delivered(region) == list(range(5)), "what it had accepted")
             broker.stop()
     print("read-only disk: refused")
+
+
+def check_disk_that_turns_read_only():
+    """The spool's directory, while the broker runs: it takes what fits the files that are open, refuses the rest and
+    says why, delivers all the same, and takes records again when it is started anew."""
+    with Mount(320) as disk, tempfile.TemporaryDirectory() as directory:
+        if not disk.mounted:
+            return skip("disk that turns read-only")
+        region = Region()
+        broker = Broker(directory, region, data=str(disk.path / "broker"))
+        broker.start()
+        client = broker.client()
+        expect(put(client, 0, 100) is None)
+        with ReadOnly(disk.path / "broker" / "spool"):
+            accepted, error = 1, None
+            while error is None:
+                expect(accepted < 400, "more was accepted than there is room for")
+                error = put(client, accepted, 500_000)
+                accepted += error is None
+            for said in (error, ready(broker)):
+                expect("Read-only file system" in said and str(disk.path) in said, said)
+            # The log is written in the background.
+            wait_until(lambda: "writes stopped" in broker.log.read_text())
+            region.start()
+            wait_until(lambda: broker.held() == 0)
+            broker.kill()
+            region.stop()
+        broker.start()
+        expect(put(broker.client(), accepted, 100) is None)
+        with region:
+            wait_until(lambda: broker.held() == 0)
+            # What it couldn't note as delivered is sent once more.
+            found = delivered(region)
+            expect(list(dict.fromkeys(found)) == list(range(accepted + 1)), "none is missing, in order", found)
+            broker.stop()
+    print(f"disk that turned read-only: refused after {accepted} records, delivered them, went on after a restart")
 
 
 def of_process(broker, file, key):
@@ -120,5 +177,7 @@ def check_restart():
 
 if __name__ == "__main__":
     check_restart()
-    check_full_disk()
+    for policy in ("reject", "drop_oldest"):
+        check_full_disk(policy)
     check_read_only_disk()
+    check_disk_that_turns_read_only()
