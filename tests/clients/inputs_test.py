@@ -436,6 +436,61 @@ def test_lines_of_standard_input(directory):
         expect(lines_in(region) == wanted, "all, in order, those of the first start too")
 
 
+def traces_of(name, numbers):
+    """Stack traces as a program writes them, those of `python` with lines that begin like any other."""
+    for number in numbers:
+        frames = "".join(f"\tat shop.Order.step{frame}(Order.java:{number})\n" for frame in range(number % 9))
+        if name == "python":
+            frames = f"Traceback (most recent call last):\n  File \"{number}.py\"\nKeyError: 'é'\n\n" + frames
+        yield f"2026-11-26 09:{number % 60:02}:00 ERROR order {number} failed\n{frames}"
+
+
+def test_lines_of_files_are_joined_to_records(directory):
+    """Through a restart after SIGKILL and a rotation in the middle of them, each trace is one record."""
+    region = Region()
+    logs = {name: pathlib.Path(directory) / f"{name}.log" for name in ("java", "python")}
+    broker = Inputs(directory, region, files=",".join(map(str, logs.values())),
+                    files_multiline=f"{logs['java']},{logs['python']}=2026-11-26 09:00:00")
+    written = {name: [] for name in logs}
+
+    def write(numbers):
+        for name, log in logs.items():
+            traces = list(traces_of(name, numbers))
+            written[name] += traces
+            with open(log, "ab") as file:  # at once: what is half written for a second is whole
+                file.write("".join(traces).encode())
+
+    def kept():
+        """Once it is, the broker knows a file again that was rotated meanwhile."""
+        places = broker.directory / "broker/places"
+        return places.exists() and all(str(log).encode() in places.read_bytes() for log in logs.values())
+
+    broker.start()
+    write(range(200))
+    wait_until(kept)
+    write(range(200, 400))
+    broker.kill()
+    for log in logs.values():
+        log.rename(f"{log}.1")
+    write(range(400, 500))
+    with region:
+        broker.start()
+        write(range(500, 600))
+
+        def arrived():
+            found = {name: [] for name in logs}
+            for key, data in records_in(region, "telemetry"):
+                if key.startswith("file"):
+                    found[pathlib.Path(key).stem].append(json.loads(data)["fields"]["line"])
+            return found
+        wait_until(lambda: broker.held() == 0 and all(len(set(arrived()[name])) >= 600 for name in logs))
+        # What was in the spool when the broker died, and not yet noted so, is read once more.
+        for name, lines in arrived().items():
+            expect(list(dict.fromkeys(lines)) == [trace[:-1] for trace in written[name]], name, lines)
+            print(f"  {len(lines)} records of {len(written[name])} traces of {name}")
+        broker.stop()
+
+
 def test_stdin_example(directory):
     with Region() as region:
         broker = Inputs(directory, region)
