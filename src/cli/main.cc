@@ -97,6 +97,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   spillway::io::occupy_standard_descriptors();
+  spillway::io::raise_open_files_limit();
   // A peer or a reader of our output that went away is an error of the write, not our end.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write

@@ -48,6 +48,12 @@ Result<std::unique_ptr<ChildProcess>> spawn(const std::vector<std::string>& argu
 // number, and what is printed would go into it. First thing in main().
 void occupy_standard_descriptors();
 
+// Lets this process open as many files and connections as the system lets it ask for: shells and
+// service managers set the soft limit to 1,024 for programs that call select(), which would leave
+// no descriptor for files once as many clients are connected. Children inherit it. Where it can't
+// be raised it stays as it is.
+void raise_open_files_limit();
+
 // This machine's name, as the system has it.
 Result<std::string> host_name(Disk& disk);
 
