@@ -34,7 +34,8 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
         stream_(std::move(stream)),
         peer_(host_of(stream_->peer_address())),
         writer_(std::make_shared<broker::SpoolWriter>(input.loop_, input.spool_, input.stream_,
-                                                      input.tcp_)) {}
+                                                      input.tcp_)),
+        heard_(input.loop_.mono_now()) {}
 
   void read() {
     stream_->read(buffer_, [this](Result<std::size_t> got) {
@@ -47,6 +48,12 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
   }
 
   void set_stream(const std::string& stream) { writer_->set_stream(stream); }
+  bool ended() const { return ended_; }
+  // We hold it back: what it sent is not in the spool yet.
+  bool held_back() const { return writer_->busy(); }
+  // When it last had a whole message in the spool, or came. Pieces of one don't count: a sender
+  // that drips them is as good as stuck.
+  MonoTime heard() const { return heard_; }
   // Tells the sender to go elsewhere, and reads until it does.
   void retire() {
     if (!ended_) stream_->shut_down_write();
@@ -69,7 +76,10 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
     records.reserve(messages.size());
     for (const auto& message : messages)
       records.push_back(record_of(message, peer_, now, input_.tcp_));
-    writer_->put(std::move(records), [self = shared_from_this()] { self->go_on(); });
+    writer_->put(std::move(records), [self = shared_from_this()] {
+      self->heard_ = self->input_.loop_.mono_now();
+      self->go_on();
+    });
   }
 
   void go_on() {
@@ -91,6 +101,7 @@ class SyslogInput::Connection : public std::enable_shared_from_this<Connection> 
   const std::shared_ptr<broker::SpoolWriter> writer_;
   broker::SyslogFramer framer_;
   std::array<char, 16 * 1024> buffer_;
+  MonoTime heard_;
   bool ended_ = false;
   bool cut_short_ = false;  // not by the sender
   bool removed_ = false;
@@ -107,8 +118,8 @@ SyslogInput::SyslogInput(io::AsioLoop& loop, broker::Spool& spool, Transport tra
       tcp_(metrics, "syslog_tcp"),
       udp_(metrics, "syslog_udp"),
       refused_connections_(metrics.counter("spillway_input_refused_connections_total",
-                                           "Connections of an input that were closed at once: "
-                                           "there are too many",
+                                           "Connections of an input that were closed because "
+                                           "there are too many: new ones, or the quietest",
                                            {{"input", "syslog_tcp"}})),
       datagrams_(std::make_shared<broker::SpoolWriter>(loop, spool, stream_, udp_)),
       deadline_(loop.make_timer()) {}
@@ -143,10 +154,28 @@ void SyslogInput::set_streams(const InputStreams& streams) {
 }
 
 void SyslogInput::accept(std::unique_ptr<io::ByteStream> stream) {
-  if (connections_.size() == kConnectionsMax) return refused_connections_.add();  // closed
+  if (!make_room()) return;  // it is closed
   auto connection = std::make_shared<Connection>(*this, std::move(stream));
   connections_.emplace(connection.get(), connection);
   connection->read();
+}
+
+bool SyslogInput::make_room() {
+  if (connections_.size() < kConnectionsMax) return true;
+  std::size_t open = 0;
+  std::shared_ptr<Connection> quietest;
+  for (const auto& [key, connection] : connections_) {
+    if (connection->ended()) continue;
+    ++open;
+    if (connection->held_back()) continue;
+    if (!quietest || connection->heard() < quietest->heard()) quietest = connection;
+  }
+  const bool leaving_fit = connections_.size() < kConnectionsMax + kLeavingMax;
+  if (open < kConnectionsMax && leaving_fit) return true;
+  refused_connections_.add();
+  if (!leaving_fit || !quietest || loop_.mono_now() - quietest->heard() < kQuietTime) return false;
+  quietest->drain();
+  return true;
 }
 
 void SyslogInput::remove(Connection& connection) {

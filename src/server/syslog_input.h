@@ -22,7 +22,12 @@ namespace spillway::server {
 // On one loop. What it is handed outlives it.
 class SyslogInput final : public PortInput {
  public:
+  // At this many, a new connection takes the place of the one that has sent no whole message for
+  // longest, if that is kQuietTime or more; else it is closed.
   static constexpr std::size_t kConnectionsMax = 1000;
+  static constexpr nanoseconds kQuietTime = seconds(5);
+  // Beyond kConnectionsMax: ended, while what was read of them is not in the spool.
+  static constexpr std::size_t kLeavingMax = 100;
   static constexpr std::size_t kWaitingBytesMax = std::size_t{4} << 20;
   // For what was read of senders that were cut off to become durable.
   static constexpr nanoseconds kCutOffTime = seconds(1);
@@ -46,6 +51,8 @@ class SyslogInput final : public PortInput {
 
   Status listen();
   void accept(std::unique_ptr<io::ByteStream> stream);
+  // For one more connection; closes the quietest where there are too many. False: it can't.
+  bool make_room();
   void remove(Connection& connection);
   void take_datagram(std::string_view datagram, std::string_view peer);
   void put_waiting();

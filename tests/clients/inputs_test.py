@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -358,6 +359,59 @@ def test_syslog_senders_are_held_back_by_a_full_spool(directory):
         sending.join(60)
         expect(told and broker.count("refused_records", "syslog_tcp") == 0, "none is lost")
         broker.stop()
+
+
+def test_stuck_connections_keep_nobody_out(directory):
+    """1,000 connections to each port, of a broker that is started with the usual 1,024 descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    expect(hard >= 6_000, "4,000 connections need as many descriptors, here and there", hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    broker = Inputs(directory, Region(), drain_seconds="0")
+    broker.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard)))
+    before = broker.metric("process_resident_memory_bytes")
+    request = (b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n["
+               + b" " * 4096)
+    stuck = {broker.syslog: b"<13>1 - web-1", broker.http: request % b"/v1/records/orders",
+             broker.otlp: request % b"/v1/logs", broker.listen: request % b"/"}
+    connections = []
+    try:
+        for port, begun in stuck.items():
+            for number in range(1000):
+                connections.append(socket.create_connection(("127.0.0.1", port)))
+                if number < 500:
+                    connections[-1].sendall(begun)
+        for listener in ("api", "http", "otlp"):
+            wait_until(lambda of=listener: broker.metric(
+                f'spillway_http_connections_accepted_total{{listener="{of}"}}') >= 1000)
+        broker.client().put_record(StreamName="orders", PartitionKey="k", Data=b"1")
+        status, _, answer = broker.post("1", Content_Type=NDJSON)
+        expect((status, answer["accepted"]) == (200, 1), status, answer)
+        logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "sold out"}}]}]}]}
+        status, _, answer = broker.exchange(broker.otlp, json.dumps(logs), "/v1/logs", "POST", {"Content-Type": JSON})
+        expect((status, broker.count("records", "otlp")) == (200, 1), status, answer)
+
+        def syslog_is_served():
+            with socket.create_connection(("127.0.0.1", broker.syslog)) as sender:
+                try:
+                    sender.sendall(b"<13>1 - web-2 shop - - - sold out\n")
+                    sender.shutdown(socket.SHUT_WR)
+                    sender.recv(1)  # its end
+                except OSError:
+                    pass  # or reset: it was closed at once
+            return broker.count("records", "syslog_tcp") >= 2
+        wait_until(syslog_is_served)
+        # The one that was there first made room, and the piece of a message that it had sent is kept.
+        expect(connections[0].recv(1) == b"", "the quietest")
+        expect(broker.count("malformed_records", "syslog_tcp") >= 1, "its piece")
+        expect(broker.count("refused_connections", "syslog_tcp") >= 1, "it is counted")
+        after = broker.metric("process_resident_memory_bytes")
+        print(f"resident: {before / 2 ** 20:.0f} MiB, with 4,000 connections {after / 2 ** 20:.0f} MiB", flush=True)
+        expect(after - before < 64 * 2 ** 20, before, after)
+        broker.stop()
+    finally:
+        for connection in connections:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_syslog_example(directory):
