@@ -84,13 +84,21 @@ void Delivery::wake(std::span<const stream::ShardId> shards) {
 }
 
 void Delivery::drain(nanoseconds at_most, UniqueFunction<void()> done) {
+  end(at_most, std::move(done), &ShardSender::drain);
+}
+
+void Delivery::leave(nanoseconds at_most, UniqueFunction<void()> done) {
+  end(at_most, std::move(done), &ShardSender::leave);
+}
+
+void Delivery::end(nanoseconds at_most, UniqueFunction<void()> done, void (ShardSender::*how)()) {
   done_ = std::move(done);
   deadline_->start(at_most, [this] {
     parts_.route.close();
     for (const auto& [shard, sender] : senders_) sender->close();
   });
   for (const auto& [place, backfill] : backfills_) backfill->close();
-  for (const auto& [shard, sender] : senders_) sender->drain();
+  for (const auto& [shard, sender] : senders_) (*sender.*how)();
 }
 
 void Delivery::ended() {
@@ -120,6 +128,12 @@ void Delivery::give_up_before(const Delivered& next) {
   drop_told_ = now;
   parts_.log.error("the spool is full: accepted records are dropped, the oldest first",
                    {{"records", records}, {"dropped_before", dropped()}, {"held", held()}});
+}
+
+Delivered Delivery::given_up_before() const {
+  Delivered next;
+  for (const auto& [shard, sender] : senders_) next[shard] = sender->given_up_before();
+  return next;
 }
 
 Delivered Delivery::delivered() const {

@@ -58,11 +58,17 @@ class Delivery {
   // `done` is called at the end, when the cursors are durable or can't be, never from within. Once.
   void drain(nanoseconds at_most, UniqueFunction<void()> done);
 
+  // Sends no more than what is being sent, and ends as drain() does: the rest is for whoever has
+  // the spool's streams after this. Instead of drain().
+  void leave(nanoseconds at_most, UniqueFunction<void()> done);
+
   const Route& route() const { return parts_.route; }
   // The shards of what no target has; and what is before these is given up for room: counted, and
   // told in the log, at most once in kToldEvery.
   Undelivered undelivered() const;
   void give_up_before(const Delivered& next);
+  // What give_up_before() was told last, be it done or not.
+  Delivered given_up_before() const;
   // As a restart would find it: nobody goes back before that.
   Delivered delivered() const;
   std::uint64_t held() const;                     // records of the spool that no target has
@@ -75,6 +81,7 @@ class Delivery {
 
  private:
   std::vector<ShardSender*> make_senders(std::span<const std::string> streams);
+  void end(nanoseconds at_most, UniqueFunction<void()> done, void (ShardSender::*how)());
   void ended();
   nanoseconds turn(std::size_t bytes);
 

@@ -34,6 +34,10 @@ class DeliveryTest : public SpoolTest {
     start(cursors_->load(spool_->shards_of(Spool::kCursorStream).front().id),
           UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
     loop_.run();
+    make();
+  }
+  // The cursors are there. `dropped`: what is to be.
+  void make(const Delivered& dropped = {}) {
     const std::vector<std::string> streams = {"s"};
     Target* const targets[] = {&target_};
     RouteSettings settings;
@@ -44,6 +48,7 @@ class DeliveryTest : public SpoolTest {
     spool_->on_appended(
         [this](std::span<const stream::ShardId> shards) { delivery_->wake(shards); });
     delivery_->start([this] { ++flowed_; });
+    delivery_->give_up_before(dropped);
     running_ = true;
     loop_.run();
   }
@@ -53,6 +58,14 @@ class DeliveryTest : public SpoolTest {
     loop_.run(at_most + seconds(1));
     EXPECT_TRUE(ended);
     running_ = false;
+  }
+  // Another one takes over, in the process.
+  void replace() {
+    const auto dropped = delivery_->given_up_before();
+    delivery_.reset();
+    route_.reset();
+    target_.closed = target_.silent = false;
+    make(dropped);
   }
   // As SIGKILL and a start: a target that was being sent to has got it or not, nobody knows.
   void kill_and_restart() {
@@ -600,6 +613,80 @@ TEST_F(DeliveryTest, DrainEndsAtOnceWithNothingToSend) {
   running_ = false;
   loop_.run();
   EXPECT_TRUE(ended);
+}
+
+TEST_F(DeliveryTest, LeavesWhatItDoesNotSendToTheNextOne) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  target_.silent = true;
+  put("a", 2, 1);
+  loop_.run();
+  put("a", 3, 2);
+  bool ended = false;
+  delivery_->leave(seconds(5), [&] { ended = true; });
+  loop_.run(seconds(1));
+  EXPECT_FALSE(ended) << "it waits for the answer";
+  target_.answer();
+  loop_.run();
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(delivery_->held(), 2u);
+  put("a", 5, 1);  // while there is none
+  replace();
+  loop_.run(seconds(1));
+  EXPECT_EQ(stored()["a"], up_to(5)) << "each once";
+}
+
+TEST_F(DeliveryTest, LeavesAtItsBoundWhatIsNotAnswered) {
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  target_.silent = true;
+  put("a", 2, 3);
+  loop_.run();
+  bool ended = false;
+  delivery_->leave(seconds(1), [&] { ended = true; });
+  loop_.run(seconds(1) - nanoseconds(1));
+  EXPECT_FALSE(ended);
+  loop_.run(nanoseconds(1));
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(delivery_->held(), 3u);
+  replace();
+  loop_.run(seconds(1));
+  EXPECT_EQ(stored()["a"], up_to(4));
+}
+
+TEST_F(DeliveryTest, LeavesAtOnceWhatWasNotAskedForYet) {
+  target_.down = true;
+  put("a", 1, 700);
+  loop_.run(seconds(1));
+  bool ended = false;
+  delivery_->leave(seconds(5), [&] { ended = true; });
+  loop_.run();
+  EXPECT_TRUE(ended) << "the stream wasn't there yet, so nothing was sent";
+  target_.down = false;
+  replace();
+  loop_.run(seconds(2));
+  EXPECT_EQ(stored()["a"], up_to(700));
+}
+
+TEST_F(DeliveryTest, WhatIsToBeDroppedAfterAShardWasLeftIsDroppedByTheNextOne) {
+  target_.down = true;
+  put("a", 1, 4);
+  loop_.run(seconds(1));
+  bool ended = false;
+  delivery_->leave(seconds(1), [&] { ended = true; });
+  loop_.run();
+  ASSERT_TRUE(ended);
+  const auto held = delivery_->undelivered();
+  const auto shard =
+      std::ranges::find_if(held, [](const auto& of) { return of.second.first < of.second.second; });
+  delivery_->give_up_before({{shard->first, shard->second.first.plus(2)}});
+  EXPECT_EQ(delivery_->dropped(), 0u);
+  target_.down = false;
+  replace();
+  loop_.run(seconds(1));
+  EXPECT_EQ(delivery_->dropped(), 2u);
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_EQ(stored()["a"], (std::vector<int>{3, 4}));
 }
 
 TEST_F(DeliveryTest, TellsHowLongPutsTook) {

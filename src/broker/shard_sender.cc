@@ -43,6 +43,11 @@ void ShardSender::drain() {
   wake();
 }
 
+void ShardSender::leave() {
+  leaving_ = true;
+  resume();
+}
+
 void ShardSender::close() {
   closed_ = true;
   resume();
@@ -93,7 +98,7 @@ void ShardSender::cut(Batch& batch, const Pending& pending) {
 }
 
 Task<void> ShardSender::run() {
-  while (!closed_) {
+  while (!closed_ && !leaving_) {
     woken_ = false;
     if (has_to_drop()) drop();
     if (held() > 0 && parts_.route.sendable() == nullptr) {
@@ -101,7 +106,7 @@ Task<void> ShardSender::run() {
       continue;
     }
     auto batch = co_await read();
-    if (closed_) break;
+    if (closed_ || leaving_) break;
     if (!batch.empty()) {
       const auto delay = draining_ ? nanoseconds(0) : parts_.turn(batch.share.bytes());
       if (delay > nanoseconds(0)) co_await wait(delay);
@@ -196,6 +201,7 @@ Task<void> ShardSender::send(Batch batch) {
   Pending pending;
   std::size_t most = 0;  // of a request
   while (!closed_) {
+    if (leaving_ && under_way_.sent == 0) co_return;
     TargetLink* const link = parts_.route.sendable();
     if (link != nullptr && link != to) {
       to = link;

@@ -73,6 +73,8 @@ class ShardSender {
   void rerouted();
   // Ends when the shard is sent.
   void drain();
+  // Ends when what it is sending is delivered, at the latest when it is closed.
+  void leave();
   // Ends now; the route is closed before.
   void close();
 
@@ -89,6 +91,8 @@ class ShardSender {
   // Records that no target has acknowledged. Any thread.
   std::uint64_t held() const;
   PositionRange undelivered() const;
+  // What give_up_before() was told last.
+  stream::Position given_up_before() const { return give_up_before_; }
 
  private:
   struct Batch {
@@ -136,6 +140,7 @@ class ShardSender {
   bool idle_ = false;        // waiting for records
   bool woken_ = false;       // since the last look
   bool draining_ = false;
+  bool leaving_ = false;
   bool closed_ = false;
   bool running_ = false;
 };
