@@ -126,6 +126,11 @@ StreamSwitch SwitchState::of(const std::string& stream,
   return state;
 }
 
+std::string SwitchState::target_of(const std::string& stream) const {
+  const auto known = switches_.find(stream);
+  return known != switches_.end() ? known->second.target : std::string();
+}
+
 Status SwitchState::set(const std::string& stream, StreamSwitch next) {
   StreamSwitches changed = switches_;
   StreamSwitch& state = changed[stream];

@@ -52,6 +52,9 @@ class SwitchState {
   // known or the target in use is no longer among them. `targets` has at least one.
   StreamSwitch of(const std::string& stream, std::span<const std::string> targets) const;
 
+  // The name of the stream's target as it is stored, be it configured or not; empty: none is.
+  std::string target_of(const std::string& stream) const;
+
   // Durable when it returns, before anything goes by it; gives it the next generation. An error:
   // of() goes on as before.
   Status set(const std::string& stream, StreamSwitch next);

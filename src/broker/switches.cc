@@ -214,11 +214,7 @@ void Switches::chosen(const Choice& choice) {
   next.why = asked_ != nullptr && !released ? asked_->reason : choice.because;
   next.by = asked_ != nullptr ? asked_->who : broker_;
   next.break_glass = next.held && leave_.break_glass;
-  if (auto stored = parts_.state.set(std::string(kAllStreams), next); !stored.ok())
-    note_fault("the switch can't be stored, a restart won't know of it: " + stored.error().message);
-  ++next.generation;
-  stored_ = std::move(next);
-  glass_broken_.set(stored_.break_glass ? 1 : 0);
+  store(std::move(next));
   if (released) {
     record(SwitchAction::kRelease, before.target, before.target,
            asked_ != nullptr ? asked_->reason : stored_.why);
@@ -229,6 +225,36 @@ void Switches::chosen(const Choice& choice) {
                             stored_.target, stored_.why);
   if (asked_ == nullptr) leave_ = {};
   if (switched_ && event.from != event.to) receipt_ = switched_(event);
+}
+
+void Switches::store(StreamSwitch next) {
+  if (auto stored = parts_.state.set(std::string(kAllStreams), next); !stored.ok())
+    note_fault("the switch can't be stored, a restart won't know of it: " + stored.error().message);
+  ++next.generation;
+  stored_ = std::move(next);
+  glass_broken_.set(stored_.break_glass ? 1 : 0);
+}
+
+void Switches::store_used() {
+  const auto& used = parts_.route.kept().used;
+  if (!used || parts_.state.target_of(std::string(kAllStreams)) == targets_[*used]) return;
+  StreamSwitch next = stored_;
+  next.target = targets_[*used];
+  next.since = parts_.loop.wall_now();
+  next.why = parts_.route.choice().because;
+  next.by = broker_;
+  store(std::move(next));
+}
+
+void Switches::left(const std::string& target) {
+  StreamSwitch next = stored_;
+  next.since = parts_.loop.wall_now();
+  next.why = fmt::format("the target {} is no longer configured", target);
+  next.by = broker_;
+  next.break_glass = false;
+  store(std::move(next));
+  const auto event = record(SwitchAction::kSwitch, target, stored_.target, stored_.why);
+  if (switched_) switched_(event);
 }
 
 void Switches::record_refusal(const std::string& target, std::string why) {

@@ -83,6 +83,13 @@ class Switches {
   // the target may not be used, or there is no grant for it.
   Result<Done> make(const Wish& wish);
 
+  // Of a route that another one is to take the place of, to other targets: which one is in use is
+  // stored, where it isn't yet.
+  void store_used();
+  // Of the route that takes its place, before that is started: `target` was in use, and is none of
+  // its targets. A switch like others, to the first one.
+  void left(const std::string& target);
+
   // Every second, and before the route is started: takes in grants and revocations, and lets the
   // route go by them.
   void look();
@@ -108,6 +115,7 @@ class Switches {
   void look_for_refusals(WallTime clock);
   void refuse_by_itself(const std::string& target, const Decision& decision);
   void chosen(const Choice& choice);
+  void store(StreamSwitch next);
   void record_refusal(const std::string& target, std::string why);
   SwitchEvent record(SwitchAction action, const std::string& from, const std::string& to,
                      const std::string& reason);

@@ -17,13 +17,19 @@ class SwitchesTest : public testing::Test {
   explicit SwitchesTest(bool guarded = false) : guarded_(guarded) { begin(); }
   ~SwitchesTest() override { end(); }
 
-  void begin() {
-    const std::vector<std::string> names = {"a", "b"};
+  // `left`: the target that was in use, where it is none of these.
+  void begin(std::vector<FakeTarget*> configured = {}, const std::string& left = "") {
+    if (configured.empty()) configured = {&a_, &b_};
+    std::vector<std::string> names;
+    std::vector<Target*> targets;
+    for (auto* target : configured) {
+      names.push_back(target->name());
+      targets.push_back(target);
+    }
     state_ = std::make_unique<SwitchState>(disk_, "state");
     EXPECT_TRUE(state_->load().ok());
     log_ = std::make_unique<SwitchLog>(SwitchLogOptions{"log", "aside"}, disk_);
     EXPECT_EQ(log_->open(loop_.wall_now()).fault, "");
-    Target* const targets[] = {&a_, &b_};
     RouteSettings settings;
     settings.canary_stream = FakeTarget::kCanaryStream;
     route_ = std::make_unique<Route>(Route::Parts{loop_, silent_, metrics_}, targets, settings,
@@ -38,6 +44,7 @@ class SwitchesTest : public testing::Test {
                                                            metrics_, streams_, approval_.get()},
                                            "edge");
     switches_->look();
+    if (!left.empty()) switches_->left(left);
     route_->start([] {});
     loop_.run();
   }
@@ -121,6 +128,32 @@ TEST_F(SwitchesTest, APersonsSwitchHoldsOverRestartsUntilItIsReleased) {
   EXPECT_EQ(used(), "a");
   EXPECT_THAT(lines(), ElementsAre("switch a>b carol drill", "release b>b carol drill",
                                    HasSubstr("return b>a carol b is open: ")));
+}
+
+TEST_F(SwitchesTest, WhatIsInUseStaysThatWhereTargetsAreConfiguredInAnotherOrder) {
+  EXPECT_EQ(used(), "a") << "as nothing was ever stored";
+  switches_->store_used();
+  end();
+  a_.closed = b_.closed = false;
+  begin({&b_, &a_});
+  EXPECT_EQ(used(), "a");
+  loop_.run(seconds(70));
+  EXPECT_EQ(used(), "b") << "as any target that comes first is returned to";
+  EXPECT_THAT(lines(), ElementsAre(HasSubstr("return a>b broker:edge ")));
+}
+
+TEST_F(SwitchesTest, ATargetInUseThatIsNoLongerConfiguredIsSwitchedFrom) {
+  a_.down = true;
+  loop_.run(seconds(5));
+  EXPECT_EQ(used(), "b");
+  switches_->store_used();
+  end();
+  a_.closed = b_.closed = a_.down = false;
+  begin({&a_}, "b");
+  EXPECT_EQ(used(), "a");
+  EXPECT_THAT(lines(), ElementsAre(HasSubstr("switch a>b broker:edge "),
+                                   "switch b>a broker:edge the target b is no longer configured"));
+  EXPECT_EQ(state_->target_of("*"), "a");
 }
 
 TEST_F(SwitchesTest, EachToAnotherTargetHasAReceipt) {
