@@ -91,42 +91,20 @@ Status plan_inputs(const BrokerConfig* running, BrokerPlan& plan) {
   return {};
 }
 
-std::vector<std::string> names_of(const std::vector<TargetConfig>& targets) {
-  std::vector<std::string> names;
-  names.reserve(targets.size());
-  for (const auto& target : targets) names.push_back(target.name);
-  return names;
+// Whether it is the same target, sent the same records in the same form.
+bool is_same(const TargetConfig& one, const TargetConfig& other) {
+  return one.name == other.name && one.kind == other.kind && one.origins == other.origins &&
+         one.aggregate == other.aggregate &&
+         one.backfill.value_or(false) == other.backfill.value_or(false);
 }
 
-// Whether records are sent in the same form to both: of BrokerConfig or of TargetConfig.
-bool is_same_form(const auto& a, const auto& b) {
-  return a.kind == b.kind && a.origins == b.origins && a.aggregate == b.aggregate;
-}
-
-bool are_same_forms(const BrokerConfig& a, const BrokerConfig& b) {
-  return is_same_form(a, b) &&
-         std::ranges::equal(a.targets, b.targets,
-                            [](const TargetConfig& one, const TargetConfig& other) {
-                              return is_same_form(one, other);
-                            });
-}
-
-// What of the targets waits for a restart stays as it runs: all of them where one is to take
-// records in another form, since its new place would be sent the old form.
-void merge_targets(const BrokerConfig& running, const BrokerConfig& wanted, BrokerConfig& merged) {
-  if (names_of(running.targets) == names_of(wanted.targets) && are_same_forms(running, wanted)) {
-    merged.targets = wanted.targets;
-    for (std::size_t place = 0; place < merged.targets.size(); ++place)
-      merged.targets[place].backfill = running.targets[place].backfill;
-    return;
-  }
-  merged.targets = running.targets;
-  merged.endpoint = running.endpoint;
-  merged.ca = running.ca;
-  merged.access_key = running.access_key;
-  merged.secret_key = running.secret_key;
-  merged.credentials = running.credentials;
-  merged.shards = running.shards;
+void plan_targets(const BrokerConfig& running, BrokerPlan& plan) {
+  const auto before = targets_of(running);
+  const auto after = targets_of(plan.config.broker);
+  plan.new_targets = !std::ranges::equal(before, after, is_same);
+  if (plan.new_targets) return;
+  for (std::size_t place = 0; place < before.size(); ++place)
+    if (before[place] != after[place]) plan.changed_targets.push_back(place);
 }
 
 Result<BrokerPlan> plan(const BrokerConfig* running, Config wanted) {
@@ -149,13 +127,10 @@ Result<BrokerPlan> plan_start(const Config& wanted) { return plan(nullptr, wante
 
 Result<BrokerPlan> plan_change(const Config& running, const Config& wanted) {
   auto merged = with_reloaded(running, wanted);
-  merge_targets(running.broker, wanted.broker, merged.broker);
+  merged.broker.targets = wanted.broker.targets;
   SPILLWAY_TRY(check_config(merged));
   SPILLWAY_ASSIGN(auto change, plan(&running.broker, std::move(merged)));
-  const auto before = targets_of(running.broker);
-  const auto after = targets_of(change.config.broker);
-  for (std::size_t place = 0; place < before.size(); ++place)
-    if (before[place] != after[place]) change.changed_targets.push_back(place);
+  plan_targets(running.broker, change);
   return change;
 }
 

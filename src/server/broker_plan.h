@@ -2,8 +2,8 @@
 // go, which streams there are, and what can't be done at all. A pure function of what runs and what
 // is wanted; BrokerReload carries it out.
 //
-// Which targets there are, in which order and of what kind waits for a restart; how they are
-// reached doesn't. A target is what it is called: its name says what it has.
+// A target is what it is called: its name says what it has. How it is reached changes under way;
+// for others, another order, or another form of records, all of them are made anew.
 //
 // An input whose port moves comes and goes: the new port is opened before the old one is closed.
 #pragma once
@@ -25,8 +25,9 @@ struct BrokerPlan {
   std::vector<std::string> streams;
   std::vector<InputKind> opened;  // in the order of input_ports(), as those are:
   std::vector<InputKind> closed;
-  std::vector<std::size_t>
-      changed_targets;  // places in targets_of(); reached another way than before
+  bool new_targets = false;  // all of them are made anew
+  // Else: places in targets_of(), of those that are reached another way than before.
+  std::vector<std::size_t> changed_targets;
 };
 
 // kDenied: an input would listen beyond loopback; kInvalid: two would on one port, or a file can't

@@ -161,6 +161,7 @@ TEST(BrokerPlan, ATargetIsReachedAnotherWay) {
   EXPECT_THAT(changed([](Broker& b) { b.targets[1].credentials = "env"; }), ElementsAre(1));
   EXPECT_THAT(changed([](Broker& b) { b.targets[1].shards = 3; }), ElementsAre(1));
   EXPECT_THAT(changed([](Broker& b) { b.secret_key = "of both"; }), ElementsAre(0, 1));
+  EXPECT_THAT(changed([](Broker& b) { b.region = "eu-west-1"; }), ElementsAre(0, 1));
 }
 
 TEST(BrokerPlan, TheOnlyTargetIsReachedAnotherWay) {
@@ -172,37 +173,62 @@ TEST(BrokerPlan, TheOnlyTargetIsReachedAnotherWay) {
   EXPECT_EQ(plan->config.broker.endpoint, "http://elsewhere");
 }
 
-TEST(BrokerPlan, WhichTargetsThereAreAndOfWhatKindWaitsForARestart) {
+// Of each change of the list, and of the form of what is sent.
+TEST(BrokerPlan, OtherTargetsAnotherOrderOrAnotherFormMakeAllOfThemAnew) {
   const TargetConfig a{"a", "http://a"};
   const TargetConfig b{"b", "http://b"};
-  TargetConfig amazon = b;
-  amazon.endpoint = "https://amazon";
-  amazon.kind = "amazon";
-  amazon.aggregate = true;
+  const auto b_with = [&b](const auto& change) {
+    TargetConfig changed = b;
+    change(changed);
+    return std::vector<TargetConfig>{{"a", "http://a"}, changed};
+  };
   const std::vector<TargetConfig> wanted_lists[] = {
-      {b, a}, {a}, {a, b, {"c", "http://c"}}, {a, {"c", "http://b"}}, {a, amazon}};
-  Config running = with_targets({a, b});
-  running.broker.secret_key = "secret of all";
+      {b, a},
+      {a},
+      {b},
+      {a, b, {"c", "http://c"}},
+      {a, {"c", "http://b"}},
+      b_with([](TargetConfig& target) { target.kind = "amazon"; }),
+      b_with([](TargetConfig& target) { target.origins = false; }),
+      b_with([](TargetConfig& target) { target.aggregate = false; }),
+      b_with([](TargetConfig& target) { target.backfill = true; })};
+  const Config running = with_targets({a, b});
   for (const auto& list : wanted_lists) {
-    auto wanted = with_targets(list);
-    wanted.broker.secret_key = "another";
-    const auto plan = plan_change(running, wanted);
+    const auto plan = plan_change(running, with_targets(list));
     ASSERT_TRUE(plan.ok());
+    EXPECT_TRUE(plan->new_targets);
     EXPECT_THAT(plan->changed_targets, IsEmpty());
-    EXPECT_EQ(plan->config.broker.targets, running.broker.targets);
-    EXPECT_EQ(plan->config.broker.secret_key, "secret of all");
+    EXPECT_EQ(plan->config.broker.targets, list);
   }
-  Config other_form = with({});
-  other_form.broker.kind = "amazon";
-  other_form.broker.endpoint = "https://amazon";
-  const auto stays = plan_change(with({}), other_form);
-  ASSERT_TRUE(stays.ok());
-  EXPECT_THAT(stays->changed_targets, IsEmpty());
-  EXPECT_EQ(stays->config.broker.endpoint, with({}).broker.endpoint);
-  const auto one = plan_change(with({}), with_targets({a}));
-  ASSERT_TRUE(one.ok());
-  EXPECT_THAT(one->changed_targets, IsEmpty());
-  EXPECT_THAT(one->config.broker.targets, IsEmpty());
+  for (const auto& list : {b_with([](TargetConfig& target) { target.backfill = false; }),
+                           b_with([](TargetConfig& target) { target.kind = "spillway"; }),
+                           b_with([](TargetConfig& target) { target.endpoint = "http://c"; })})
+    EXPECT_FALSE(plan_change(running, with_targets(list))->new_targets) << "these say the same";
+}
+
+TEST(BrokerPlan, WhatHoldsForAllTargetsChangesTheirForm) {
+  using Broker = BrokerConfig;
+  const auto is_new = [](const Config& running, const auto& change) {
+    Config wanted = running;
+    change(wanted.broker);
+    const auto plan = plan_change(running, wanted);
+    EXPECT_TRUE(plan.ok());
+    EXPECT_EQ(targets_of(plan->config.broker), targets_of(wanted.broker));
+    return plan->new_targets;
+  };
+  for (const auto& running : {with({}), with_targets({{"a", "http://a"}, {"b", "http://b"}})}) {
+    EXPECT_TRUE(is_new(running, [](Broker& b) { b.kind = "amazon"; }));
+    EXPECT_TRUE(is_new(running, [](Broker& b) { b.origins = false; }));
+    EXPECT_TRUE(is_new(running, [](Broker& b) { b.aggregate = false; }));
+    EXPECT_FALSE(is_new(running, [](Broker& b) { b.region = "eu-west-1"; }));
+  }
+  EXPECT_TRUE(is_new(with({}), [](Broker& b) { b.targets = {{"a", "http://a"}}; }));
+}
+
+TEST(BrokerPlan, AnEndpointBesideTargetsIsRefused) {
+  Config wanted = with_targets({{"a", "http://a"}});
+  wanted.broker.endpoint = "http://elsewhere";
+  EXPECT_FALSE(plan_change(with_targets({{"a", "http://a"}}), wanted).ok());
 }
 
 }  // namespace

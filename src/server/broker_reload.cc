@@ -7,6 +7,16 @@
 #include "server/reload.h"
 
 namespace spillway::server {
+namespace {
+
+std::vector<std::string> names_of(const DeliveryPath::TargetOptions& targets) {
+  std::vector<std::string> names;
+  names.reserve(targets.size());
+  for (const auto& target : targets) names.push_back(target.name);
+  return names;
+}
+
+}  // namespace
 
 void BrokerReload::take(Config wanted) {
   if (closed_) return;
@@ -36,13 +46,26 @@ Task<Status> BrokerReload::change(Config wanted) {
   if (!plan.ok()) co_return std::move(plan).error();
   auto targets = read_targets(*plan);
   if (!targets.ok()) co_return std::move(targets).error();
-  auto made = co_await parts_.spool.open(parts_.loop, plan->streams);
-  if (!made.ok()) co_return made;
-  parts_.path.delivery().add(
-      plan->streams);  // what a new port takes before all are open is delivered
-  auto opened = co_await parts_.inputs.open(*plan, &parts_.loop);
-  if (!opened.ok()) co_return opened;
+  const auto names = names_of(*targets);
+  if (plan->new_targets) {
+    auto locked = parts_.path.lock(names);
+    if (!locked.ok()) co_return locked;
+  }
+  auto opening = open(*plan);
+  auto opened = co_await std::move(opening);
+  if (!opened.ok()) {
+    parts_.path.unlock();
+    co_return opened;
+  }
   tell_waiting(plan->config, wanted, "broker", parts_.log);
+  if (plan->new_targets) {
+    auto replacing = parts_.path.replace(plan->config.broker,
+                                         *std::exchange(targets, TargetOptions()), plan->streams);
+    co_await std::move(replacing);
+    parts_.log.info("targets were changed",
+                    {{"targets", fmt::to_string(fmt::join(names, ", "))},
+                     {"used", parts_.path.route().current().target().name()}});
+  }
   use(*plan, *std::move(targets));
   running_ = std::move(plan->config);
   parts_.log.info("configuration reloaded",
@@ -50,9 +73,19 @@ Task<Status> BrokerReload::change(Config wanted) {
   co_return Status();
 }
 
+// What a new port takes before all are open is delivered.
+Task<Status> BrokerReload::open(BrokerPlan plan) {
+  auto made = co_await parts_.spool.open(parts_.loop, plan.streams);
+  if (!made.ok()) co_return made;
+  parts_.path.delivery().add(plan.streams);
+  auto opened = co_await parts_.inputs.open(std::move(plan), &parts_.loop);
+  co_return opened;
+}
+
 // Of those that change.
 Result<BrokerReload::TargetOptions> BrokerReload::read_targets(const BrokerPlan& plan) const {
   const auto& config = plan.config.broker;
+  if (plan.new_targets) return all_target_options({parts_.loop, parts_.disk, parts_.log}, config);
   const auto configured = targets_of(config);
   TargetOptions options;
   options.reserve(plan.changed_targets.size());

@@ -1,6 +1,6 @@
-// Carries a plan out in a broker that runs. What can fail comes first: the spool's streams are made
-// and new ports opened; only then does anything change. One change at a time: of those that are
-// wanted meanwhile the last one is made when it has ended.
+// Carries a plan out in a broker that runs. What can fail comes first: targets' certificates are
+// read, the spool's streams are made and new ports opened; only then does anything change. One
+// change at a time: of those that are wanted meanwhile the last one is made when it has ended.
 #pragma once
 
 #include <optional>
@@ -52,6 +52,7 @@ class BrokerReload {
   Task<void> make();
   Task<Status> change(Config wanted);
   using TargetOptions = DeliveryPath::TargetOptions;
+  Task<Status> open(BrokerPlan plan);
   Result<TargetOptions> read_targets(const BrokerPlan& plan) const;
   void use(const BrokerPlan& plan, TargetOptions targets);
 

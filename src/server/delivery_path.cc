@@ -1,5 +1,8 @@
 #include "server/delivery_path.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "broker/route.h"
@@ -64,6 +67,8 @@ struct DeliveryPath::Stages {
     switches.on_switch([this, &parts](const broker::SwitchEvent& event) {
       return parts.receipts.begin(event, delivery.under_way());
     });
+    switches.set_streams(streams);
+    look();
   }
 
   void look() {
@@ -80,17 +85,80 @@ struct DeliveryPath::Stages {
 DeliveryPath::DeliveryPath(Parts parts, std::string broker, const BrokerConfig& config,
                            TargetOptions targets, std::vector<std::string> streams)
     : parts_(parts),
-      stages_(std::make_unique<Stages>(parts_, broker, config, std::move(targets), streams)) {
-  stages_->look();
-}
+      broker_(std::move(broker)),
+      stages_(std::make_unique<Stages>(parts_, broker_, config, std::move(targets), streams)) {}
 
 DeliveryPath::~DeliveryPath() = default;
 
 void DeliveryPath::start(UniqueFunction<void()> flows) {
-  stages_->delivery.start(std::move(flows));
+  flows_ = std::move(flows);
+  begin();
 }
 
-void DeliveryPath::wake(std::span<const stream::ShardId> shards) { stages_->delivery.wake(shards); }
+void DeliveryPath::begin() {
+  set_woken(&stages_->delivery);
+  stages_->delivery.start([this] {
+    if (flows_) std::exchange(flows_, nullptr)();
+  });
+}
+
+void DeliveryPath::set_woken(broker::Delivery* delivery) {
+  const std::lock_guard lock(mutex_);
+  woken_ = delivery;
+}
+
+void DeliveryPath::wake(std::span<const stream::ShardId> shards) {
+  const std::lock_guard lock(mutex_);
+  if (woken_ != nullptr) woken_->wake(shards);
+}
+
+Status DeliveryPath::lock(std::span<const std::string> names) {
+  const auto& kept = route().kept();
+  if (kept.held) {
+    const auto& held = route().link(*kept.used).target().name();
+    if (std::ranges::find(names, held) == names.end()) {
+      return Error{ErrorCode::kBusy,
+                   fmt::format("target {} can't go while it is held ({}): spillway switch "
+                               "--release, or hold another one, first",
+                               held, *kept.held)};
+    }
+  }
+  locked_ = true;
+  return {};
+}
+
+Task<void> DeliveryPath::replace(BrokerConfig config, TargetOptions targets,
+                                 std::vector<std::string> streams) {
+  set_woken(nullptr);
+  auto left = callback<bool>([this](UniqueFunction<void(bool)> done) {
+    stages_->delivery.leave(kLeaveWithin, [done = std::move(done)]() mutable { done(true); });
+  });
+  co_await left;
+  // What they have posted refers to them: it comes before this.
+  auto behind = callback<bool>([this](UniqueFunction<void(bool)> done) {
+    parts_.loop.post([done = std::move(done)]() mutable { done(true); });
+  });
+  co_await behind;
+  stages_->switches.store_used();
+  const std::string used = route().current().target().name();
+  const auto dropped = stages_->delivery.given_up_before();
+  stages_.reset();
+  stages_ = std::make_unique<Stages>(parts_, broker_, config, std::move(targets), streams);
+  const bool stays = std::ranges::any_of(
+      stages_->targets, [&used](const auto& target) { return target->name() == used; });
+  if (!stays) stages_->switches.left(used);
+  begin();
+  stages_->delivery.give_up_before(dropped);
+  locked_ = false;
+}
+
+Result<broker::Switches::Done> DeliveryPath::make_switch(const broker::Switches::Wish& wish) {
+  if (locked_) {
+    return Error{ErrorCode::kBusy,
+                 "this broker's targets are being changed: ask again in a second"};
+  }
+  return stages_->switches.make(wish);
+}
 
 void DeliveryPath::look() { stages_->look(); }
 

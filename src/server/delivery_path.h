@@ -1,6 +1,7 @@
 // What lies behind a broker's spool: its targets, the route to the one in use, people's switches,
 // and the delivery. All of it is made from a configuration, and from what is durable: how far each
-// shard of the spool was delivered, and what was switched.
+// shard of the spool was delivered, and what was switched. So it can be made anew, for other
+// targets, while the process runs and the spool goes on accepting, just as after a restart.
 #pragma once
 
 #include <memory>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/task.h"
 #include "broker/cursors.h"
 #include "broker/delivery.h"
 #include "broker/receipts.h"
@@ -44,6 +46,8 @@ class DeliveryPath {
     broker::SwitchApproval* approval;   // nullptr: switches need no grants
   };
   using TargetOptions = std::vector<broker::KinesisTargetOptions>;
+  // How long requests under way may take to be answered before other targets take over.
+  static constexpr nanoseconds kLeaveWithin = broker::HealthSettings().request_deadline;
 
   // `broker`: its name, for the log of switches. `targets`: all of `config`. `streams`: that
   // records may come in for.
@@ -59,12 +63,27 @@ class DeliveryPath {
   void wake(std::span<const stream::ShardId> shards);
   // Every second or so.
   void look();
+
+  // Before replace(): from now on people's switches are refused with kBusy. kBusy where a person
+  // holds a target that is none of `names`; the error says so.
+  Status lock(std::span<const std::string> names);
+  // In place of replace(), which does it too.
+  void unlock() { locked_ = false; }
+  // What is sent is answered, at the latest in kLeaveWithin; then other targets, those of `config`,
+  // are sent what follows. What had no answer goes to them, too. Not during another one, nor after
+  // drain().
+  Task<void> replace(BrokerConfig config, TargetOptions targets, std::vector<std::string> streams);
+
   // The target at `place` is reached as these say from now on.
   void reach(std::size_t place, broker::KinesisTargetOptions options);
   // Those that records may come in for from now on; the spool has them.
   void set_streams(std::vector<std::string> streams);
   void set_switching(const broker::SwitchingSettings& settings);
 
+  // As Switches'; kBusy too.
+  Result<broker::Switches::Done> make_switch(const broker::Switches::Wish& wish);
+
+  // Those of now: none is kept over a turn of the loop.
   broker::Delivery& delivery();
   broker::Switches& switches();
   const broker::Route& route() { return delivery().route(); }
@@ -72,8 +91,17 @@ class DeliveryPath {
  private:
   struct Stages;
 
+  void begin();
+  void set_woken(broker::Delivery* delivery);
+
   const Parts parts_;
+  const std::string broker_;
+  UniqueFunction<void()> flows_;
+  bool locked_ = false;
   std::unique_ptr<Stages> stages_;
+
+  std::mutex mutex_;
+  broker::Delivery* woken_ = nullptr;  // by wake(); null: between two, when nobody sleeps
 };
 
 }  // namespace spillway::server

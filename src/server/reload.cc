@@ -53,8 +53,6 @@ void tell_waiting(const Config& running, const Config& fresh, std::string_view t
                   {{"key", key.name}, {"running", before}, {"configured", after}});
     }
   }
-  if (table == "broker" && running.broker.targets != fresh.broker.targets)
-    log.warning("a change waits for a restart", {{"key", "broker.targets"}});
 }
 
 std::optional<Config> reload(const Config& running, const ConfigSource& source,

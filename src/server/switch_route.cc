@@ -97,17 +97,17 @@ wire::Response json_response(const broker::JsonObject& json) {
   return answer;
 }
 
-wire::Response answer_to(const RoutedRequest& request, broker::Switches& switches,
+wire::Response answer_to(const RoutedRequest& request, DeliveryPath& path,
                          broker::SwitchProofs& proofs) {
   const auto* type = request.head.find("content-type");
   if (type == nullptr || *type != "application/json")
     return wire::text_response(400, "Content-Type must be application/json\n");
   const auto wish = wish_of(request.body, proofs);
   if (!wish.ok()) return refused(wish.error());
-  const auto done = switches.make(*wish);
+  const auto done = path.make_switch(*wish);
   if (!done.ok()) return refused(done.error());
   broker::JsonArray streams;
-  for (const auto& stream : switches.streams()) {
+  for (const auto& stream : path.switches().streams()) {
     std::string text;
     broker::append_json_text(text, stream);
     streams.add_raw(text);
@@ -130,7 +130,7 @@ void add_switch_route(Routes& routes, DeliveryPath& path, broker::SwitchProofs& 
   });
   routes.add("POST", "/v1/switch",
              [&path, &proofs](const RoutedRequest& request, Responder responder) {
-               responder.respond(answer_to(request, path.switches(), proofs));
+               responder.respond(answer_to(request, path, proofs));
              });
 }
 

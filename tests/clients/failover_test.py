@@ -1,6 +1,7 @@
 """A broker with two regions: each of them fails under load, or is switched away from, and nothing is lost."""
 
 import json
+import pathlib
 import signal
 import subprocess
 import sys
@@ -212,6 +213,72 @@ def test_records_wait_while_both_are_away_and_over_a_restart_of_the_broker(direc
         check(pair, 60)
         in_a = {data for data, _ in read_with_origins(pair.a)}
         expect(in_a == {f"{key} {number}" for key in KEYS for number in range(20)}, len(in_a))
+
+
+def test_targets_come_go_and_change_at_sighup_under_load(directory):
+    with Pair(directory) as pair:
+        config = pathlib.Path(directory, "spillway.toml")
+        admin = f"127.0.0.1:{pair.broker.admin}"
+        endpoints = {"a": pair.a.endpoint, "b": pair.b.endpoint, "c": "https://127.0.0.1:1"}
+
+        def reload(names, expected="configuration reloaded", **more):
+            """Writes a table for each name, with what `more` says of it, and returns what the log says then."""
+            config.write_text("".join(f'[[broker.targets]]\nname = "{name}"\n'
+                                      f'endpoint = "{endpoints[name]}"\n{more.get(name, "")}\n'
+                                      for name in names), encoding="ascii")
+            seen = len(pair.broker.log.read_text())
+            pair.broker.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: expected in pair.broker.log.read_text()[seen:], SWITCHED_WITHIN)
+            expect([target["name"] for target in pair.status()["targets"]] == list(names)
+                   or "not reloaded" in expected, pair.status())
+            return pair.broker.log.read_text()[seen:]
+
+        with Load(pair.broker) as load:
+            pair.wait_for("a", SWITCHED_WITHIN)
+            expect("targets were changed" in reload("a"), "b goes, which isn't in use")
+            pair.wait_for("a", SWITCHED_WITHIN)
+            reload("ba")
+            expect(pair.uses("a"), "what is in use stays that, until b is returned to", pair.status())
+            pair.wait_for("b", RETURNED_WITHIN)
+            said = reload("ba", b='kind = "amazon"')
+            expect("a change waits for a restart" not in said, said)
+            pair.wait_for("b", SWITCHED_WITHIN)
+            spillway("switch", "--to", "b", "--reason", "drill", "--who", "carol", "--admin", admin)
+            before = pair.status()
+            for refused, more, why in (("a", {}, "target b can't go while it is held (carol switched: drill)"),
+                                       ("bac", {"c": 'ca = "/none.pem"'}, "/none.pem"),
+                                       ("", {}, "the file is empty")):
+                said = reload(refused, "configuration not reloaded", **more)
+                expect(why in said, why, said)
+            expect([target["name"] for target in pair.status()["targets"]] == ["b", "a"] and
+                   pair.status()["switch"] == before["switch"], pair.status())
+            reload("ab")
+            expect(pair.uses("b") and pair.status()["switch"]["held"], "it is held over that", pair.status())
+            spillway("switch", "--release", "--reason", "over", "--who", "carol", "--admin", admin)
+            pair.wait_for("a", RETURNED_WITHIN)
+            # In an outage of the only region, another one is added, and takes all that waits.
+            reload("a")
+            pair.a.kill()
+            wait_until(lambda: pair.broker.held() > 0)
+            reload("ab")
+            pair.wait_for("b", SWITCHED_WITHIN)
+            reload("b")
+            expect(pair.uses("b") and 'target_up{target="b"} 1' in pair.broker.metrics(), pair.status())
+            pair.a.start()
+            reload("a")
+            pair.wait_for("a", SWITCHED_WITHIN)
+            listed = spillway("switch", "list", "--admin", admin)
+            expect("the target b is no longer configured" in listed.stdout, listed)
+        pair.broker.stop()
+        read = spillway("tail", "orders", "--json", "--from", "trim", "--mode", "ordered", "--until-tip",
+                        "--regions", f"a={pair.a.endpoint},b=amazon:{pair.b.endpoint}")
+        expect(read.returncode == 0, read.stderr)
+        numbers = {}
+        for line in read.stdout.splitlines():
+            key, number = json.loads(line)["data"].split(" ")
+            numbers.setdefault(key, []).append(int(number))
+        expect(numbers == {key: list(range(load.count)) for key in KEYS}, "each once, in order", read.stderr)
+        print(f"  targets changed 8 times: {load.count * len(KEYS)} records, none lost or doubled", flush=True)
 
 
 if __name__ == "__main__":
