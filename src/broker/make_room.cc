@@ -4,13 +4,14 @@
 
 namespace spillway::broker {
 
-Delivered make_room(SpoolRoom& room, OldestRecords& oldest, Delivery& delivery,
-                    const Cursors& cursors, MonoTime now) {
+Delivered make_room(SpoolRoom& room, SpoolPacking& packing, OldestRecords& oldest,
+                    Delivery& delivery, const Cursors& cursors, MonoTime now) {
   auto delivered = delivery.delivered();
   delivered[cursors.shard()] = cursors.needed_from();
   room.look(std::move(delivered), now);
-  if (room.when_full() != WhenFull::kDropOldest) return {};
   const auto held = delivery.undelivered();
+  packing.look(held, room.bytes(), now);
+  if (room.when_full() != WhenFull::kDropOldest) return {};
   oldest.look(held);
   if (!room.must_drop()) return {};
   auto next = oldest.without_oldest(held, SpoolRoom::kDropParts);

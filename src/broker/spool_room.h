@@ -42,6 +42,7 @@ class SpoolRoom {
             metrics::Registry& metrics);
 
   std::uint64_t limit_bytes() const { return limits_.bytes; }
+  std::uint64_t bytes() const { return bytes_; }  // as of the last look
   // Whether the spool takes no more records. Any thread.
   bool full() const { return engine_.stored_bytes() >= limits_.bytes; }
   // Gives back what may go. Every second or so, on one thread.

@@ -12,6 +12,7 @@
 #include "broker/runway.h"
 #include "broker/spool_horizon.h"
 #include "broker/spool_input.h"
+#include "broker/spool_packing.h"
 #include "broker/switch_approval.h"
 #include "broker/switch_log.h"
 #include "broker/switch_state.h"
@@ -69,7 +70,8 @@ std::optional<broker::SwitchApproval::Options> approval_options(const BrokerConf
   return options;
 }
 
-engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
+engine::EmbeddedOptions spool_options(const BrokerConfig& config,
+                                      const broker::SpoolPacking& packing) {
   engine::EmbeddedOptions options;
   options.directory = spool_directory(config.data);
   options.journal_file_bytes = kSpoolJournalFileBytes;
@@ -80,19 +82,21 @@ engine::EmbeddedOptions spool_options(const BrokerConfig& config) {
   // Room comes back by whole segments.
   options.merge_bytes_max =
       std::min(128 * kMiB, static_cast<std::uint64_t>(config.spool_mib) * kMiB / 8);
+  options.merges = [&packing] { return packing.packs(); };
   return options;
 }
 
 // A damaged spool gives way to a new one.
 Result<std::unique_ptr<stream::Engine>> open_spool_engine(const BrokerConfig& config,
+                                                          const broker::SpoolPacking& packing,
                                                           const engine::EmbeddedSeams& seams) {
-  auto opened = engine::open_embedded_engine(spool_options(config), seams);
+  auto opened = engine::open_embedded_engine(spool_options(config, packing), seams);
   if (opened.ok() || opened.error().code != ErrorCode::kCorrupt) return opened;
   SPILLWAY_ASSIGN(const auto aside,
                   set_spool_aside(seams.disk, config.data, seams.clock.wall_now()));
   seams.log.error("the spool is damaged: it was set aside, and what can be read of it is delivered",
                   {{"path", aside}, {"damage", opened.error().message}});
-  return engine::open_embedded_engine(spool_options(config), seams);
+  return engine::open_embedded_engine(spool_options(config, packing), seams);
 }
 
 // Runs the loop until the task has ended.
@@ -168,6 +172,7 @@ struct Room {
   io::Timer& timer;
   broker::SpoolRoom& room;
   broker::Runway& runway;
+  broker::SpoolPacking& packing;
   broker::OldestRecords& oldest;
   const broker::Spool& spool;
   DeliveryPath& path;
@@ -179,7 +184,7 @@ struct Room {
 // Once a second.
 void keep_room(const Room& of) {
   auto& delivery = of.path.delivery();
-  broker::make_room(of.room, of.oldest, delivery, of.cursors, of.loop.mono_now());
+  broker::make_room(of.room, of.packing, of.oldest, delivery, of.cursors, of.loop.mono_now());
   of.runway.look({.accepted_records = of.spool.accepted_records(),
                   .accepted_bytes = of.spool.accepted_bytes(),
                   .held_records = delivery.held(),
@@ -224,8 +229,10 @@ Status run_broker(const Config& config, const ConfigSource& source) {
 
   io::AsioLoop loop;  // outlives the engine, whose workers post to it
   SPILLWAY_ASSIGN(auto targets, all_target_options({loop, disk, *log}, options));
-  SPILLWAY_ASSIGN(const auto engine,
-                  open_spool_engine(options, {disk, clock, workers, entropy, *log, metrics}));
+  broker::SpoolPacking packing;
+  SPILLWAY_ASSIGN(
+      const auto engine,
+      open_spool_engine(options, packing, {disk, clock, workers, entropy, *log, metrics}));
   SPILLWAY_ASSIGN(const auto salvage,
                   SpoolSalvage::make(options.data, {disk, workers, *log, metrics}));
   broker::SpoolRoom room({static_cast<std::uint64_t>(options.spool_mib) * kMiB,
@@ -323,7 +330,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   salvage->start(spool);
   const auto timer = loop.make_timer();
   broker::OldestRecords oldest;
-  const Room kept{loop, *timer, room, runway, oldest, spool, path, cursors, horizon, receipts};
+  const Room kept{loop,  *timer, room,    runway,  packing, oldest,
+                  spool, path,   cursors, horizon, receipts};
   keep_room(kept);
   for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());

@@ -48,6 +48,7 @@ struct BrokerMachine::Running {
   std::optional<broker::Route> route;
   std::optional<broker::Switches> switches;
   std::optional<broker::Delivery> delivery;
+  broker::SpoolPacking packing;
   broker::OldestRecords oldest;
   std::unique_ptr<io::Timer> timer;
   bool delivers = false;
@@ -84,8 +85,10 @@ Status BrokerMachine::start() {
 
 Status BrokerMachine::open(Running& process) {
   Stage& stage = parts_.stage;
-  SPILLWAY_ASSIGN(process.engine, engine::open_embedded_engine(
-                                      settings_.engine, {*disk_, stage.clock, stage.scheduler,
+  auto options = settings_.engine;
+  options.merges = [&packing = process.packing] { return packing.packs(); };
+  SPILLWAY_ASSIGN(process.engine,
+                  engine::open_embedded_engine(options, {*disk_, stage.clock, stage.scheduler,
                                                          entropy_, parts_.log, process.metrics}));
   SPILLWAY_TRY(open_spool(process));
   process.switch_state.emplace(*disk_, "broker/switch-state");
@@ -158,8 +161,8 @@ void BrokerMachine::check_hold(const broker::Route& route) {
 void BrokerMachine::keep_room(Running& process) {
   const auto held = process.delivery->undelivered();
   note_dropped(process, held,
-               broker::make_room(*process.room, process.oldest, *process.delivery, *process.cursors,
-                                 parts_.stage.clock.mono_now()));
+               broker::make_room(*process.room, process.packing, process.oldest, *process.delivery,
+                                 *process.cursors, parts_.stage.clock.mono_now()));
   process.timer->start(seconds(1), [this, &process] { keep_room(process); });
 }
 

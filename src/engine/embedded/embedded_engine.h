@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -34,6 +35,9 @@ struct EmbeddedOptions {
   std::uint64_t page_cache_bytes = std::uint64_t{1} << 30;  // of segments; see SegmentSetOptions
   std::uint32_t merge_fan_in = 8;  // adjacent segments that are merged into one
   std::uint64_t merge_bytes_max = std::uint64_t{2} << 30;  // of what is merged, together
+  // Whether segments are merged now, which also packs them. Asked whenever one has become full, on
+  // a worker. Null: always.
+  std::function<bool()> merges;
 };
 
 // What it is handed must outlive it. The simulation hands in its own.

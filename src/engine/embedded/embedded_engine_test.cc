@@ -296,6 +296,24 @@ TEST_F(EmbeddedEngineTest, TheSpaceOfWhatIsReleasedIsGivenBack) {
   EXPECT_EQ(append(a, "next")->first.value, 600u) << "positions go on";
 }
 
+TEST_F(EmbeddedEngineTest, SegmentsAreMergedWhileTheyAreToBe) {
+  std::atomic<bool> merges = false;
+  options_.merge_fan_in = 2;
+  options_.merges = [&merges] { return merges.load(); };
+  ASSERT_TRUE(open().ok());
+  const auto steps = [this] {
+    return metrics_->counter("spillway_segment_merge_steps_total", "").value();
+  };
+  const auto segments = [this] { return metrics_->gauge("spillway_segments", "").value(); };
+  const auto a = create_stream("a");
+  for (int i = 0; i < 600; ++i) ASSERT_TRUE(append(a, data_of(i)).ok());
+  while (segments() < 4) std::this_thread::yield();
+  EXPECT_EQ(steps(), 0u);
+  merges = true;
+  for (int i = 600; steps() == 0; ++i) ASSERT_TRUE(append(a, data_of(i)).ok());
+  engine_.reset();
+}
+
 // That closes the only shard of "a".
 auto closing(stream::ShardId shard) {
   return [shard](const stream::Catalog& catalog) -> Result<stream::CatalogChange> {

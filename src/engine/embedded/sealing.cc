@@ -157,6 +157,7 @@ void EmbeddedEngine::expire(const log::RetentionOf& retention_of) {
 }
 
 io::Step EmbeddedEngine::merge() {
+  if (options_.merges && !options_.merges()) return io::Step::kWait;
   const auto more = segments_->merge_step([this](std::uint64_t shard) { return kept(shard); },
                                           to_millis(seams_.clock.wall_now()));
   if (more.ok()) {
