@@ -119,9 +119,10 @@ std::unique_ptr<PortInput> BrokerInputs::make_input(InputKind kind, const Broker
     return std::make_unique<HttpPort>(loops_.loops(), std::move(options), handler_of(kind, plan),
                                       parts_.metrics, parts_.log);
   };
-  const auto syslog = [&](SyslogInput::Transport transport) -> std::unique_ptr<PortInput> {
-    return std::make_unique<SyslogInput>(loops_.first(), parts_.spool, transport, address,
-                                         input_streams(plan), parts_.metrics);
+  const auto over_tcp = [&](const std::string& name,
+                            TcpInput::MakeReader make_reader) -> std::unique_ptr<PortInput> {
+    return std::make_unique<TcpInput>(loops_.first(), address, name, std::move(make_reader),
+                                      input_streams(plan), parts_.metrics);
   };
   switch (kind) {
     case InputKind::kKinesis:
@@ -131,9 +132,10 @@ std::unique_ptr<PortInput> BrokerInputs::make_input(InputKind kind, const Broker
     case InputKind::kOtlp:
       return over_http("otlp");
     case InputKind::kSyslogTcp:
-      return syslog(SyslogInput::Transport::kTcp);
+      return over_tcp("syslog_tcp", syslog_readers(loops_.first(), parts_.spool, parts_.metrics));
     case InputKind::kSyslogUdp:
-      return syslog(SyslogInput::Transport::kUdp);
+      return std::make_unique<SyslogUdpInput>(loops_.first(), parts_.spool, address,
+                                              input_streams(plan), parts_.metrics);
     case InputKind::kStatsd:
       return std::make_unique<StatsdInput>(
           loops_.first(),
