@@ -1,6 +1,7 @@
 // Arbitrary bytes as lines of StatsD: what is read of one is within its bounds and reads the same
 // whatever the order of its tags; what they add up to is JSON, a record of each metric, and the
-// same whichever order the tags had. A line is read behind a right beginning, too.
+// same whichever order the tags had. A line is read behind a right beginning, too. As a connection,
+// its lines are the same however the bytes are cut.
 #include <simdjson.h>
 
 #include <algorithm>
@@ -8,9 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <ranges>
+#include <string>
+#include <vector>
 
 #include "base/assert.h"
 #include "broker/partition_key.h"
+#include "broker/statsd_framer.h"
 #include "broker/statsd_metrics.h"
 
 namespace {
@@ -51,10 +55,26 @@ void check(const std::vector<InputRecord>& records) {
   }
 }
 
+std::vector<std::string> framed(std::string_view bytes, std::size_t step) {
+  StatsdFramer framer;
+  std::vector<std::string> lines;
+  const auto keep = [&lines](std::string_view line) { lines.emplace_back(line); };
+  std::size_t too_long = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += step)
+    too_long += framer.take(bytes.substr(i, step), keep);
+  framer.end(keep);
+  for (const auto& line : lines)
+    SPILLWAY_ASSERT(line.size() <= kStatsdLineBytesMax && line.find('\n') == std::string::npos);
+  lines.push_back(std::to_string(too_long));
+  return lines;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const auto whole = framed(input, size + 1);
+  for (const std::size_t step : {1, 3}) SPILLWAY_ASSERT(framed(input, step) == whole);
   StatsdMetrics metrics(1);
   for (const std::string_view begin : {"", "a:1|ms|", "a:"}) {
     for (const auto part : std::views::split(input, '\n')) {

@@ -1,6 +1,7 @@
-// StatsD on its way into the spool: lines are added up (statsd_metrics.h), and each interval's
-// records are put when it ends. While the spool doesn't take those of the one before, the interval
-// goes on, and its records say how long it was: nothing is lost of it, and nothing piles up.
+// StatsD on its way into the spool, by whatever port it comes: lines are added up
+// (statsd_metrics.h), and each interval's records are put when it ends. While the spool doesn't
+// take those of the one before, the interval goes on, and its records say how long it was: nothing
+// is lost of it, and nothing piles up.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +42,10 @@ class StatsdIntake {
   void set_stream(std::string stream) { writer_->set_stream(std::move(stream)); }
   // Each line that isn't empty.
   void take(std::string_view lines);
-  // From any thread, once: ends the interval, and calls `drained` on
-  // the loop when its records are durable, or `deadline` is over. Nothing is taken after that.
+  // Lines that were too long, or of which only a part came: counts them as malformed.
+  void refuse(std::size_t lines) { counts_.malformed.add(lines); }
+  // From any thread, once: ends the interval, and calls `drained` on the loop when its records are
+  // durable, or `deadline` is over. Nothing is taken after that.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained);
 
  private:

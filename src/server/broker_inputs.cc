@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -18,6 +19,8 @@ namespace {
 
 // For ports that are closed since another one could not be opened.
 constexpr nanoseconds kCloseTime = seconds(1);
+// At least, for StatsD's last interval: nobody sends it again.
+constexpr nanoseconds kEndIntervalTime = seconds(1);
 
 InputStreams input_streams(const BrokerPlan& plan) {
   const auto& config = plan.config.broker;
@@ -41,8 +44,10 @@ std::string described(InputKind kind, const BrokerPlan& plan) {
       return fmt::format("syslog on {} over TCP", config.syslog_tcp);
     case InputKind::kSyslogUdp:
       return fmt::format("syslog on {} over UDP", config.syslog_udp);
-    case InputKind::kStatsd:
+    case InputKind::kStatsdUdp:
       return fmt::format("StatsD on {} over UDP", config.statsd);
+    case InputKind::kStatsdTcp:
+      return fmt::format("StatsD on {} over TCP", config.statsd_tcp);
   }
   assertion_failed("an input of no kind", __FILE__, __LINE__);
 }
@@ -97,6 +102,9 @@ void BrokerInputs::use(const BrokerPlan& plan, nanoseconds at_most) {
   inputs_.merge(opened_);
   const auto streams = input_streams(plan);
   for (const auto& [kind, input] : inputs_) input->set_streams(streams);
+  // The spool has no such stream where nothing takes StatsD any more.
+  if (!inputs_.contains(InputKind::kStatsdUdp) && !inputs_.contains(InputKind::kStatsdTcp)) return;
+  loops_.first().post([this, stream = streams.statsd] { statsd_->set_stream(stream); });
 }
 
 std::vector<std::string> BrokerInputs::described(const BrokerPlan& plan) const {
@@ -136,15 +144,24 @@ std::unique_ptr<PortInput> BrokerInputs::make_input(InputKind kind, const Broker
     case InputKind::kSyslogUdp:
       return std::make_unique<SyslogUdpInput>(loops_.first(), parts_.spool, address,
                                               input_streams(plan), parts_.metrics);
-    case InputKind::kStatsd:
-      return std::make_unique<StatsdInput>(
-          loops_.first(),
-          broker::StatsdIntake::Options{config.statsd_stream, host_,
-                                        seconds(config.statsd_flush_seconds),
-                                        io::random_number(parts_.entropy)},
-          address, parts_.spool, parts_.metrics);
+    case InputKind::kStatsdUdp:
+      return std::make_unique<StatsdUdpInput>(loops_.first(), address, statsd_of(config));
+    case InputKind::kStatsdTcp:
+      return over_tcp("statsd_tcp", statsd_readers(statsd_of(config)));
   }
   assertion_failed("an input of no kind", __FILE__, __LINE__);
+}
+
+broker::StatsdIntake& BrokerInputs::statsd_of(const BrokerConfig& config) {
+  if (statsd_ != nullptr) return *statsd_;
+  statsd_ = std::make_unique<broker::StatsdIntake>(
+      broker::StatsdIntake::Options{config.statsd_stream, host_,
+                                    seconds(config.statsd_flush_seconds),
+                                    io::random_number(parts_.entropy)},
+      broker::StatsdIntake::Parts{loops_.first(), parts_.spool, parts_.metrics});
+  statsd_drained_ = false;
+  loops_.first().post([this] { statsd_->start(); });
+  return *statsd_;
 }
 
 InputHandler& BrokerInputs::handler_of(InputKind kind, const BrokerPlan& plan) {
@@ -183,6 +200,7 @@ void BrokerInputs::read_lines(UniqueFunction<void()> ended) {
 
 void BrokerInputs::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
   drained_ = std::move(drained);
+  drained_by_ = parts_.loop.mono_now() + deadline;
   for (auto& [kind, input] : std::exchange(inputs_, {})) {
     auto& going = *input;
     going.drain(deadline, let_go(std::move(input)));
@@ -199,8 +217,22 @@ void BrokerInputs::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
 }
 
 void BrokerInputs::finish_drain_if_done() {
-  if (!drained_ || !going_.empty() || !lines_drained_) return;
+  if (!drained_ || !going_.empty()) return;
+  if (!std::exchange(statsd_ends_, true)) end_statsd();
+  if (!lines_drained_ || !statsd_drained_) return;
   std::exchange(drained_, nullptr)();
+}
+
+// Once its ports have gone: nothing comes any more.
+void BrokerInputs::end_statsd() {
+  if (statsd_ == nullptr) return;
+  const auto left = drained_by_ - parts_.loop.mono_now();
+  statsd_->drain(std::max<nanoseconds>(left, kEndIntervalTime), [this] {
+    parts_.loop.post([this] {
+      statsd_drained_ = true;
+      finish_drain_if_done();
+    });
+  });
 }
 
 void BrokerInputs::stop() { loops_.stop_and_join(); }

@@ -10,6 +10,7 @@
 
 #include "broker/line_input.h"
 #include "broker/spool.h"
+#include "broker/statsd_intake.h"
 #include "io/clock.h"
 #include "io/disk.h"
 #include "io/entropy.h"
@@ -68,25 +69,30 @@ class BrokerInputs {
 
   BrokerInputs(const BrokerConfig& config, std::string host, const Parts& parts);
   std::unique_ptr<PortInput> make_input(InputKind kind, const BrokerPlan& plan);
-  std::unique_ptr<PortInput> make_http(InputKind kind, const BrokerConfig& config, std::string name,
-                                       InputHandler& handler);
   InputHandler& handler_of(InputKind kind, const BrokerPlan& plan);
   // Keeps the input until it has gone; what is to be called then.
   UniqueFunction<void()> let_go(std::unique_ptr<PortInput> input);
+  broker::StatsdIntake& statsd_of(const BrokerConfig& config);
   void finish_drain_if_done();
+  void end_statsd();
 
   const std::string host_;
   const Parts parts_;
   io::LoopThreads loops_;
   // Of those over HTTP that were ever open: one port after the other hands them its requests.
   std::map<InputKind, std::unique_ptr<InputHandler>> handlers_;
+  // Once a port for StatsD was ever open: ports come and go, and the interval goes on.
+  std::unique_ptr<broker::StatsdIntake> statsd_;
   Inputs inputs_;
   Inputs opened_;                                           // and not in use yet
   std::map<PortInput*, std::unique_ptr<PortInput>> going_;  // until what they took is durable
   std::unique_ptr<broker::LineInput> lines_;
   std::string lines_stream_;
   bool lines_drained_ = true;
+  bool statsd_drained_ = true;
+  bool statsd_ends_ = false;
   UniqueFunction<void()> drained_;  // while draining
+  MonoTime drained_by_{};
 };
 
 }  // namespace spillway::server

@@ -24,7 +24,7 @@ std::vector<std::string> streams_of(const BrokerConfig& config) {
     add(config.otlp_traces_stream);
   }
   if (!config.syslog_tcp.empty() || !config.syslog_udp.empty()) add(config.syslog_stream);
-  if (!config.statsd.empty()) add(config.statsd_stream);
+  if (!config.statsd.empty() || !config.statsd_tcp.empty()) add(config.statsd_stream);
   if (!config.stdin_stream.empty()) add(config.stdin_stream);
   return streams;
 }

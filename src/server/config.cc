@@ -97,6 +97,8 @@ const ConfigKey kKeys[] = {
    .meaning = "The stream that syslog goes to. Made if missing.", .reloaded = true},
   {.name = "broker.statsd", .field = +[](Config& c) -> std::string& { return c.broker.statsd; },
    .meaning = "Address and port on which the broker takes StatsD over UDP, on loopback; empty: it doesn't.", .reloaded = true},
+  {.name = "broker.statsd_tcp", .field = +[](Config& c) -> std::string& { return c.broker.statsd_tcp; },
+   .meaning = "The same over TCP.", .reloaded = true},
   {.name = "broker.statsd_stream", .field = +[](Config& c) -> std::string& { return c.broker.statsd_stream; },
    .meaning = "The stream that StatsD's metrics go to. Made if missing.", .reloaded = true},
   {.name = "broker.statsd_flush_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.statsd_flush_seconds; },

@@ -86,6 +86,7 @@ struct BrokerConfig {
   std::string syslog_udp;
   std::string syslog_stream = "syslog";
   std::string statsd;
+  std::string statsd_tcp;
   std::string statsd_stream = "statsd";
   std::int64_t statsd_flush_seconds = 10;
   std::string stdin_stream;  // empty: standard input is not read

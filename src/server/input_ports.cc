@@ -13,7 +13,8 @@ constexpr InputPort kPorts[] = {
     {InputKind::kOtlp, "broker.otlp", &BrokerConfig::otlp},
     {InputKind::kSyslogTcp, "broker.syslog_tcp", &BrokerConfig::syslog_tcp},
     {InputKind::kSyslogUdp, "broker.syslog_udp", &BrokerConfig::syslog_udp, true},
-    {InputKind::kStatsd, "broker.statsd", &BrokerConfig::statsd, true},
+    {InputKind::kStatsdUdp, "broker.statsd", &BrokerConfig::statsd, true},
+    {InputKind::kStatsdTcp, "broker.statsd_tcp", &BrokerConfig::statsd_tcp},
 };
 
 }  // namespace

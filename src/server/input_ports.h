@@ -9,7 +9,7 @@
 
 namespace spillway::server {
 
-enum class InputKind { kKinesis, kHttp, kOtlp, kSyslogTcp, kSyslogUdp, kStatsd };
+enum class InputKind { kKinesis, kHttp, kOtlp, kSyslogTcp, kSyslogUdp, kStatsdUdp, kStatsdTcp };
 
 struct InputPort {
   InputKind kind;

@@ -1,5 +1,5 @@
-// The broker's StatsD input, over UDP. Nothing is acknowledged and nobody can be held back: what
-// the system drops before it is read, nobody knows of.
+// The broker's StatsD inputs, over UDP and over TCP. Nothing is acknowledged. Over UDP nobody can
+// be held back: what the system drops before it is read, nobody knows of.
 #pragma once
 
 #include <memory>
@@ -8,19 +8,23 @@
 #include "broker/statsd_intake.h"
 #include "io/asio_loop.h"
 #include "server/port_input.h"
+#include "server/tcp_input.h"
 
 namespace spillway::server {
 
-// On one loop. What it is handed outlives it.
-class StatsdInput final : public PortInput {
+// For a TcpInput on the intake's loop: a line is taken when it is added up. The intake outlives
+// them.
+TcpInput::MakeReader statsd_readers(broker::StatsdIntake& intake);
+
+// On the intake's loop. What it is handed outlives it.
+class StatsdUdpInput final : public PortInput {
  public:
-  StatsdInput(io::AsioLoop& loop, broker::StatsdIntake::Options options, std::string address,
-              broker::Spool& spool, metrics::Registry& metrics);
-  ~StatsdInput() override;
+  StatsdUdpInput(io::AsioLoop& loop, std::string address, broker::StatsdIntake& intake);
+  ~StatsdUdpInput() override;
 
   Task<Status> open(io::EventLoop* caller) override;
-  void set_streams(const InputStreams& streams) override;
-  // The interval ends then.
+  void set_streams(const InputStreams&) override {}  // the intake has it
+  // The intake goes on.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained) override;
 
  private:
@@ -28,7 +32,7 @@ class StatsdInput final : public PortInput {
 
   io::AsioLoop& loop_;
   const std::string address_;
-  broker::StatsdIntake intake_;
+  broker::StatsdIntake& intake_;
   std::unique_ptr<io::DatagramPort> port_;
 };
 
