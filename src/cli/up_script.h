@@ -19,7 +19,7 @@ enum class UpVerb { kKill, kRestart, kSwitch, kRelease };
 struct UpAction {
   nanoseconds at{0};  // since the start
   UpVerb verb = UpVerb::kSwitch;
-  std::optional<std::size_t> region;  // of kUpRegions; a switch without one goes to the other one
+  std::optional<std::size_t> region;  // of kUpRegions; a switch without one: region_to_switch_to()
 
   friend bool operator==(const UpAction&, const UpAction&) = default;
 };

@@ -208,7 +208,7 @@ void UpSession::act(const UpAction& action) {
     case UpVerb::kRestart:
       return restart_region(*action.region);
     case UpVerb::kSwitch:
-      return ask_switch(action.region ? *action.region : unused_region());
+      return ask_switch(action.region ? *action.region : region_to_switch_to(state_));
     case UpVerb::kRelease:
       return ask_switch(std::nullopt);
   }
@@ -220,7 +220,7 @@ void UpSession::on_key(char key) {
   if (key == 'k') kill_region(0);
   if (key == 'r') restart_region(0);
   if (key != 's' || !state_.broker) return;
-  ask_switch(state_.broker->held ? std::nullopt : std::optional(unused_region()));
+  ask_switch(state_.broker->held ? std::nullopt : std::optional(region_to_switch_to(state_)));
 }
 
 void UpSession::kill_region(std::size_t region) {
@@ -235,11 +235,6 @@ void UpSession::restart_region(std::size_t region) {
   tell(fmt::format("up: starts region {} again", regions_[region]->name()));
   ended_[region] = false;
   if (auto started = regions_[region]->start(); !started.ok()) fail(started.error().message);
-}
-
-// Of those that records go to, the first that they don't go to now.
-std::size_t UpSession::unused_region() const {
-  return state_.broker && state_.broker->used == kUpRegions[0] ? 1 : 0;
 }
 
 void UpSession::ask_switch(std::optional<std::size_t> region) {
@@ -283,7 +278,7 @@ void UpSession::begin_reading() {
     reader_->start();
   };
   // Of the one that records go to; the first one until that is known.
-  const auto region = state_.broker ? 1 - unused_region() : 0;
+  const std::size_t region = state_.broker && state_.broker->used == kUpRegions[1] ? 1 : 0;
   start(regions_[region]->client().describe_summary(state_.stream),
         UniqueFunction<void(Result<client::StreamSummary>)>(described));
 }

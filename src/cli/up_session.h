@@ -69,7 +69,6 @@ class UpSession final : public client::RegionsEvents {
   void restart_region(std::size_t region);
   // To that target; nullopt: what holds is released.
   void ask_switch(std::optional<std::size_t> region);
-  std::size_t unused_region() const;
   void begin_reading();
   void on_ready() override;
   void on_region(const std::string& name, const Status& status) override;

@@ -81,16 +81,22 @@ std::string route_text(const UpState& state) {
                      broker.held ? ", held," : "", clock_text(broker.used_for), broker.because);
 }
 
+bool has_ended(const UpState& state, std::size_t region) {
+  if (region >= state.regions.size()) return false;
+  const auto& how = state.regions[region].state;
+  return how != "serves" && how != "starts";
+}
+
 // What the keys do now: k and r are about a, s about where the records go.
 std::string keys_text(const UpState& state) {
-  const bool a_ended = !state.regions.empty() && state.regions.front().state != "serves" &&
-                       state.regions.front().state != "starts";
-  const bool on_a = state.broker && state.broker->used == kUpRegions[0];
-  const std::string switching = state.broker && state.broker->held
-                                    ? "s releases the switch"
-                                    : fmt::format("s switches to {}", kUpRegions[on_a ? 1 : 0]);
-  return fmt::format("{}, {}, q ends", a_ended ? "r restarts region a" : "k kills region a",
-                     switching);
+  const auto to = region_to_switch_to(state);
+  const bool used = state.broker && state.broker->used == kUpRegions[to];
+  const std::string switching =
+      state.broker && state.broker->held
+          ? "s releases the switch"
+          : fmt::format("s {} {}", used ? "stays with" : "switches to", kUpRegions[to]);
+  return fmt::format("{}, {}, q ends",
+                     has_ended(state, 0) ? "r restarts region a" : "k kills region a", switching);
 }
 
 std::string total_text(const UpState& state) {
@@ -122,6 +128,11 @@ std::vector<std::string> head_lines(const UpState& state) {
 }
 
 }  // namespace
+
+std::size_t region_to_switch_to(const UpState& state) {
+  const std::size_t other = state.broker && state.broker->used == kUpRegions[0] ? 1 : 0;
+  return has_ended(state, other) ? 1 - other : other;
+}
 
 std::string bytes_text(double bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};

@@ -61,6 +61,10 @@ struct UpState {
   std::deque<std::string> log;  // last lines of the children
 };
 
+// Of kUpRegions, where a switch goes that names none: to the other one than the one in use, or,
+// where that is down, to the one in use, which then holds.
+std::size_t region_to_switch_to(const UpState& state);
+
 // At most size.rows lines of at most size.columns characters, the most important first; no control
 // characters.
 std::vector<std::string> render(const UpState& state, io::TerminalSize size);

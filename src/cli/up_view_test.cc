@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/up_script.h"
+
 namespace spillway::cli {
 namespace {
 
@@ -84,13 +86,30 @@ TEST(UpView, TheKeysFollowWhatHasHappened) {
   state.regions[0].state = "killed";
   state.broker->used = "b";
   EXPECT_THAT(render(state, {100, 30}),
-              Contains("keys     r restarts region a, s switches to a, q ends"));
+              Contains("keys     r restarts region a, s stays with b, q ends"));
   state.broker->held = true;
   EXPECT_THAT(render(state, {100, 30}),
               Contains("keys     r restarts region a, s releases the switch, q ends"));
   EXPECT_THAT(render(state, {100, 30}), Contains(StartsWith("route    b, held, for 0:01:15: ")));
   state.broker->used.clear();
   EXPECT_THAT(render(state, {100, 30}), Contains(StartsWith("route    no region, held,")));
+}
+
+TEST(UpView, ASwitchGoesToTheOtherRegionWhereThatIsUp) {
+  auto state = busy_state();
+  const auto to = [&](std::string_view used, std::string_view a, std::string_view b) {
+    state.broker->used = used;
+    state.regions[0].state = a;
+    state.regions[1].state = b;
+    return kUpRegions[region_to_switch_to(state)];
+  };
+  EXPECT_EQ(to("a", "serves", "serves"), "b");
+  EXPECT_EQ(to("b", "serves", "serves"), "a");
+  EXPECT_EQ(to("b", "starts", "serves"), "a");
+  EXPECT_EQ(to("b", "killed", "serves"), "b") << "records would only wait";
+  EXPECT_EQ(to("a", "serves", "killed"), "a");
+  EXPECT_EQ(to("", "killed", "serves"), "b");
+  EXPECT_EQ(to("", "serves", "serves"), "a");
 }
 
 TEST(UpView, ASmallWindowHasTheFigures) {

@@ -245,9 +245,34 @@ def test_without_a_region_it_flows_on_and_that_is_reported(directory):
     flowed(Up(directory).run("--for", "2s"))
 
 
+def on_terminal(up, *arguments, on_frame=lambda frame: None, **environment):
+    """A run of it on a terminal of 100 columns and 24 lines. `on_frame` sees what is shown, and gives what is typed
+    then. → exit code, all that was shown."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ |= {"SPILLWAY_BROKER_FILES": "", "SPILLWAY_BROKER_LISTEN": "", "TERM": "xterm"} | environment
+        os.execv(BINARY, up.command(*arguments))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    shown, text = b"", ""
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # the other end was closed
+            break
+        text = shown.decode(errors="replace")
+        keys = on_frame(text.rsplit("\x1b[H", 1)[-1])
+        if keys:
+            os.write(terminal, keys)
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), text
+
+
 def test_what_a_script_does(directory):
     up = Up(directory)
-    outcome = up.run("--for", "20s", "--script", "switch b@10s,kill a@5s,restart a@7s,release@13s,kill b@15s")
+    up.start("--for", "20s", "--script", "switch b@10s,kill a@5s,restart a@7s,release@13s,kill b@15s")
+    check_script_on_terminal(f"{directory}/terminal")  # beside it
+    outcome = up.wait()
     records, _ = flowed(outcome)
     err = outcome[2]
     done = re.findall(r"(?m)^up: (.*)$", err)
@@ -262,6 +287,22 @@ def test_what_a_script_does(directory):
         expect(code == 1 and why in err, code, err)
 
 
+def check_script_on_terminal(directory):
+    """Without hands. The switch, which names no region, meets one that is down: records stay where they go."""
+    os.mkdir(directory)
+    frames = []
+    code, text = on_terminal(Up(directory), "--script", "kill a@5s,switch@8s,restart a@15s", "--for", "30s",
+                             on_frame=frames.append)
+    expect(code == 0 and nothing_wrong(text.rsplit("\x1b[?1049l", 1)[1]), code, text[-3000:])
+    # What was shown of it, in this order.
+    steps = [r"a serves .*route    a for ", r"a killed .*route    b for .*s stays with b",
+             r"a killed .*route    b, held, for .*s releases the switch", r"a serves .*route    b, held, for "]
+    for frame in frames:
+        while steps and re.search(steps[0], frame, re.DOTALL):
+            steps.pop(0)
+    expect(not steps, "not shown", steps, text[-3000:])
+
+
 def stored(data):
     """(source, subject, seq) of all telemetry in a directory."""
     with Region() as region:
@@ -274,32 +315,17 @@ def stored(data):
 
 
 def test_keys_kill_switch_and_restart(directory):
-    up = Up(directory)
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ |= {"SPILLWAY_BROKER_FILES": "", "SPILLWAY_BROKER_LISTEN": "", "TERM": "xterm",
-                       "SPILLWAY_BROKER_RETURN_SECONDS": "1"}
-        os.execv(BINARY, up.command())
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     # What is to be seen before each key; then q ends it.
     steps = [(r"route    a for .*k kills region a, s switches to b.*writes   p50 \d", b"k"),
              (r"a killed .*route    b for .*r restarts region a", b"r"),
              (r"a serves .*k kills region a, s switches to a", b"s"),
              (r"route    a, held, for .*s releases the switch", b"s"),
              (r"route    a for .*s switches to b", b"q")]
-    shown, text = b"", ""
-    while True:
-        try:
-            shown += os.read(terminal, 65536)
-        except OSError:  # the other end was closed
-            break
-        text = shown.decode(errors="replace")
-        frame = text.rsplit("\x1b[H", 1)[-1]
-        if steps and re.search(steps[0][0], frame, re.DOTALL):
-            os.write(terminal, steps.pop(0)[1])
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    expect(os.waitstatus_to_exitcode(status) == 0 and not steps, steps, text[-3000:])
+
+    def key_for(frame):
+        return steps.pop(0)[1] if steps and re.search(steps[0][0], frame, re.DOTALL) else None
+    code, text = on_terminal(Up(directory), on_frame=key_for, SPILLWAY_BROKER_RETURN_SECONDS="1")
+    expect(code == 0 and not steps, code, steps, text[-3000:])
     expect(nothing_wrong(text.rsplit("\x1b[?1049l", 1)[1]), text[-1000:])
 
 
