@@ -28,10 +28,9 @@ std::uint64_t Runway::stored_size(std::uint64_t records, std::uint64_t bytes) {
 // mean size of what was accepted since the start, or, before that, all that is stored.
 std::optional<nanoseconds> Runway::measure(const Look& look, MonoTime now) {
   const std::uint64_t accepted = stored_size(look.accepted_records, look.accepted_bytes);
-  samples_.push_back({now, accepted});
-  while (samples_.size() > 1 && now - samples_[1].at >= kOver) samples_.pop_front();
-  const nanoseconds over = now - samples_.front().at;
-  const std::uint64_t arrived = accepted - samples_.front().bytes;
+  rate_.look(accepted, now);
+  const nanoseconds over = rate_.over();
+  const std::uint64_t arrived = rate_.grown();
   if (over <= nanoseconds(0) || arrived == 0) return std::nullopt;
   const double mean = static_cast<double>(accepted) / static_cast<double>(look.accepted_records);
   const double held = std::min(mean * static_cast<double>(look.held_records),
@@ -47,7 +46,7 @@ void Runway::look(const Look& look, MonoTime now) {
   const auto in_seconds = std::chrono::duration_cast<seconds>(left_.value_or(kLongest)).count();
   seconds_.set(in_seconds);
   // A burst of seconds is no rate.
-  const bool known = now - samples_.front().at >= kOver;
+  const bool known = rate_.over() >= RecentRate::kOver;
   const bool is_short = known && left_ && *left_ < alarm_;
   if (is_short == std::exchange(told_, is_short)) return;
   if (is_short) {

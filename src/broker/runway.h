@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 
 #include "base/time.h"
+#include "broker/recent_rate.h"
 #include "io/event_log.h"
 #include "metrics/registry.h"
 
@@ -16,8 +16,6 @@ namespace spillway::broker {
 // On one thread, but for the metric.
 class Runway {
  public:
-  static constexpr nanoseconds kOver = seconds(60);  // of which the rate is the mean
-
   struct Look {
     std::uint64_t accepted_records = 0;  // since the start
     std::uint64_t accepted_bytes = 0;    // their data
@@ -37,17 +35,13 @@ class Runway {
   std::optional<nanoseconds> left() const { return left_; }
 
  private:
-  struct Sample {
-    MonoTime at;
-    std::uint64_t bytes;
-  };
   static std::uint64_t stored_size(std::uint64_t records, std::uint64_t bytes);
   std::optional<nanoseconds> measure(const Look& look, MonoTime now);
 
   nanoseconds alarm_;
   io::EventLog& log_;
   metrics::Gauge& seconds_;
-  std::deque<Sample> samples_;  // the first is the last one that is older than kOver
+  RecentRate rate_;  // in bytes as they are stored
   std::optional<nanoseconds> left_;
   bool told_ = false;
 };
