@@ -76,8 +76,9 @@ void take_apart(std::vector<stream::RecordView>& records, std::size_t& room) {
 
 }  // namespace
 
-SpoolInput::SpoolInput(Spool& spool, const std::vector<std::string>& streams)
-    : spool_(spool), view_(std::make_shared<const View>()) {
+SpoolInput::SpoolInput(Spool& spool, const std::vector<std::string>& streams,
+                       metrics::Registry& metrics)
+    : spool_(spool), counts_(metrics, "kinesis"), view_(std::make_shared<const View>()) {
   set_streams(streams);
 }
 
@@ -112,22 +113,26 @@ void SpoolInput::append(std::vector<stream::AppendItem> items,
     }
     ends.push_back(records.size());
   }
-  spool_.put(stream, records,
-             [ends = std::move(ends), done = std::move(done)](const Spool::Outcomes& of) mutable {
-               Spool::Outcomes outcomes;
-               outcomes.reserve(ends.size());
-               std::size_t begin = 0;
-               for (const std::size_t end : ends) {
-                 const auto failed =
-                     std::find_if(of.begin() + static_cast<std::ptrdiff_t>(begin),
-                                  of.begin() + static_cast<std::ptrdiff_t>(end),
-                                  [](const auto& outcome) { return !outcome.ok(); });
-                 outcomes.push_back(
-                     failed - of.begin() < static_cast<std::ptrdiff_t>(end) ? *failed : of[begin]);
-                 begin = end;
-               }
-               done(std::move(outcomes));
-             });
+  spool_.put(
+      stream, records,
+      [this, ends = std::move(ends), done = std::move(done)](const Spool::Outcomes& of) mutable {
+        const auto refused = static_cast<std::uint64_t>(
+            std::ranges::count_if(of, [](const auto& outcome) { return !outcome.ok(); }));
+        counts_.records.add(of.size() - refused);
+        counts_.refused.add(refused);
+        Spool::Outcomes outcomes;
+        outcomes.reserve(ends.size());
+        std::size_t begin = 0;
+        for (const std::size_t end : ends) {
+          const auto failed = std::find_if(of.begin() + static_cast<std::ptrdiff_t>(begin),
+                                           of.begin() + static_cast<std::ptrdiff_t>(end),
+                                           [](const auto& outcome) { return !outcome.ok(); });
+          outcomes.push_back(failed - of.begin() < static_cast<std::ptrdiff_t>(end) ? *failed
+                                                                                    : of[begin]);
+          begin = end;
+        }
+        done(std::move(outcomes));
+      });
 }
 
 void SpoolInput::read(stream::ReadRequest request,

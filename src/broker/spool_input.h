@@ -13,12 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "broker/input_metrics.h"
 #include "broker/spool.h"
 #include "stream/engine.h"
 
 namespace spillway::broker {
 
-// Any thread. The spool outlives it.
+// Any thread. What it is handed outlives it.
 class SpoolInput final : public stream::Engine {
  public:
   // By how much the aggregates of one append() may grow, in bytes as they are stored. With a
@@ -26,7 +27,7 @@ class SpoolInput final : public stream::Engine {
   static constexpr std::size_t kExpansionMax = std::size_t{5} << 20;
 
   // `streams`: of the spool, as opened; there are no others to see.
-  SpoolInput(Spool& spool, const std::vector<std::string>& streams);
+  SpoolInput(Spool& spool, const std::vector<std::string>& streams, metrics::Registry& metrics);
   // From now on these are seen. What is under way for others still comes in.
   void set_streams(const std::vector<std::string>& streams);
 
@@ -61,6 +62,7 @@ class SpoolInput final : public stream::Engine {
   std::shared_ptr<const View> view() const;
 
   Spool& spool_;
+  InputMetrics counts_;       // an aggregate's records are counted each
   mutable std::mutex mutex_;  // of view_
   std::shared_ptr<const View> view_;
 };

@@ -43,7 +43,7 @@ class SpoolInputTest : public SpoolTest {
     return records;
   }
 
-  SpoolInput input_{*spool_, {"s"}};
+  SpoolInput input_{*spool_, {"s"}, metrics_};
 };
 
 TEST_F(SpoolInputTest, ShowsTheStreamsThatItTakesRecordsFor) {
@@ -131,6 +131,19 @@ TEST_F(SpoolInputTest, AnItemFailsWithAnyOfItsRecords) {
                                              {"a", "1", std::nullopt}, {"b", "2", std::nullopt}})});
   ASSERT_EQ(outcomes.size(), 2u);
   for (const auto& outcome : outcomes) EXPECT_EQ(outcome.error().code, ErrorCode::kNoSpace);
+}
+
+TEST_F(SpoolInputTest, EachRecordOfAnAggregateCounts) {
+  const InputMetrics counts(metrics_, "kinesis");
+  const auto aggregate = wire::make_aggregate(std::vector<wire::UserRecord>{
+      {"a", "1", std::nullopt}, {"b", "2", std::nullopt}, {"c", "3", std::nullopt}});
+  append({"plain", aggregate});
+  EXPECT_EQ(counts.records.value(), 4u);
+  EXPECT_EQ(counts.refused.value(), 0u);
+  engine_.append_error = Error{ErrorCode::kNoSpace, "the disk is full"};
+  append({aggregate});
+  EXPECT_EQ(counts.records.value(), 4u);
+  EXPECT_EQ(counts.refused.value(), 3u);
 }
 
 }  // namespace

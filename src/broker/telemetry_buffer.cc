@@ -37,7 +37,9 @@ TelemetryBuffer::TelemetryBuffer(std::string source, std::string host, BufferLim
                           "Host metrics given up because the buffer was full"),
           metrics.gauge("spillway_broker_buffer_records", "Records held until the spool has them"),
           metrics.gauge("spillway_broker_buffer_bytes",
-                        "Memory of the records held until the spool has them")} {}
+                        "Memory of the records held until the spool has them")},
+      host_metrics_(metrics, "host_metrics"),
+      files_(metrics, "files") {}
 
 std::size_t TelemetryBuffer::size_of(const Entry& entry) {
   return entry.fields.size() + entry.subject.size() + kOverheadBytes;
@@ -64,6 +66,7 @@ void TelemetryBuffer::drop_oldest_metrics() {
   const Entry& oldest = metrics_.front();
   ++subjects_.find(oldest.subject)->second.dropped;
   counters_.dropped.add();
+  host_metrics_.refused.add();
   count(-1, -static_cast<std::ptrdiff_t>(size_of(oldest)));
   metrics_.pop_front();
 }
@@ -72,6 +75,7 @@ void TelemetryBuffer::push_metrics(const std::string& subject, std::string field
   const std::lock_guard lock(mutex_);
   if (subjects_.size() >= kSubjectsMax && !subjects_.contains(subject)) {
     counters_.dropped.add();
+    host_metrics_.refused.add();
     return;
   }
   counters_.metrics_records.add();
@@ -138,6 +142,7 @@ void TelemetryBuffer::release(const TelemetryBatch& batch) {
   count(-static_cast<std::ptrdiff_t>(batch.entries.size()),
         -static_cast<std::ptrdiff_t>(batch.bytes));
   for (const auto& origin : batch.origins) {
+    (origin ? files_ : host_metrics_).records.add();
     if (!origin) continue;
     places_[origin->path] = origin->behind;
     places_changed_ = true;

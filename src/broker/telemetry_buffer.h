@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "broker/file_places.h"
+#include "broker/input_metrics.h"
 #include "broker/telemetry_record.h"
 #include "metrics/registry.h"
 
@@ -109,6 +110,8 @@ class TelemetryBuffer {
   const std::string host_;
   const BufferLimits limits_;
   const Counters counters_;
+  const InputMetrics host_metrics_;
+  const InputMetrics files_;
 
   mutable std::mutex mutex_;
   std::map<std::string, Subject, std::less<>> subjects_;

@@ -153,6 +153,21 @@ TEST_F(TelemetryBufferTest, PlacesAreThoseOfAcknowledgedLines) {
   EXPECT_EQ(buffer.records(), 0u);
 }
 
+TEST_F(TelemetryBufferTest, CountsWhatTheSpoolHasByItsInput) {
+  auto buffer = make({.records = 10});
+  for (int i = 0; i < 12; ++i) buffer.push_metrics("cpu", "", kNow);
+  const InputMetrics host(registry_, "host_metrics");
+  const InputMetrics files(registry_, "files");
+  const auto batch = buffer.take();
+  buffer.push_line("file/log", "", kNow, {"/log", {7, 5}});
+  EXPECT_EQ(host.records.value(), 0u) << "not yet";
+  buffer.release(batch);
+  buffer.release(buffer.take());
+  EXPECT_EQ(host.records.value(), 10u);
+  EXPECT_EQ(host.refused.value(), 2u);
+  EXPECT_EQ(files.records.value(), 1u);
+}
+
 TEST_F(TelemetryBufferTest, SubjectsAreBounded) {
   auto buffer = make({.records = 100'000});
   for (std::size_t i = 0; i < TelemetryBuffer::kSubjectsMax + 5; ++i)

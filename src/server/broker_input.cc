@@ -42,7 +42,7 @@ DispatchOptions dispatch_options(const BrokerConfig& config) {
 
 BrokerInput::BrokerInput(const BrokerConfig& config, const InputStreams& streams,
                          const Parts& parts)
-    : engine_(parts.spool, streams.named),
+    : engine_(parts.spool, streams.named, parts.metrics),
       master_keys_({config.data, config.region, std::string(kAccount)}, parts.disk, parts.clock,
                    parts.entropy, parts.log),
       audit_log_(audit_options(config), parts.disk, parts.clock, parts.workers, parts.metrics,
