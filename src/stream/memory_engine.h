@@ -23,6 +23,7 @@ class MemoryEngine final : public Engine {
   std::uint64_t expired = 0;  // positions before it, of every shard, are gone
   bool holding = false;
   std::size_t reads = 0;
+  WallTime arrival{};                    // of what is appended
   std::uint64_t stored = 0;              // what stored_bytes() says
   std::map<ShardId, Position> released;  // what release() was told last
 
@@ -113,7 +114,7 @@ class MemoryEngine final : public Engine {
       Shard& shard = shards_.at(item.shard);
       outcomes.emplace_back(Appended{shard.next, {}});
       const auto payload = item.batch.view();
-      shard.batches.push_back({shard.next, item.count, {}, std::move(item.batch), payload});
+      shard.batches.push_back({shard.next, item.count, arrival, std::move(item.batch), payload});
       shard.next = shard.next.plus(item.count);
     }
     append.done(std::move(outcomes));
