@@ -1,5 +1,9 @@
 #include "broker/broker_status.h"
 
+#include <algorithm>
+#include <map>
+#include <optional>
+
 #include "broker/json_object.h"
 
 namespace spillway::broker {
@@ -13,7 +17,8 @@ std::int64_t ms_since(MonoTime then, MonoTime now) {
   return std::chrono::duration_cast<milliseconds>(now - then).count();
 }
 
-std::string target_json(const Delivery& delivery, std::size_t place, MonoTime now) {
+std::string target_json(const StatusParts& of, std::size_t place, MonoTime now) {
+  const auto& delivery = of.delivery;
   const auto& route = delivery.route();
   const auto& link = route.link(place);
   const auto status = link.status();
@@ -21,6 +26,7 @@ std::string target_json(const Delivery& delivery, std::size_t place, MonoTime no
   object.add("name", link.target().name()).add("address", link.target().address());
   object.add("used", route.choice().target == place);
   object.add("acknowledged_records", link.acknowledged());
+  object.add("records_per_second", of.activity.per_second(link.target().name()));
   if (const auto* const backfill = delivery.backfill(place)) {
     const auto& progress = backfill->progress();
     object.add("missing_records", progress.missing);
@@ -38,15 +44,40 @@ std::string target_json(const Delivery& delivery, std::size_t place, MonoTime no
   return object.text();
 }
 
+// What waits of a stream.
+struct Unsent {
+  std::uint64_t records = 0;
+  std::optional<milliseconds> oldest;
+};
+
+void add(Unsent& to, std::uint64_t records, std::optional<milliseconds> oldest) {
+  to.records += records;
+  if (oldest) to.oldest = std::max(to.oldest.value_or(milliseconds(0)), *oldest);
+}
+
+void add_age(JsonObject& to, const Unsent& unsent) {
+  if (unsent.oldest) to.add("oldest_unsent_ms", unsent.oldest->count());
+}
+
+std::map<std::string, Unsent> unsent_by_stream(const StatusParts& of) {
+  std::map<std::string, Unsent> streams;
+  for (const auto& shard : of.delivery.under_way())
+    add(streams[shard.stream], std::max(shard.tip, shard.at).value - shard.at.value,
+        of.activity.oldest_unsent(shard.id));
+  return streams;
+}
+
 }  // namespace
 
-std::string status_json(const Telemetry& telemetry, const Delivery& delivery, const Runway& runway,
-                        const Switches& switches, const SpoolRoom& room, MonoTime now) {
-  const auto& route = delivery.route();
+std::string status_json(const StatusParts& of, MonoTime now) {
+  const auto& route = of.delivery.route();
   const auto& link = route.current();
   const auto up = link.status();
+  const auto streams = unsent_by_stream(of);
+  Unsent all;
+  for (const auto& [name, unsent] : streams) add(all, unsent.records, unsent.oldest);
   JsonObject object;
-  object.add("role", "broker").add("source", telemetry.source());
+  object.add("role", "broker").add("source", of.telemetry.source());
   object.add("target", link.target().address()).add("target_up", up.ok());
   if (!up.ok()) object.add("problem", up.error().message);
   const auto latency = link.latency();
@@ -55,20 +86,30 @@ std::string status_json(const Telemetry& telemetry, const Delivery& delivery, co
   };
   object.add("put_p50_us", micros(latency.p50)).add("put_p99_us", micros(latency.p99));
   object.add("acknowledged_records", route.acknowledged());
-  object.add("held_records", delivery.held() + telemetry.held());
-  object.add("dropped_records", delivery.dropped());
-  if (room.when_full() == WhenFull::kDropOldest) object.add("gives_up", kGivesUp);
-  if (const auto left = runway.left())
+  object.add("held_records", of.delivery.held() + of.telemetry.held());
+  add_age(object, all);
+  object.add("dropped_records", of.delivery.dropped());
+  if (of.room.when_full() == WhenFull::kDropOldest) object.add("gives_up", kGivesUp);
+  if (const auto left = of.runway.left())
     object.add("runway_ms", std::chrono::duration_cast<milliseconds>(*left).count());
   const auto& choice = route.choice();
   if (choice.target) object.add("used", route.link(*choice.target).target().name());
   object.add("footing", to_string(choice.footing)).add("because", choice.because);
   object.add("used_ms", ms_since(route.chosen_at(), now));
-  object.add_raw("switch", switches.status_json());
+  object.add_raw("switch", of.switches.status_json());
   JsonArray targets;
   for (std::size_t place = 0; place < route.size(); ++place)
-    targets.add_raw(target_json(delivery, place, now));
+    targets.add_raw(target_json(of, place, now));
   object.add_raw("targets", targets.text());
+  JsonArray waiting;
+  for (const auto& [name, unsent] : streams) {
+    JsonObject stream;
+    stream.add("name", name).add("held_records", unsent.records);
+    add_age(stream, unsent);
+    waiting.add_raw(stream.text());
+  }
+  object.add_raw("streams", waiting.text());
+  object.add_raw("inputs", of.activity.inputs_json());
   return object.text();
 }
 

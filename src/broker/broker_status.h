@@ -4,15 +4,25 @@
 #include <string>
 
 #include "base/time.h"
+#include "broker/activity.h"
 #include "broker/delivery.h"
 #include "broker/runway.h"
+#include "broker/spool_room.h"
 #include "broker/switches.h"
 #include "broker/telemetry.h"
 
 namespace spillway::broker {
 
+struct StatusParts {
+  const Telemetry& telemetry;
+  const Delivery& delivery;
+  const Runway& runway;
+  const Switches& switches;
+  const SpoolRoom& room;
+  const Activity& activity;
+};
+
 // One JSON object. On the loop's thread.
-std::string status_json(const Telemetry& telemetry, const Delivery& delivery, const Runway& runway,
-                        const Switches& switches, const SpoolRoom& room, MonoTime now);
+std::string status_json(const StatusParts& of, MonoTime now);
 
 }  // namespace spillway::broker

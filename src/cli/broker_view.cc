@@ -44,6 +44,69 @@ std::string switch_view(const element& status) {
   return view;
 }
 
+bool has(const element& object, std::string_view name) {
+  return object.at_key(name).error() == simdjson::SUCCESS;
+}
+
+// "-" where it isn't there.
+std::string age_of(const element& object, std::string_view name) {
+  return has(object, name) ? duration(number_of(object, name)) : "-";
+}
+
+std::string count_of(const element& object, std::string_view name) {
+  return has(object, name) ? std::to_string(number_of(object, name)) : "-";
+}
+
+std::string rate_of(const element& object) {
+  return fmt::format("{:.1f}", real_of(object, "records_per_second"));
+}
+
+// What waits in the spool, and for how long.
+std::string spool_view(const element& status) {
+  std::string view = fmt::format("{} records wait in the spool", number_of(status, "held_records"));
+  if (has(status, "oldest_unsent_ms"))
+    view += fmt::format(", the oldest for {}", age_of(status, "oldest_unsent_ms"));
+  if (has(status, "runway_ms")) {
+    view += fmt::format("; at the present rate it lasts {} if nothing is delivered",
+                        age_of(status, "runway_ms"));
+  }
+  view += "\n";
+  const auto gives_up = text_of(status, "gives_up");
+  if (!gives_up.empty())
+    view += fmt::format("{}; {} were\n", gives_up, number_of(status, "dropped_records"));
+  return view;
+}
+
+// A table, and an empty line behind it; nothing where no input is on.
+std::string inputs_view(const element& status) {
+  simdjson::dom::array inputs;
+  if (status["inputs"].get(inputs) != simdjson::SUCCESS || inputs.size() == 0) return "";
+  std::string view = fmt::format("  {:12}  {:>12}  {:>8}  {:>8}  {:>9}  {:>7}  {:>5}\n", "INPUT",
+                                 "ACCEPTED", "PER S", "REFUSED", "MALFORMED", "LAST", "CONNS");
+  for (const auto& input : inputs) {
+    view +=
+        fmt::format("  {:12}  {:>12}  {:>8}  {:>8}  {:>9}  {:>7}  {:>5}\n", text_of(input, "name"),
+                    number_of(input, "accepted_records"), rate_of(input),
+                    number_of(input, "refused_records"), number_of(input, "malformed_records"),
+                    age_of(input, "last_record_ms"), count_of(input, "connections"));
+  }
+  return view + "\n";
+}
+
+// Likewise; nothing where no stream has records that wait.
+std::string streams_view(const element& status) {
+  simdjson::dom::array streams;
+  if (status["streams"].get(streams) != simdjson::SUCCESS) return "";
+  std::string view;
+  for (const auto& stream : streams) {
+    if (number_of(stream, "held_records") == 0) continue;
+    view += fmt::format("  {:>12}  {:>7}  {}\n", number_of(stream, "held_records"),
+                        age_of(stream, "oldest_unsent_ms"), text_of(stream, "name"));
+  }
+  if (view.empty()) return "";
+  return fmt::format("  {:>12}  {:>7}  {}\n{}\n", "WAITING", "OLDEST", "STREAM", view);
+}
+
 }  // namespace
 
 Result<std::string> broker_view(std::string_view json) {
@@ -54,35 +117,22 @@ Result<std::string> broker_view(std::string_view json) {
       status["targets"].get(targets) != simdjson::SUCCESS)
     return Error{ErrorCode::kInvalid, "the admin port's answer is no broker's status"};
   const auto used = text_of(status, "used");
-  const auto runway = status.at_key("runway_ms").error() == simdjson::SUCCESS
-                          ? fmt::format("; at the present rate it lasts {} if nothing is delivered",
-                                        duration(number_of(status, "runway_ms")))
-                          : "";
-  const auto gives_up = text_of(status, "gives_up");
-  const auto drops = gives_up.empty() ? std::string()
-                                      : fmt::format("{}; {} were\n", gives_up,
-                                                    number_of(status, "dropped_records"));
-  std::string view = fmt::format("{} for {} ({}): {}\n{} records wait in the spool{}\n{}{}\n",
+  std::string view = fmt::format("{} for {} ({}): {}\n{}{}\n{}{}",
                                  used.empty() ? "no target is used" : "records go to " + used,
                                  duration(number_of(status, "used_ms")), text_of(status, "footing"),
-                                 text_of(status, "because"), number_of(status, "held_records"),
-                                 runway, drops, switch_view(status));
+                                 text_of(status, "because"), spool_view(status),
+                                 switch_view(status), inputs_view(status), streams_view(status));
   std::size_t width = 6;
   for (const auto& target : targets) width = std::max(width, text_of(target, "name").size());
-  view += fmt::format("  {:{}}  {:9}  {:>7}  {:>14}  {:>9}  {}\n", "TARGET", width, "STATE", "FOR",
-                      "ACKNOWLEDGED", "MISSING", "WHY");
+  view += fmt::format("  {:{}}  {:9}  {:>7}  {:>12}  {:>8}  {:>9}  {}\n", "TARGET", width, "STATE",
+                      "FOR", "ACKNOWLEDGED", "PER S", "MISSING", "WHY");
   for (const auto& target : targets) {
     const auto name = text_of(target, "name");
-    const auto since = target.at_key("state_ms").error() == simdjson::SUCCESS
-                           ? duration(number_of(target, "state_ms"))
-                           : "-";
-    const auto missing = target.at_key("missing_records").error() == simdjson::SUCCESS
-                             ? std::to_string(number_of(target, "missing_records"))
-                             : "-";
     view +=
-        fmt::format("{} {:{}}  {:9}  {:>7}  {:>14}  {:>9}  {}\n", name == used ? '*' : ' ', name,
-                    width, text_of(target, "state"), since,
-                    number_of(target, "acknowledged_records"), missing, text_of(target, "reason"));
+        fmt::format("{} {:{}}  {:9}  {:>7}  {:>12}  {:>8}  {:>9}  {}\n", name == used ? '*' : ' ',
+                    name, width, text_of(target, "state"), age_of(target, "state_ms"),
+                    number_of(target, "acknowledged_records"), rate_of(target),
+                    count_of(target, "missing_records"), text_of(target, "reason"));
   }
   return view;
 }

@@ -10,16 +10,40 @@ TEST(BrokerView, ShowsWhichTargetIsUsedAndHowTheyAre) {
   const auto view = broker_view(
       R"({"role":"broker","held_records":12,"used":"b","footing":"healthy","because":"a is open",)"
       R"("used_ms":5100,"targets":[{"name":"a","state":"open","reason":"refused\u001b[2J",)"
-      R"("state_ms":300000,"acknowledged_records":7,"missing_records":83},)"
-      R"({"name":"b","state":"closed","acknowledged_records":90}]})");
+      R"("state_ms":300000,"acknowledged_records":7,"records_per_second":0.00,)"
+      R"("missing_records":83},{"name":"b","state":"closed","acknowledged_records":90,)"
+      R"("records_per_second":12345.67}]})");
   ASSERT_TRUE(view.ok());
   EXPECT_EQ(*view,
             "records go to b for 5 s (healthy): a is open\n"
             "12 records wait in the spool\n"
             "\n"
-            "  TARGET  STATE          FOR    ACKNOWLEDGED    MISSING  WHY\n"
-            "  a       open         5 min               7         83  refused\\x1b[2J\n"
-            "* b       closed           -              90          -  \n");
+            "  TARGET  STATE          FOR  ACKNOWLEDGED     PER S    MISSING  WHY\n"
+            "  a       open         5 min             7       0.0         83  refused\\x1b[2J\n"
+            "* b       closed           -            90   12345.7          -  \n");
+}
+
+TEST(BrokerView, ShowsWhatInputsDoAndWhichStreamsWait) {
+  const auto view = broker_view(
+      R"({"role":"broker","held_records":70,"oldest_unsent_ms":125000,"targets":[],"inputs":[)"
+      R"({"name":"kinesis","accepted_records":1234567,"records_per_second":150000.25,)"
+      R"("refused_records":3,"malformed_records":0,"last_record_ms":400,"connections":12},)"
+      R"({"name":"statsd","accepted_records":0,"records_per_second":0.00,"refused_records":0,)"
+      R"("malformed_records":9}],"streams":[)"
+      R"({"name":"orders","held_records":70,"oldest_unsent_ms":125000},)"
+      R"({"name":"quiet","held_records":0}]})");
+  ASSERT_TRUE(view.ok());
+  EXPECT_EQ(view->substr(view->find('\n') + 1),
+            "70 records wait in the spool, the oldest for 2 min\n"
+            "\n"
+            "  INPUT             ACCEPTED     PER S   REFUSED  MALFORMED     LAST  CONNS\n"
+            "  kinesis            1234567  150000.2         3          0      0 s     12\n"
+            "  statsd                   0       0.0         0          9        -      -\n"
+            "\n"
+            "       WAITING   OLDEST  STREAM\n"
+            "            70    2 min  orders\n"
+            "\n"
+            "  TARGET  STATE          FOR  ACKNOWLEDGED     PER S    MISSING  WHY\n");
 }
 
 TEST(BrokerView, SaysHowLongTheSpoolLasts) {

@@ -14,6 +14,11 @@ std::int64_t number_of(const simdjson::dom::element& from, std::string_view name
   return from[name].get(number) == simdjson::SUCCESS ? number : 0;
 }
 
+double real_of(const simdjson::dom::element& from, std::string_view name) {
+  double number = 0;
+  return from[name].get(number) == simdjson::SUCCESS ? number : 0;
+}
+
 bool flag_of(const simdjson::dom::element& from, std::string_view name) {
   bool flag = false;
   return from[name].get(flag) == simdjson::SUCCESS && flag;

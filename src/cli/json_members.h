@@ -13,6 +13,7 @@ namespace spillway::cli {
 // As a terminal may be shown it.
 std::string text_of(const simdjson::dom::element& from, std::string_view name);
 std::int64_t number_of(const simdjson::dom::element& from, std::string_view name);
+double real_of(const simdjson::dom::element& from, std::string_view name);
 bool flag_of(const simdjson::dom::element& from, std::string_view name);
 
 }  // namespace spillway::cli

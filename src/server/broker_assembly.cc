@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "broker/activity.h"
 #include "broker/broker_status.h"
 #include "broker/make_room.h"
 #include "broker/receipts.h"
@@ -179,7 +180,22 @@ struct Room {
   const broker::Cursors& cursors;
   broker::SpoolHorizon& horizon;
   broker::Receipts& receipts;
+  const BrokerInputs& inputs;
+  const BrokerReload& changes;
+  broker::Activity& activity;
 };
+
+// Those that are on.
+std::vector<broker::InputNow> inputs_now(const BrokerInputs& ports, const BrokerConfig& config) {
+  auto inputs = ports.now(config);
+  const std::size_t files = config.files.size();
+  if (files > 0) {
+    inputs.push_back(
+        {"files", fmt::format("{} file{}", files, files == 1 ? "" : "s"), std::nullopt});
+  }
+  if (config.host_metrics) inputs.push_back({"host_metrics", "this machine", std::nullopt});
+  return inputs;
+}
 
 // Once a second.
 void keep_room(const Room& of) {
@@ -194,6 +210,8 @@ void keep_room(const Room& of) {
   of.horizon.add(shards_of(of.spool));  // streams come at SIGHUP
   of.horizon.look();
   of.receipts.look();
+  of.activity.look(inputs_now(of.inputs, of.changes.running().broker), delivery.route(),
+                   delivery.under_way());
   of.path.look();
   // Records come and go by the gigabyte: what they leave behind would be twice what is used.
   io::give_back_memory();
@@ -266,6 +284,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(const auto telemetry, broker::Telemetry::make(telemetry_options(options, host),
                                                                 {loop, disk, clock, entropy,
                                                                  workers, *log, metrics, spool}));
+  broker::Activity activity(loop, *engine, metrics);
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, options.data);
   Routes routes;
   add_admin_routes(routes, {metrics,
@@ -275,8 +294,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                               return engine->writable();
                             },
                             [&] {
-                              return broker::status_json(*telemetry, path.delivery(), runway,
-                                                         path.switches(), room, loop.mono_now());
+                              return broker::status_json({*telemetry, path.delivery(), runway,
+                                                          path.switches(), room, activity},
+                                                         loop.mono_now());
                             }});
   broker::SwitchProofs proofs(host, entropy);
   add_switch_route(routes, path, proofs);
@@ -330,8 +350,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   salvage->start(spool);
   const auto timer = loop.make_timer();
   broker::OldestRecords oldest;
-  const Room kept{loop,  *timer, room,    runway,  packing, oldest,
-                  spool, path,   cursors, horizon, receipts};
+  const Room kept{loop, *timer,  room,    runway,   packing, oldest,  spool,
+                  path, cursors, horizon, receipts, *inputs, changes, activity};
   keep_room(kept);
   for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());

@@ -52,6 +52,26 @@ std::string described(InputKind kind, const BrokerPlan& plan) {
   assertion_failed("an input of no kind", __FILE__, __LINE__);
 }
 
+// As its counts have it.
+std::string name_of(InputKind kind) {
+  switch (kind) {
+    case InputKind::kKinesis:
+      return "kinesis";
+    case InputKind::kHttp:
+      return "http";
+    case InputKind::kOtlp:
+      return "otlp";
+    case InputKind::kSyslogTcp:
+      return "syslog_tcp";
+    case InputKind::kSyslogUdp:
+      return "syslog_udp";
+    case InputKind::kStatsdUdp:
+    case InputKind::kStatsdTcp:
+      return "statsd";
+  }
+  assertion_failed("an input of no kind", __FILE__, __LINE__);
+}
+
 }  // namespace
 
 BrokerInputs::BrokerInputs(const BrokerConfig& config, std::string host, const Parts& parts)
@@ -114,6 +134,23 @@ std::vector<std::string> BrokerInputs::described(const BrokerPlan& plan) const {
   if (lines_ != nullptr)
     texts.push_back(fmt::format("lines of standard input for {}", lines_stream_));
   return texts;
+}
+
+std::vector<broker::InputNow> BrokerInputs::now(const BrokerConfig& config) const {
+  std::vector<broker::InputNow> inputs;
+  inputs.reserve(inputs_.size() + 1);
+  for (const auto& [kind, input] : inputs_) {
+    broker::InputNow now{name_of(kind), config.*port_of(kind).address, input->connections()};
+    if (inputs.empty() || inputs.back().name != now.name) {
+      inputs.push_back(std::move(now));
+      continue;
+    }
+    // Two ports of one input: only that over TCP has connections.
+    inputs.back().at += " and " + now.at;
+    if (now.connections) inputs.back().connections = now.connections;
+  }
+  if (!lines_drained_) inputs.push_back({"stdin", "standard input", std::nullopt});
+  return inputs;
 }
 
 std::unique_ptr<PortInput> BrokerInputs::make_input(InputKind kind, const BrokerPlan& plan) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/input_activity.h"
 #include "broker/line_input.h"
 #include "broker/spool.h"
 #include "broker/statsd_intake.h"
@@ -54,6 +55,9 @@ class BrokerInputs {
   void use(const BrokerPlan& plan, nanoseconds at_most);
   // What they take, and where, for people: "records for orders on http://127.0.0.1:4567".
   std::vector<std::string> described(const BrokerPlan& plan) const;
+
+  // Those that are on, with the addresses of `config`, which runs.
+  std::vector<broker::InputNow> now(const BrokerConfig& config) const;
 
   // Once: reads standard input, if the configuration says so, and calls `ended` on one of their own
   // threads when it has ended and all of it is durable.

@@ -2,7 +2,9 @@
 // kind for as long as the broker runs.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -28,6 +30,7 @@ class HttpPort final : public PortInput {
 
   Task<Status> open(io::EventLoop* caller) override { return server_.open(caller); }
   void set_streams(const InputStreams& streams) override { handler_.set_streams(streams); }
+  std::optional<std::size_t> connections() const override { return server_.connections(); }
   void drain(nanoseconds deadline, UniqueFunction<void()> drained) override {
     server_.drain(deadline, std::move(drained));
   }

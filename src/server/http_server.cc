@@ -294,6 +294,10 @@ std::uint16_t HttpServer::port() const {
   return loops_.front()->listener->port();
 }
 
+std::size_t HttpServer::connections() const {
+  return shared_->connections.load(std::memory_order_relaxed);
+}
+
 void HttpServer::drain(nanoseconds deadline, UniqueFunction<void()> drained) {
   shared_->drained = std::move(drained);
   shared_->loops_to_drain = loops_.size();

@@ -169,6 +169,8 @@ class HttpServer {
   // may be open on some of them: drain() then, too.
   Task<Status> open(io::EventLoop* caller);
   std::uint16_t port() const;
+  // That are open, those that are turned away included. Any thread.
+  std::size_t connections() const;
 
   // From any thread, once: stops accepting, lets the requests under way finish, and closes what is
   // still open after `deadline`. Calls `drained` on one of the loops when the last connection is

@@ -1,6 +1,8 @@
 // An input of the broker that has a port. Inputs come and go while the broker runs.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,8 @@ class PortInput {
   virtual Task<Status> open(io::EventLoop* caller) = 0;
   // From now on what it takes goes there. Any thread.
   virtual void set_streams(const InputStreams& streams) = 0;
+  // That are open; nullopt: what it takes comes without any. Any thread.
+  virtual std::optional<std::size_t> connections() const = 0;
   // From any thread, once: takes no more, and calls `drained` on one of its loops when what it has
   // taken is durable and answered, or `deadline` is over.
   virtual void drain(nanoseconds deadline, UniqueFunction<void()> drained) = 0;

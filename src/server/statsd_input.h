@@ -2,7 +2,9 @@
 // be held back: what the system drops before it is read, nobody knows of.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "broker/statsd_intake.h"
@@ -24,6 +26,7 @@ class StatsdUdpInput final : public PortInput {
 
   Task<Status> open(io::EventLoop* caller) override;
   void set_streams(const InputStreams&) override {}  // the intake has it
+  std::optional<std::size_t> connections() const override { return std::nullopt; }
   // The intake goes on.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained) override;
 

@@ -3,7 +3,9 @@
 // the spool is dropped and counted, and what the system drops before is not even that.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +35,7 @@ class SyslogUdpInput final : public PortInput {
 
   Task<Status> open(io::EventLoop* caller) override;
   void set_streams(const InputStreams& streams) override;
+  std::optional<std::size_t> connections() const override { return std::nullopt; }
   // What was read by then is put into the spool.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained) override;
   // The same, in TcpInput::kCutOffTime more.

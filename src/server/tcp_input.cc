@@ -113,6 +113,7 @@ void TcpInput::accept(std::unique_ptr<io::ByteStream> stream) {
   if (!make_room()) return;  // it is closed
   auto connection = std::make_shared<Connection>(*this, std::move(stream));
   connections_.emplace(connection.get(), connection);
+  open_ = connections_.size();
   connection->read();
 }
 
@@ -138,6 +139,7 @@ void TcpInput::remove(Connection& connection) {
   // Not from within the callback of a stream that this would destroy.
   loop_.post([this, &connection] {
     connections_.erase(&connection);
+    open_ = connections_.size();
     finish_drain_if_done();
   });
 }
@@ -166,6 +168,7 @@ void TcpInput::stop_listening(UniqueFunction<void()> drained) {
 void TcpInput::cut_off(nanoseconds deadline) {
   deadline_->start(deadline, [this] {
     for (const auto& [key, connection] : std::exchange(connections_, {})) connection->close();
+    open_ = 0;
     finish_drain_if_done();
   });
   for (const auto& connection : open_connections()) connection->drain();

@@ -3,8 +3,11 @@
 // most what was under way when the broker or it ends.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -60,6 +63,7 @@ class TcpInput final : public PortInput {
 
   Task<Status> open(io::EventLoop* caller) override;
   void set_streams(const InputStreams& streams) override;
+  std::optional<std::size_t> connections() const override { return open_.load(); }
   // What was read by then is taken.
   void drain(nanoseconds deadline, UniqueFunction<void()> drained) override;
   // Senders learn by the end of our stream that they are to go elsewhere, and are read until they
@@ -86,6 +90,7 @@ class TcpInput final : public PortInput {
   metrics::Counter& refused_connections_;
   std::unique_ptr<io::Listener> listener_;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::atomic<std::size_t> open_{0};  // as many
   const std::unique_ptr<io::Timer> deadline_;
   UniqueFunction<void()> drained_;  // while draining
 };

@@ -543,6 +543,52 @@ def test_lines_of_standard_input(directory):
         expect(lines_in(region) == wanted, "all, in order, those of the first start too")
 
 
+def test_status_tells_of_each_input(directory):
+    region = Region()
+    broker = Inputs(directory, region)
+    broker.start()
+
+    def status():
+        return json.loads(broker.ask("/v1/status"))
+
+    def of_input(name):
+        return next(each for each in status()["inputs"] if each["name"] == name)
+    names = ["kinesis", "http", "otlp", "syslog_tcp", "syslog_udp", "statsd"]
+    expect([each["name"] for each in status()["inputs"]] == names, status())
+    expect("last_record_ms" not in of_input("http") and status().get("oldest_unsent_ms") is None, status())
+    client = broker.client()
+    for number in range(5):
+        client.put_record(StreamName="orders", PartitionKey="k", Data=str(number))
+    broker.post('{"n": 1}\nnothing\n', Content_Type=NDJSON)
+    with socket.create_connection(("127.0.0.1", broker.syslog)) as sender:
+        sender.sendall(b"<34>1 2026-11-26T09:00:00Z shop orders - - - one\n")
+        wait_until(lambda: of_input("syslog_tcp")["accepted_records"] == 1)
+        wait_until(lambda: of_input("syslog_tcp")["connections"] == 1)
+    wait_until(lambda: of_input("syslog_tcp")["connections"] == 0)
+    kinesis, over_http = of_input("kinesis"), of_input("http")
+    expect(kinesis["accepted_records"] == 5 and kinesis["at"] == f"127.0.0.1:{broker.listen}", kinesis)
+    expect(kinesis["connections"] == 1 and "connections" not in of_input("syslog_udp"), kinesis)
+    statsd = of_input("statsd")  # over UDP and TCP
+    expect(statsd["at"].count(str(broker.statsd)) == 2 and statsd["connections"] == 0, statsd)
+    expect((over_http["accepted_records"], over_http["malformed_records"]) == (1, 1), over_http)
+    wait_until(lambda: of_input("kinesis")["records_per_second"] > 0 and "last_record_ms" in of_input("kinesis"))
+    # Nobody has them: the oldest waits longer and longer.
+    wait_until(lambda: status().get("oldest_unsent_ms", 0) > 1000)
+    orders = next(each for each in status()["streams"] if each["name"] == "orders")
+    expect(orders["held_records"] == 6 and orders["oldest_unsent_ms"] > 1000, orders)
+    broker.kill()
+    broker.start()
+    wait_until(lambda: status().get("oldest_unsent_ms", 0) > 1000)  # what an earlier start left, too
+    shown = subprocess.run([BINARY, "broker", "status"], capture_output=True, text=True, timeout=60,
+                           env=os.environ | broker.environment())
+    expect(re.search(r"records wait in the spool, the oldest for \d+ s", shown.stdout), shown)
+    expect(re.search(r"(?m)^  INPUT +ACCEPTED .*\n  kinesis +0 +0\.0 ", shown.stdout), shown)
+    with region:
+        wait_until(lambda: broker.held() == 0)
+        wait_until(lambda: "oldest_unsent_ms" not in status() and status()["targets"][0]["records_per_second"] > 0)
+        broker.stop()
+
+
 def traces_of(name, numbers):
     """Stack traces as a program writes them, those of `python` with lines that begin like any other."""
     for number in numbers:
