@@ -4,7 +4,8 @@
 //
 // It takes nothing from live records: one request is under way at a time, of a quarter of what a
 // sender's holds; none is begun while a live one waits for its turn at that target; and after each
-// it rests for as long as that took. A target that isn't closed, or was set back, gets none.
+// it rests for as long as that took. A target that isn't closed gets none; one that was set back
+// does, before anybody accepts it.
 //
 // A route returns to the target when it has everything but for what came in the last moment (lag()
 // in switching.h), so that what is sent there then comes behind what it missed.

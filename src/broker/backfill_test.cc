@@ -418,14 +418,15 @@ TEST_F(BackfillTest, WhatIsUnderWayIsTold) {
   for (const auto& shard : delivery_->under_way()) EXPECT_EQ(shard.in_flight, 0u);
 }
 
-TEST_F(BackfillTest, ATargetThatWasSetBackGetsNothing) {
+TEST_F(BackfillTest, ATargetThatWasSetBackGetsItBeforeItIsUsed) {
   fail_over(10, 20);
   set_back_ = {"it lost records", ""};
   a_.down = false;
   restart();
   loop_.run(seconds(60));
   EXPECT_EQ(route_->breaker(0).state(), BreakerState::kClosed);
-  EXPECT_EQ(stored(a_)["a"].size(), 10u);
+  EXPECT_EQ(route_->choice().target, 1u);
+  EXPECT_EQ(stored(a_)["a"], up_to(20));
 }
 
 }  // namespace

@@ -33,6 +33,8 @@ std::string target_json(const StatusParts& of, std::size_t place, MonoTime now) 
     object.add("missed_for_good_records", progress.gone);
     object.add("backfilled_records", progress.sent);
   }
+  if (const auto& found = route.kept().set_back[place]; !found.empty())
+    object.add("set_back", found);
   if (!route.has_choice()) {
     object.add("state", status.ok() ? "closed" : "open");
     if (!status.ok()) object.add("reason", status.error().message);

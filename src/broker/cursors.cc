@@ -245,6 +245,17 @@ void Cursors::give_up(stream::ShardId shard, PositionRange dropped) {
   moved({shard, kNoTarget}, {}, {});
 }
 
+void Cursors::lose(stream::ShardId shard, const std::string& target, stream::Position first) {
+  const auto found = table_.find({shard, target});
+  if (found == table_.end() || found->second.next <= first) return;
+  auto& [next, lanes, unsent] = found->second;
+  unsent = clipped(unsent, {{}, first});
+  unsent.emplace_back(first, next);
+  unsent = difference(unsent, dropped(shard));
+  while (unsent.size() > kUnsentMax) merge_nearest(unsent);
+  moved({shard, target}, next, {});
+}
+
 void Cursors::fill(stream::ShardId shard, const std::string& target, PositionRange sent) {
   take_over(shard, target, furthest(shard));
   Cursor& cursor = table_[{shard, target}];

@@ -109,6 +109,8 @@ class Cursors {
   PositionRanges missing(stream::ShardId shard, const std::string& target) const;
   // No target misses these, which none was sent or will be.
   void give_up(stream::ShardId shard, PositionRange dropped);
+  // Of what it was sent, it has nothing any more from `first` on.
+  void lose(stream::ShardId shard, const std::string& target, stream::Position first);
   // It was sent these afterwards.
   void fill(stream::ShardId shard, const std::string& target, PositionRange sent);
   // Whether what the target was sent of these is durable: a restart finds it.

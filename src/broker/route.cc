@@ -1,5 +1,7 @@
 #include "broker/route.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "base/assert.h"
@@ -46,11 +48,7 @@ void Route::start(UniqueFunction<void()> changed) {
       if (flows_) std::exchange(flows_, nullptr)();
     });
   }
-  if (!has_choice()) {
-    choice_ = {0, Footing::kHealthy, "it is the only target"};
-    chosen_at_ = parts_.loop.mono_now();
-    return;
-  }
+  if (!has_choice()) return decide();
   for (const auto& target : watched_) {
     target->on_change([this] {
       // Not from within a call's end.
@@ -70,8 +68,23 @@ void Route::tick() {
   if (!closed_) timer_->start(Breaker::kTick, [this] { tick(); });
 }
 
+// Why it can't be used is said as of several ones.
+void Route::decide_on_the_only_one() {
+  const auto& found = switching_.kept().set_back.front();
+  const auto& name = links_.front()->target().name();
+  Choice next{0, Footing::kHealthy, "it is the only target"};
+  if (!found.empty()) {
+    next = {std::nullopt, Footing::kNone,
+            fmt::format("the only target can't be used, records are kept in the spool; {} was set "
+                        "back: {}",
+                        name, found)};
+  }
+  if (next.because != choice_.because) use(next);
+}
+
 void Route::decide() {
   if (closed_) return;
+  if (!has_choice()) return decide_on_the_only_one();
   std::vector<TargetHealth> health;
   health.reserve(watched_.size());
   for (std::size_t place = 0; place < watched_.size(); ++place) {
@@ -126,6 +139,16 @@ void Route::release() {
   decide();
 }
 
+void Route::set_back(std::size_t place, std::string found) {
+  switching_.set_back(place, std::move(found));
+  decide();
+}
+
+void Route::accept(std::size_t place) {
+  switching_.accept(place);
+  decide();
+}
+
 std::string Route::name_of(const Choice& choice) const {
   return choice.target ? links_[*choice.target]->target().name() : "none";
 }
@@ -140,8 +163,7 @@ TargetLink* Route::spare(std::size_t place) {
   if (closed_) return nullptr;
   if (!has_choice()) return links_[place]->status().ok() ? links_[place].get() : nullptr;
   const auto& watched = *watched_[place];
-  const bool well = watched.breaker().state() == BreakerState::kClosed &&
-                    switching_.kept().set_back[place].empty();
+  const bool well = watched.breaker().state() == BreakerState::kClosed;
   return well && watched.may_send() && !watched.waiting() ? links_[place].get() : nullptr;
 }
 

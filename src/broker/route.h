@@ -4,7 +4,8 @@
 // All streams go the same way. Breakers are of targets, not of streams: what a region fails at, it
 // fails at for all of them, and a broker of a thousand streams needs no thousand canaries.
 //
-// A single target is always used, and has neither breaker nor canaries: there is no choice to make.
+// A single target is always used, unless it was set back, and has neither breaker nor canaries:
+// there is no choice to make.
 #pragma once
 
 #include <functional>
@@ -62,13 +63,17 @@ class Route {
   Status hold(std::size_t place, std::string because);
   void release();
 
+  // As Switching's; at once.
+  void set_back(std::size_t place, std::string found);
+  void accept(std::size_t place);
+
   // As Switching's.
   void lag(std::size_t place, bool lags) { switching_.lag(place, lags); }
 
   // Where to send to now; nullptr: nowhere, records wait.
   TargetLink* sendable();
-  // The target there, used or not, while it is well and takes more than it is given now; else
-  // nullptr.
+  // The target there, used or not, set back or not, while it is well and takes more than it is
+  // given now; else nullptr.
   TargetLink* spare(std::size_t place);
   // Ends all calls under way with kClosed, from within, and each later one at once.
   void close();
@@ -91,6 +96,7 @@ class Route {
  private:
   void tick();
   void decide();
+  void decide_on_the_only_one();
   bool refused(const Switching& next);
   void use(const Choice& choice);
   std::string name_of(const Choice& choice) const;

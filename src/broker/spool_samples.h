@@ -106,6 +106,7 @@ class FakeTarget final : public Target {
         ++result.failed;
       } else {
         stored.push_back(std::move(entry));
+        name(outcome);
       }
       result.outcomes.push_back(std::move(outcome));
     }
@@ -120,6 +121,17 @@ class FakeTarget final : public Target {
     if (closed) co_return Error{ErrorCode::kClosed, "closed"};
     if (down || unreadable) co_return Error{ErrorCode::kIo, "GetRecords: InternalFailure"};
     co_return !behind;
+  }
+
+  Task<Status> reaches(std::string, client::PutOutcome) override {
+    ++looks;
+    auto over = answered();
+    co_await over;
+    if (closed) co_return Error{ErrorCode::kClosed, "closed"};
+    if (down) co_return Error{ErrorCode::kIo, "connection refused"};
+    if (gone) co_return Error{ErrorCode::kNotFound, "no stream"};
+    if (lost) co_return Error{ErrorCode::kInvalid, "beyond the last record"};
+    co_return Status();
   }
 
   void close() override {
@@ -154,6 +166,7 @@ class FakeTarget final : public Target {
   bool silent = false;        // answers when answer() is called
   bool unreadable = false;    // what is written can't be read
   bool behind = false;        // and isn't there yet
+  bool lost = false;          // what was written before
   bool lose_answers = false;  // after it has stored what it was given
   bool closed = false;
   std::string poisonous;         // in the data of what it refuses; empty: nothing
@@ -163,7 +176,9 @@ class FakeTarget final : public Target {
   std::optional<std::uint8_t> refuse_lane;
   LanePacking packed_as = LanePacking::kPrefix;
   int entries_seen = 0;
-  int puts = 0;  // but for canaries
+  std::optional<std::uint64_t> number;  // of the next record; else they have none
+  int puts = 0;                         // but for canaries
+  int looks = 0;                        // whether it reaches somewhere
   int canaries = 0;
   int reads = 0;
   int in_flight = 0;
@@ -187,7 +202,14 @@ class FakeTarget final : public Target {
       co_return Error{ErrorCode::kInvalid, "PutRecords: ValidationException"};
     client::PutRecordsResult result;
     result.outcomes.resize(1);
+    name(result.outcomes.front());
     co_return result;
+  }
+
+  void name(client::PutOutcome& outcome) {
+    if (!number) return;
+    outcome.shard_id = "0";
+    outcome.sequence_number = std::to_string((*number)++);
   }
 
   CallbackAwaiter<bool, UniqueFunction<void(UniqueFunction<void(bool)>)>> answered() {

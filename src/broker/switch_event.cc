@@ -15,11 +15,17 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;
 
 constexpr std::array kActions = {
-    SwitchAction::kSwitch, SwitchAction::kReturn, SwitchAction::kRelease, SwitchAction::kRefuse,
-    SwitchAction::kGrant,  SwitchAction::kRevoke, SwitchAction::kRepair};
+    SwitchAction::kSwitch, SwitchAction::kReturn,  SwitchAction::kRelease,
+    SwitchAction::kRefuse, SwitchAction::kGrant,   SwitchAction::kRevoke,
+    SwitchAction::kRepair, SwitchAction::kSetBack, SwitchAction::kAccept};
+
+// Builds that know version 1 alone say what is new, not that it is wrong.
+std::uint64_t version_of(SwitchAction action) {
+  return action == SwitchAction::kSetBack || action == SwitchAction::kAccept ? 2 : 1;
+}
 
 bool take_event(const dom::element& from, SwitchEvent& event) {
   std::string action;
@@ -54,6 +60,10 @@ std::string_view to_string(SwitchAction action) {
       return "revoke";
     case SwitchAction::kRepair:
       return "repair";
+    case SwitchAction::kSetBack:
+      return "set_back";
+    case SwitchAction::kAccept:
+      return "accept";
   }
   return "";
 }
@@ -75,7 +85,7 @@ SwitchEvent bounded(SwitchEvent event) {
 std::string switch_line(const SwitchLine& line) {
   const SwitchEvent& event = line.event;
   JsonObject json;
-  json.add("v", kVersion)
+  json.add("v", version_of(event.action))
       .add("sequence", line.sequence)
       .add("previous", to_hex(line.previous))
       .add("time", rfc3339_millis(event.time))

@@ -1,7 +1,8 @@
 // One line of the audit log of switches (docs/formats/switch-log.md): what was done to where a
 // stream goes, by whom and why.
 //
-// A line is one JSON object, its members always in this order: "v" (the format's version, 1),
+// A line is one JSON object, its members always in this order: "v" (the format's version: 1, or 2
+// for the actions that came with it),
 // "sequence" (1 for the first line of a log, one more for each further), "previous" (SHA-256 of the
 // line before, without its line break, in hexadecimal; zeros for the first), "time" (RFC 3339, UTC,
 // milliseconds), "action", "stream", "from", "to", "who", "reason", "grant", "break_glass",
@@ -30,6 +31,8 @@ enum class SwitchAction : std::uint8_t {
   kGrant,    // a grant came into use
   kRevoke,   // one was taken back
   kRepair,   // of the log itself: what a crash left of a line was set aside
+  kSetBack,  // "to" has lost what it had acknowledged, and isn't used; version 2
+  kAccept,   // it may be used as it is; version 2
 };
 std::string_view to_string(SwitchAction action);
 

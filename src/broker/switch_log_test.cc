@@ -42,6 +42,7 @@ TEST(SwitchLine, HasOneFormOnly) {
   const std::pair<std::string_view, std::string_view> changes[] = {
       {R"("v":1,)", R"("v":1, )"},
       {R"("v":1)", R"("v":0)"},
+      {R"("v":1)", R"("v":2)"},
       {R"("alice")", R"("\u0061lice")"},
       {R"(,"to")", R"(,"more":1,"to")"},
       {R"("a",)", R"("a","from":"c",)"},
@@ -58,8 +59,22 @@ TEST(SwitchLine, HasOneFormOnly) {
     EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
   }
   std::string newer = line;
-  newer.replace(newer.find(":1"), 2, ":2");
+  newer.replace(newer.find(":1"), 2, ":3");
   EXPECT_EQ(parse_switch_line(newer).error().code, ErrorCode::kUnsupported);
+}
+
+TEST(SwitchLine, ActionsThatCameWithAVersionHaveIt) {
+  for (const auto action : {SwitchAction::kSetBack, SwitchAction::kAccept}) {
+    auto made = event("restored");
+    made.action = action;
+    std::string line = switch_line({1, {}, made});
+    EXPECT_TRUE(line.starts_with(R"({"v":2,)"));
+    const auto read = parse_switch_line(line);
+    ASSERT_TRUE(read.ok());
+    EXPECT_EQ(read->event, made);
+    line[5] = '1';
+    EXPECT_EQ(parse_switch_line(line).error().code, ErrorCode::kCorrupt);
+  }
 }
 
 TEST(SwitchHead, ReadsWhatItPrints) {

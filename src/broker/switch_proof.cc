@@ -18,12 +18,11 @@ constexpr std::string_view kKind = "spillway-switch-1.";
 constexpr std::size_t kChallengeBytes = 16;
 
 std::string signed_text(const SwitchClaim& claim) {
-  return std::string(kKind) + JsonObject()
-                                  .add("broker", claim.broker)
-                                  .add("challenge", claim.challenge)
-                                  .add("to", claim.target)
-                                  .add("reason", claim.reason)
-                                  .text();
+  JsonObject json;
+  json.add("broker", claim.broker).add("challenge", claim.challenge);
+  json.add("to", claim.target).add("reason", claim.reason);
+  if (!claim.accept.empty()) json.add("accept", claim.accept);
+  return std::string(kKind) + json.text();
 }
 
 }  // namespace

@@ -15,12 +15,13 @@ namespace spillway::broker {
 struct SwitchClaim {
   std::string broker;     // its name
   std::string challenge;  // as the broker gave it
-  std::string target;     // empty: to release
+  std::string target;     // empty: to release, or to accept
   std::string reason;
+  std::string accept = {};  // the target that is accepted; else empty
 };
 
 // base64url of the Ed25519 signature of "spillway-switch-1." and a JSON object with "broker",
-// "challenge", "to" and "reason".
+// "challenge", "to" and "reason", and "accept" where it isn't empty.
 std::string sign_switch(const SwitchClaim& claim, const Ed25519Seed& seed);
 
 // Of one broker. One thread.

@@ -40,6 +40,7 @@ TEST_F(SwitchProofTest, IsOfWhatWasSigned) {
       [](SwitchClaim& claim) { claim.broker = "core"; },
       [](SwitchClaim& claim) { claim.target = "c"; },
       [](SwitchClaim& claim) { claim.target.clear(); },
+      [](SwitchClaim& claim) { claim.accept = "b"; },
       [](SwitchClaim& claim) { claim.reason = "dri"; },
   };
   for (const auto change : changes) {

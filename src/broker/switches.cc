@@ -51,7 +51,7 @@ Switches::Switches(Parts parts, std::string broker)
 Result<Switches::Done> Switches::make(const Wish& wish) {
   if (wish.reason.empty())
     return Error{ErrorCode::kInvalid, "a switch needs a reason: the log is read by others"};
-  if (!parts_.route.has_choice()) {
+  if (!parts_.route.has_choice() && wish.accept.empty()) {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("this broker has one target only, {}", targets_.front())};
   }
@@ -59,28 +59,63 @@ Result<Switches::Done> Switches::make(const Wish& wish) {
   receipt_ = 0;
   asked_ = &wish;
   const auto before = stored_.generation;
-  Status made;
-  if (!wish.stream.empty() && std::ranges::find(streams_, wish.stream) == streams_.end()) {
-    made = Error{ErrorCode::kNotFound, fmt::format("this broker has no stream {}, only {}",
-                                                   wish.stream, fmt::join(streams_, ", "))};
-  } else if (wish.target.empty()) {
-    parts_.route.release();
-  } else if (const auto found = std::ranges::find(targets_, wish.target); found == targets_.end()) {
-    made = Error{ErrorCode::kNotFound, fmt::format("there is no target {}, only {}", wish.target,
-                                                   fmt::join(targets_, ", "))};
-  } else if (!stored_.held || stored_.target != wish.target) {
-    const auto place = static_cast<std::size_t>(found - targets_.begin());
-    // No grant is used for what can't be done.
-    const bool usable = parts_.route.kept().set_back[place].empty();
-    if (usable && place > 0) made = approve(wish);
-    if (made.ok())
-      made = parts_.route.hold(place, fmt::format("{} switched: {}", wish.who, wish.reason));
-  }
-  if (!made.ok()) record_refusal(wish.target, made.error().message);
+  auto made = carry_out(wish);
+  if (!made.ok())
+    record_refusal(wish.accept.empty() ? wish.target : wish.accept, made.error().message);
   asked_ = nullptr;
   leave_ = {};
   if (!made.ok()) return std::move(made).error();
   return done(stored_.generation != before);
+}
+
+Status Switches::carry_out(const Wish& wish) {
+  if (!wish.stream.empty() && std::ranges::find(streams_, wish.stream) == streams_.end()) {
+    return Error{ErrorCode::kNotFound, fmt::format("this broker has no stream {}, only {}",
+                                                   wish.stream, fmt::join(streams_, ", "))};
+  }
+  if (!wish.accept.empty()) return accept(wish);
+  if (!wish.target.empty()) return hold(wish);
+  parts_.route.release();
+  return {};
+}
+
+Result<std::size_t> Switches::place_of(const std::string& target) const {
+  const auto found = std::ranges::find(targets_, target);
+  if (found != targets_.end()) return static_cast<std::size_t>(found - targets_.begin());
+  return Error{ErrorCode::kNotFound,
+               fmt::format("there is no target {}, only {}", target, fmt::join(targets_, ", "))};
+}
+
+Status Switches::hold(const Wish& wish) {
+  SPILLWAY_ASSIGN(const auto place, place_of(wish.target));
+  if (stored_.held && stored_.target == wish.target) return {};
+  // No grant is used for what can't be done.
+  const bool usable = parts_.route.kept().set_back[place].empty();
+  if (usable && place > 0) SPILLWAY_TRY(approve(wish, wish.target));
+  return parts_.route.hold(place, fmt::format("{} switched: {}", wish.who, wish.reason));
+}
+
+Status Switches::accept(const Wish& wish) {
+  SPILLWAY_ASSIGN(const auto place, place_of(wish.accept));
+  if (parts_.route.kept().set_back[place].empty()) return {};
+  if (place > 0) SPILLWAY_TRY(approve(wish, wish.accept));
+  if (accepted_) {
+    if (auto forgotten = accepted_(place); !forgotten.ok())
+      note_fault("a restart may find it set back again: " + forgotten.error().message);
+  }
+  StreamSwitch next = stored_;
+  next.set_back.erase(wish.accept);
+  store(std::move(next));
+  record(SwitchAction::kAccept, stored_.target, wish.accept, wish.reason);
+  parts_.route.accept(place);
+  return {};
+}
+
+void Switches::record_set_back(std::size_t place, const std::string& found) {
+  StreamSwitch next = stored_;
+  next.set_back[targets_[place]] = found;
+  store(std::move(next));
+  record(SwitchAction::kSetBack, stored_.target, targets_[place], found);
 }
 
 void Switches::set_streams(std::vector<std::string> streams) {
@@ -101,13 +136,13 @@ void Switches::cover_streams() {
   if (parts_.approval != nullptr) parts_.approval->set_streams(streams_);
 }
 
-// Of a person's switch to another target than the first.
-Status Switches::approve(const Wish& wish) {
+// Of what a person asks for, of another target than the first.
+Status Switches::approve(const Wish& wish, const std::string& target) {
   if (parts_.approval == nullptr) return {};
   if (wish.break_glass) {
     leave_.break_glass = true;
     parts_.events.error("a switch without a grant: the glass was broken",
-                        {{"target", wish.target}, {"by", wish.who}, {"reason", wish.reason}});
+                        {{"target", target}, {"by", wish.who}, {"reason", wish.reason}});
     return {};
   }
   if (!wish.proven) {
@@ -115,15 +150,14 @@ Status Switches::approve(const Wish& wish) {
                  fmt::format("a switch to {} needs a grant, and whose it is has to be proven: "
                              "--key FILE, your private key; {}. Without any: --break-glass, which "
                              "is told to everybody",
-                             wish.target, parts_.approval->needed(wish.target, "ed25519:…"))};
+                             target, parts_.approval->needed(target, "ed25519:…"))};
   }
   std::optional<Grant> handed;
   if (!wish.grant.empty()) {
     SPILLWAY_ASSIGN(handed, parse_grant(wish.grant));
   }
   look();
-  const auto decision =
-      parts_.approval->decide(wish.target, wish.who, handed, parts_.loop.wall_now());
+  const auto decision = parts_.approval->decide(target, wish.who, handed, parts_.loop.wall_now());
   leave_.grant = decision.grant;
   if (!decision.fault.empty()) note_fault(decision.fault);
   if (!decision.allowed) return Error{ErrorCode::kDenied, decision.why};

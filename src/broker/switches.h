@@ -5,7 +5,8 @@
 // and in the answer to who asked for it.
 //
 // Where switches need grants (switch_approval.h), one by a person, and one that the route makes by
-// itself, is refused without. The way back to the first target needs none, nor does a release.
+// itself, is refused without. The way back to the first target needs none, nor does a release. To
+// accept a target that was set back takes what a switch to it does.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +54,8 @@ class Switches {
   // Of a person.
   struct Wish {
     std::string stream;  // empty: whatever they are; else one of them, though all are switched
-    std::string target;  // empty: what holds is released
+    std::string target;  // empty: what holds is released, unless one is accepted
+    std::string accept;  // the target that was set back, and may be used from now on
     std::string reason;
     std::string who;           // what they say of themselves; or, proven, their key
     bool proven = false;       // that they hold it
@@ -78,9 +80,15 @@ class Switches {
   using Watcher = std::function<std::uint64_t(const SwitchEvent& event)>;
   void on_switch(Watcher switched) { switched_ = std::move(switched); }
 
+  // Called before a target that was set back is accepted; gives what can't be stored of that.
+  using Acceptance = std::function<Status(std::size_t place)>;
+  void on_accept(Acceptance accepted) { accepted_ = std::move(accepted); }
+  // The target was set back, and the route knows of it: stored and logged. `found` is for people.
+  void record_set_back(std::size_t place, const std::string& found);
+
   // Asking again for what was done changes nothing, and is answered the same. kInvalid: there is no
-  // reason; kNotFound: no such target or stream; kUnsupported: there is one target only; kDenied:
-  // the target may not be used, or there is no grant for it.
+  // reason; kNotFound: no such target or stream; kUnsupported: there is one target only, and it
+  // isn't to be accepted; kDenied: the target may not be used, or there is no grant for it.
   Result<Done> make(const Wish& wish);
 
   // Of a route that another one is to take the place of, to other targets: which one is in use is
@@ -109,7 +117,11 @@ class Switches {
     bool break_glass = false;
   };
 
-  Status approve(const Wish& wish);
+  Status carry_out(const Wish& wish);
+  Result<std::size_t> place_of(const std::string& target) const;
+  Status hold(const Wish& wish);
+  Status accept(const Wish& wish);
+  Status approve(const Wish& wish, const std::string& target);
   bool may_leave(std::size_t place);
   void take_in_grants();
   void look_for_refusals(WallTime clock);
@@ -132,6 +144,7 @@ class Switches {
   std::vector<std::string> targets_;
   StreamSwitch stored_;
   Watcher switched_;
+  Acceptance accepted_;
   const Wish* asked_ = nullptr;  // while it is being made
   Leave leave_;                  // likewise
   std::string refused_;          // the last switch that the route could not make by itself

@@ -81,6 +81,15 @@ Task<Result<bool>> KinesisTarget::holds(std::string stream, client::PutOutcome p
       read->records.front().sequence_number == place.sequence_number;
 }
 
+Task<Status> KinesisTarget::reaches(std::string stream, client::PutOutcome place) {
+  const Client client = client_;
+  const client::IteratorStart start{client::IteratorType::kAtSequenceNumber, place.sequence_number,
+                                    WallTime{}};
+  auto iterator = co_await client->get_shard_iterator(std::move(stream), place.shard_id, start);
+  if (!iterator.ok()) co_return std::move(iterator).error();
+  co_return Status();
+}
+
 // Whoever reads it is told what to do where nothing but the configuration helps.
 Error KinesisTarget::explained(Error error, const client::KinesisClient& asked,
                                const std::string& stream) {

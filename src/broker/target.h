@@ -26,6 +26,9 @@ class Target {
                                                      std::vector<client::PutEntry> entries) = 0;
   // Whether the record that was put there can be read now.
   virtual Task<Result<bool>> holds(std::string stream, client::PutOutcome place) = 0;
+  // Whether its shard has come so far; kInvalid, kNotFound: no, or it isn't that shard. Reads no
+  // record, so a record that has expired since is no reason.
+  virtual Task<Status> reaches(std::string stream, client::PutOutcome place) = 0;
   // Ends the calls under way with kClosed, from within, and each later one at once.
   virtual void close() = 0;
   virtual const std::string& name() const = 0;  // by which cursors are kept; never changes
@@ -62,6 +65,7 @@ class KinesisTarget final : public Target {
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override;
   Task<Result<bool>> holds(std::string stream, client::PutOutcome place) override;
+  Task<Status> reaches(std::string stream, client::PutOutcome place) override;
   void close() override;
   const std::string& name() const override { return options_.name; }
   std::string address() const override { return options_.client.endpoint.url; }

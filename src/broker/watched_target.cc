@@ -200,6 +200,11 @@ Task<Result<bool>> WatchedTarget::holds(std::string stream, client::PutOutcome p
   co_return there;
 }
 
+Task<Status> WatchedTarget::reaches(std::string stream, client::PutOutcome place) {
+  auto reached = co_await target_.reaches(std::move(stream), std::move(place));
+  co_return reached;
+}
+
 Task<void> WatchedTarget::pause(nanoseconds delay) {
   auto over = callback<bool>([this, delay](UniqueFunction<void(bool)> done) {
     paused_ = std::move(done);

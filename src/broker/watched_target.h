@@ -51,6 +51,7 @@ class WatchedTarget final : public Target {
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override;
   Task<Result<bool>> holds(std::string stream, client::PutOutcome place) override;
+  Task<Status> reaches(std::string stream, client::PutOutcome place) override;
   void close() override;
   const std::string& name() const override { return target_.name(); }
   std::string address() const override { return target_.address(); }

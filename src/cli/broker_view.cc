@@ -128,11 +128,13 @@ Result<std::string> broker_view(std::string_view json) {
                       "FOR", "ACKNOWLEDGED", "PER S", "MISSING", "WHY");
   for (const auto& target : targets) {
     const auto name = text_of(target, "name");
+    const auto set_back = text_of(target, "set_back");
     view +=
         fmt::format("{} {:{}}  {:9}  {:>7}  {:>12}  {:>8}  {:>9}  {}\n", name == used ? '*' : ' ',
-                    name, width, text_of(target, "state"), age_of(target, "state_ms"),
-                    number_of(target, "acknowledged_records"), rate_of(target),
-                    count_of(target, "missing_records"), text_of(target, "reason"));
+                    name, width, set_back.empty() ? text_of(target, "state") : "set back",
+                    age_of(target, "state_ms"), number_of(target, "acknowledged_records"),
+                    rate_of(target), count_of(target, "missing_records"),
+                    set_back.empty() ? text_of(target, "reason") : set_back);
   }
   return view;
 }

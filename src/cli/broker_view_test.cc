@@ -46,6 +46,16 @@ TEST(BrokerView, ShowsWhatInputsDoAndWhichStreamsWait) {
             "  TARGET  STATE          FOR  ACKNOWLEDGED     PER S    MISSING  WHY\n");
 }
 
+TEST(BrokerView, SaysWhatATargetThatWasSetBackLacks) {
+  const auto view =
+      broker_view(R"({"role":"broker","held_records":0,"targets":[{"name":"a","state":"closed",)"
+                  R"("reason":"well","set_back":"it lacks 7","acknowledged_records":9}]})");
+  ASSERT_TRUE(view.ok());
+  EXPECT_TRUE(view->ends_with(
+      "  a       set back         -             9       0.0          -  it lacks 7\n"))
+      << *view;
+}
+
 TEST(BrokerView, SaysHowLongTheSpoolLasts) {
   const auto first_lines = [](std::string_view runway_ms) {
     const auto view = broker_view(fmt::format(

@@ -32,6 +32,7 @@ struct SwitchOptions {
   ConfigFlags flags;
   std::string stream;
   std::string to;
+  std::string accept;
   bool release = false;
   std::string reason;
   std::string who;
@@ -49,6 +50,7 @@ struct Question {
   std::string who;
   std::string to;
   std::string reason;
+  std::string accept;
   std::optional<Ed25519Seed> seed;
 };
 
@@ -59,9 +61,11 @@ std::string who_asks(const SwitchOptions& options) {
 }
 
 Result<Question> question_of(const SwitchOptions& options) {
-  Question question{"\"reason\":", who_asks(options), options.to, options.reason, std::nullopt};
+  Question question{"\"reason\":",  who_asks(options), options.to,
+                    options.reason, options.accept,    std::nullopt};
   append_json_text(question.members, options.reason);
-  if (!options.release) append_json_member(question.members, "to", options.to);
+  if (!options.to.empty()) append_json_member(question.members, "to", options.to);
+  if (!options.accept.empty()) append_json_member(question.members, "accept", options.accept);
   if (!options.stream.empty()) append_json_member(question.members, "stream", options.stream);
   if (options.break_glass) question.members += R"(,"break_glass":true)";
   if (!options.grant.empty()) {
@@ -102,7 +106,7 @@ Result<std::string> body_for(const std::string& admin, const Question& question)
   append_json_member(body, "challenge", challenge);
   append_json_member(body, "signature",
                      broker::sign_switch({std::string(broker), std::string(challenge), question.to,
-                                          question.reason},
+                                          question.reason, question.accept},
                                          *question.seed));
   return body + "}";
 }
@@ -205,8 +209,9 @@ int show(const SwitchOptions& options, const std::string& target,
 }
 
 int run_switch(const SwitchOptions& options) {
-  if (options.release == !options.to.empty()) {
-    std::fputs("spillway: say either where to (--to), or --release\n", stderr);
+  const int asked = int{options.release} + int{!options.to.empty()} + int{!options.accept.empty()};
+  if (asked != 1) {
+    std::fputs("spillway: say either where to (--to), or --release, or --accept TARGET\n", stderr);
     return kExitUsage;
   }
   if (options.reason.empty()) {
@@ -245,6 +250,8 @@ CommandRun declare_switch(CLI::App& app) {
                  "the same way");
   app.add_option("--to", options->to, "The target that records go to, until it is released");
   app.add_flag("--release", options->release, "What holds is released: health decides again");
+  app.add_option("--accept", options->accept,
+                 "This target, which has lost what it had acknowledged, may be used as it is");
   app.add_option("--reason", options->reason, "Why, for the log of switches");
   app.add_option("--who", options->who, "Who asks for it, for the log ($USER)");
   auto* key = app.add_option("--key", options->key,

@@ -8,9 +8,11 @@
 
 #include "broker/activity.h"
 #include "broker/broker_status.h"
+#include "broker/high_water.h"
 #include "broker/make_room.h"
 #include "broker/receipts.h"
 #include "broker/runway.h"
+#include "broker/set_backs.h"
 #include "broker/spool_horizon.h"
 #include "broker/spool_input.h"
 #include "broker/spool_packing.h"
@@ -155,6 +157,7 @@ void stop(Running& running, seconds at_most, Status& saved) {
   };
   const auto deliver = [&running, left] {
     running.path.delivery().drain(left(nanoseconds(0)), [&running] {
+      running.path.end();
       running.admin.drain(seconds(1), [&running] { running.loop.stop(); });
     });
   };
@@ -277,8 +280,12 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::Receipts receipts({loop, disk, cursors, horizon, *log},
                             io::join_path(options.data, "switch-receipts"));
   receipts.load();
+  broker::HighWaterFile high_water(disk, io::join_path(options.data, "high-water"));
+  if (auto known = high_water.load(); !known.ok())
+    log->error("what targets acknowledged is forgotten: that one was set back may go unnoticed",
+               {{"error", known.error().message}});
   DeliveryPath path({loop, entropy, *log, metrics, spool, cursors, switch_state, switch_log,
-                     receipts, approval ? &*approval : nullptr},
+                     receipts, horizon, high_water, approval ? &*approval : nullptr},
                     host, options, std::move(targets), plan.streams);
   spool.on_appended([&path](std::span<const stream::ShardId> shards) { path.wake(shards); });
   SPILLWAY_ASSIGN(const auto telemetry, broker::Telemetry::make(telemetry_options(options, host),
@@ -291,7 +298,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
                             [&] {
                               if (room.full())
                                 return Status(Error{ErrorCode::kThrottled, "the spool is full"});
-                              return engine->writable();
+                              auto able = broker::deliverable(path.route());
+                              return able.ok() ? engine->writable() : able;
                             },
                             [&] {
                               return broker::status_json({*telemetry, path.delivery(), runway,

@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/marked_target.h"
 #include "broker/route.h"
+#include "broker/set_backs.h"
 #include "server/broker_options.h"
 
 namespace spillway::server {
 namespace {
 
 using Targets = std::vector<std::unique_ptr<broker::KinesisTarget>>;
+using MarkedTargets = std::vector<std::unique_ptr<broker::MarkedTarget>>;
 
 Random seeded(io::Entropy& entropy) { return Random(io::random_number(entropy)); }
 
@@ -26,7 +29,16 @@ Targets make_targets(io::EventLoop& loop, io::Entropy& entropy,
   return targets;
 }
 
-std::vector<broker::Target*> places_of(const Targets& targets) {
+MarkedTargets marked(io::EventLoop& loop, const Targets& targets,
+                     const std::string& canary_stream) {
+  MarkedTargets marked;
+  marked.reserve(targets.size());
+  for (const auto& target : targets)
+    marked.push_back(std::make_unique<broker::MarkedTarget>(loop, *target, canary_stream));
+  return marked;
+}
+
+std::vector<broker::Target*> places_of(const MarkedTargets& targets) {
   std::vector<broker::Target*> places;
   places.reserve(targets.size());
   for (const auto& target : targets) places.push_back(target.get());
@@ -56,11 +68,15 @@ struct DeliveryPath::Stages {
   Stages(const Parts& parts, const std::string& broker, const BrokerConfig& config,
          TargetOptions options, const std::vector<std::string>& streams)
       : targets(make_targets(parts.loop, parts.entropy, std::move(options))),
-        route({parts.loop, parts.log, parts.metrics}, places_of(targets), route_settings(config),
-              kept_of(parts.switch_state, targets)),
+        marked_targets(marked(parts.loop, targets, config.canary_stream)),
+        route({parts.loop, parts.log, parts.metrics}, places_of(marked_targets),
+              route_settings(config), kept_of(parts.switch_state, targets)),
         switches({parts.loop, route, parts.switch_state, parts.switch_log, parts.log, parts.metrics,
                   streams, parts.approval},
                  broker),
+        set_backs({parts.loop, parts.log, parts.metrics, parts.spool, parts.cursors, parts.horizon,
+                   route, switches, parts.high_water, config.canary_stream},
+                  marked_targets),
         // What earlier starts spooled is delivered too.
         delivery({parts.loop, parts.spool, parts.cursors, route, parts.log, parts.metrics},
                  parts.spool.streams(), seeded(parts.entropy), backfilled(config)) {
@@ -74,11 +90,14 @@ struct DeliveryPath::Stages {
   void look() {
     switches.set_held(delivery.held_streams());
     switches.look();
+    set_backs.look();
   }
 
   const Targets targets;
+  const MarkedTargets marked_targets;
   broker::Route route;
   broker::Switches switches;
+  broker::SetBacks set_backs;
   broker::Delivery delivery;
 };
 
@@ -140,6 +159,7 @@ Task<void> DeliveryPath::replace(BrokerConfig config, TargetOptions targets,
   });
   co_await behind;
   stages_->switches.store_used();
+  end();
   const std::string used = route().current().target().name();
   const auto dropped = stages_->delivery.given_up_before();
   stages_.reset();
@@ -161,6 +181,13 @@ Result<broker::Switches::Done> DeliveryPath::make_switch(const broker::Switches:
 }
 
 void DeliveryPath::look() { stages_->look(); }
+
+void DeliveryPath::end() {
+  if (auto stored = stages_->set_backs.store(); !stored.ok()) {
+    parts_.log.warning("what targets acknowledged can't be stored",
+                       {{"error", stored.error().message}});
+  }
+}
 
 void DeliveryPath::reach(std::size_t place, broker::KinesisTargetOptions options) {
   auto& target = *stages_->targets[place];

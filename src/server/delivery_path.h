@@ -13,8 +13,10 @@
 #include "base/task.h"
 #include "broker/cursors.h"
 #include "broker/delivery.h"
+#include "broker/high_water.h"
 #include "broker/receipts.h"
 #include "broker/spool.h"
+#include "broker/spool_horizon.h"
 #include "broker/switch_approval.h"
 #include "broker/switch_log.h"
 #include "broker/switch_state.h"
@@ -43,6 +45,8 @@ class DeliveryPath {
     broker::SwitchState& switch_state;  // loaded
     broker::SwitchLog& switch_log;      // open
     broker::Receipts& receipts;         // loaded
+    const broker::SpoolHorizon& horizon;
+    broker::HighWaterFile& high_water;  // loaded
     broker::SwitchApproval* approval;   // nullptr: switches need no grants
   };
   using TargetOptions = std::vector<broker::KinesisTargetOptions>;
@@ -63,6 +67,8 @@ class DeliveryPath {
   void wake(std::span<const stream::ShardId> shards);
   // Every second or so.
   void look();
+  // When nothing is sent any more: what targets acknowledged is stored.
+  void end();
 
   // Before replace(): from now on people's switches are refused with kBusy. kBusy where a person
   // holds a target that is none of `names`; the error says so.

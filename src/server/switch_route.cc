@@ -10,7 +10,7 @@ namespace {
 Error malformed() {
   return {
       ErrorCode::kInvalid,
-      R"(The body must be a JSON object with "reason", "who" or who is proven to ask, and, but to release, "to")"};
+      R"(The body must be a JSON object with "reason", "who" or who is proven to ask, and, but to release, "to" or "accept")"};
 }
 
 struct Asked {
@@ -23,10 +23,9 @@ struct Asked {
 
 std::string* text_member(Asked& asked, std::string_view name) {
   const std::pair<std::string_view, std::string*> members[] = {
-      {"stream", &asked.wish.stream}, {"to", &asked.wish.target},
-      {"reason", &asked.wish.reason}, {"who", &asked.wish.who},
-      {"grant", &asked.wish.grant},   {"holder", &asked.holder},
-      {"broker", &asked.broker},      {"challenge", &asked.challenge},
+      {"stream", &asked.wish.stream}, {"to", &asked.wish.target},   {"reason", &asked.wish.reason},
+      {"who", &asked.wish.who},       {"grant", &asked.wish.grant}, {"accept", &asked.wish.accept},
+      {"holder", &asked.holder},      {"broker", &asked.broker},    {"challenge", &asked.challenge},
       {"signature", &asked.signature}};
   for (const auto& [known, member] : members)
     if (known == name) return member;
@@ -60,12 +59,13 @@ bool looks_proven(std::string_view who) {
 Result<broker::Switches::Wish> wish_of(const std::string& body, broker::SwitchProofs& proofs) {
   SPILLWAY_ASSIGN(auto asked, parse(body));
   auto& wish = asked.wish;
+  if (!wish.target.empty() && !wish.accept.empty()) return malformed();
   if (asked.holder.empty()) {
     if (wish.who.empty() || looks_proven(wish.who)) return malformed();
     return std::move(wish);
   }
-  SPILLWAY_TRY(proofs.take({asked.broker, asked.challenge, wish.target, wish.reason}, asked.holder,
-                           asked.signature));
+  SPILLWAY_TRY(proofs.take({asked.broker, asked.challenge, wish.target, wish.reason, wish.accept},
+                           asked.holder, asked.signature));
   wish.who = asked.holder;
   wish.proven = true;
   return std::move(wish);

@@ -108,6 +108,15 @@ Task<Result<bool>> SimTarget::holds(std::string stream, client::PutOutcome place
   co_return there;
 }
 
+Task<Status> SimTarget::reaches(std::string stream, client::PutOutcome place) {
+  auto asked = link_.ask<bool>([stream = std::move(stream), place = std::move(place)](
+                                   SimRegion& region) { return region.reaches(stream, place); });
+  const auto reached = co_await std::move(asked);
+  if (!reached.ok()) co_return reached.error();
+  if (!*reached) co_return Error{ErrorCode::kInvalid, "InvalidArgumentException"};
+  co_return Status();
+}
+
 Task<Result<std::vector<client::Shard>>> SimStreamCalls::list_shards() {
   auto asked = link_.ask<std::vector<client::Shard>>(
       [stream = stream_](SimRegion& region) { return region.list_shards(stream); });

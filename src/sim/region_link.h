@@ -98,6 +98,7 @@ class SimTarget final : public broker::Target {
   Task<Result<client::PutRecordsResult>> put(std::string stream,
                                              std::vector<client::PutEntry> entries) override;
   Task<Result<bool>> holds(std::string stream, client::PutOutcome place) override;
+  Task<Status> reaches(std::string stream, client::PutOutcome place) override;
   void close() override { link_.close(); }
   const std::string& name() const override { return name_; }
   std::string address() const override { return "sim://" + name_; }

@@ -232,6 +232,10 @@ Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
 
 Result<bool> SimRegion::holds(const std::string& stream, const client::PutOutcome& place) {
   if (chance(conduct_.unreadable)) return Error{ErrorCode::kIo, "GetRecords: InternalFailure"};
+  return reaches(stream, place);
+}
+
+bool SimRegion::reaches(const std::string& stream, const client::PutOutcome& place) const {
   const auto& shard = streams_.at(stream).at(number_of(place.shard_id));
   return number_of(place.sequence_number) <= shard.records.size();
 }

@@ -67,6 +67,7 @@ class SimRegion {
   Result<client::PutRecordsResult> put(const std::string& stream,
                                        const std::vector<client::PutEntry>& entries);
   Result<bool> holds(const std::string& stream, const client::PutOutcome& place);
+  bool reaches(const std::string& stream, const client::PutOutcome& place) const;
   Result<std::vector<client::Shard>> list_shards(const std::string& stream);
   Result<std::string> get_shard_iterator(const std::string& stream, const std::string& shard_id,
                                          const client::IteratorStart& start);
