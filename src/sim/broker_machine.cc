@@ -8,10 +8,14 @@
 
 #include "base/assert.h"
 #include "broker/cursors.h"
+#include "broker/high_water.h"
 #include "broker/make_room.h"
+#include "broker/marked_target.h"
 #include "broker/oldest_records.h"
 #include "broker/route.h"
+#include "broker/set_backs.h"
 #include "broker/spool.h"
+#include "broker/spool_horizon.h"
 #include "broker/switch_log.h"
 #include "broker/switch_state.h"
 #include "metrics/registry.h"
@@ -42,11 +46,15 @@ struct BrokerMachine::Running {
   std::optional<broker::SpoolRoom> room;
   std::optional<broker::Spool> spool;
   std::optional<broker::Cursors> cursors;
+  std::optional<broker::SpoolHorizon> horizon;
   std::vector<std::unique_ptr<SimTarget>> targets;
+  std::vector<std::unique_ptr<broker::MarkedTarget>> marked_targets;
   std::optional<broker::SwitchState> switch_state;
   std::optional<broker::SwitchLog> switch_log;
   std::optional<broker::Route> route;
   std::optional<broker::Switches> switches;
+  std::optional<broker::HighWaterFile> high_water;
+  std::optional<broker::SetBacks> set_backs;
   std::optional<broker::Delivery> delivery;
   broker::SpoolPacking packing;
   broker::OldestRecords oldest;
@@ -107,6 +115,7 @@ Status BrokerMachine::open_spool(Running& process) {
   process.room.emplace(settings_.limits, *process.engine, parts_.log, process.metrics);
   process.spool.emplace(*process.engine, *process.room, stage.clock, entropy_, process.metrics);
   process.cursors.emplace(stage.loop, *process.engine, parts_.log);
+  process.horizon.emplace(stage.loop, *process.engine);
   std::optional<Status> opened;
   spillway::start(
       open_spool_streams(stage.loop, *process.spool, *process.cursors, settings_.streams),
@@ -125,7 +134,9 @@ void BrokerMachine::open_route(Running& process) {
   for (std::size_t place = 0; place < parts_.links.size(); ++place) {
     names.emplace_back(1, static_cast<char>('a' + place));
     process.targets.push_back(std::make_unique<SimTarget>(*parts_.links[place], names.back()));
-    targets.push_back(process.targets.back().get());
+    process.marked_targets.push_back(std::make_unique<broker::MarkedTarget>(
+        stage.loop, *process.targets.back(), settings_.route.canary_stream));
+    targets.push_back(process.marked_targets.back().get());
   }
   process.route.emplace(
       broker::Route::Parts{stage.loop, parts_.log, process.metrics}, targets, settings_.route,
@@ -135,6 +146,13 @@ void BrokerMachine::open_route(Running& process) {
       broker::Switches::Parts{stage.loop, *process.route, *process.switch_state,
                               *process.switch_log, parts_.log, process.metrics, settings_.streams},
       "sim");
+  process.high_water.emplace(*disk_, "broker/high-water");
+  (void)process.high_water->load();
+  process.set_backs.emplace(
+      broker::SetBacks::Parts{stage.loop, parts_.log, process.metrics, *process.spool,
+                              *process.cursors, *process.horizon, *process.route, *process.switches,
+                              *process.high_water, settings_.route.canary_stream},
+      process.marked_targets);
   process.delivery.emplace(broker::Delivery::Parts{stage.loop, *process.spool, *process.cursors,
                                                    *process.route, parts_.log, process.metrics},
                            process.spool->streams(), random_.fork(), settings_.backfilled);
@@ -157,12 +175,22 @@ void BrokerMachine::check_hold(const broker::Route& route) {
   promised_hold_ = found;
 }
 
+// No region ever loses what it acknowledged.
+void BrokerMachine::check_set_backs(const broker::Route& route) {
+  for (const auto& found : route.kept().set_back) {
+    if (!found.empty() && wrong_.ok())
+      wrong_ = Error{ErrorCode::kCorrupt, "a region is said to be set back: " + found};
+  }
+}
+
 // As server/broker_assembly.cc does, once a second.
 void BrokerMachine::keep_room(Running& process) {
   const auto held = process.delivery->undelivered();
   note_dropped(process, held,
                broker::make_room(*process.room, process.packing, process.oldest, *process.delivery,
                                  *process.cursors, parts_.stage.clock.mono_now()));
+  process.set_backs->look();
+  check_set_backs(*process.route);
   process.timer->start(seconds(1), [this, &process] { keep_room(process); });
 }
 

@@ -91,6 +91,7 @@ class BrokerMachine {
   // What the spool holds of the shard. Its files go as wholes, also from amid others.
   Result<broker::PositionRanges> held_of(stream::ShardId shard) const;
   void check_hold(const broker::Route& route);
+  void check_set_backs(const broker::Route& route);
   void keep_room(Running& process);
   void note_dropped(const Running& process, const broker::Undelivered& held,
                     const broker::Delivered& next);
