@@ -32,12 +32,10 @@ Backfill::Backfill(Parts parts, std::size_t place)
       sent_(parts.metrics.counter("spillway_broker_backfilled_records_total",
                                   "Records that the target had missed, and was sent from the spool",
                                   {{"target", name_}})),
-      missing_(parts.metrics.gauge("spillway_broker_missing_records",
-                                   "Records that the target lacks, of those that another one has",
-                                   {{"target", name_}})),
-      gone_(parts.metrics.gauge("spillway_broker_missed_for_good_records",
-                                "Those of them that the spool no longer holds",
-                                {{"target", name_}})),
+      missing_(parts.metrics, "spillway_broker_missing_records",
+               "Records that the target lacks, of those that another one has", {{"target", name_}}),
+      gone_(parts.metrics, "spillway_broker_missed_for_good_records",
+            "Those of them that the spool no longer holds", {{"target", name_}}),
       timer_(parts.loop.make_timer()) {}
 
 Backfill::~Backfill() { SPILLWAY_ASSERT(!running_); }

@@ -33,6 +33,7 @@
 #include "broker/spool_batch.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
+#include "metrics/owned_gauge.h"
 #include "metrics/registry.h"
 #include "stream/engine.h"
 
@@ -101,8 +102,8 @@ class Backfill {
   std::map<stream::ShardId, stream::Position> gone_before_;  // the spool doesn't hold it
   Progress progress_;
   metrics::Counter& sent_;
-  metrics::Gauge& missing_;
-  metrics::Gauge& gone_;
+  metrics::OwnedGauge missing_;
+  metrics::OwnedGauge gone_;
   const std::unique_ptr<io::Timer> timer_;  // of wait()
   UniqueFunction<void(bool)> waiting_;
   bool running_ = false;

@@ -13,10 +13,10 @@ GrantCover::GrantCover(std::span<const std::string> targets, io::EventLog& log,
     : log_(log) {
   seconds_.reserve(targets.size());
   for (const auto& target : targets) {
-    seconds_.push_back(&metrics.gauge("spillway_broker_grant_seconds",
-                                      "How long grants yet allow the broker to switch to the "
-                                      "target by itself; 0: none does",
-                                      {{"target", target}}));
+    seconds_.emplace_back(metrics, "spillway_broker_grant_seconds",
+                          "How long grants yet allow the broker to switch to the target by "
+                          "itself; 0: none does",
+                          metrics::Labels{{"target", target}});
   }
 }
 
@@ -25,7 +25,7 @@ void GrantCover::look(std::span<const std::optional<WallTime>> until, WallTime n
   until_.reset();
   for (std::size_t place = 0; place < until.size(); ++place) {
     const auto left = until[place] ? *until[place] - now : WallTime::duration(0);
-    seconds_[place]->set(std::chrono::duration_cast<seconds>(left).count());
+    seconds_[place].set(std::chrono::duration_cast<seconds>(left).count());
     until_ = std::max(until_, until[place]);
   }
   const bool ends = !until_ || *until_ - now < kAlarm;

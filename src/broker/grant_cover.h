@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "io/event_log.h"
+#include "metrics/owned_gauge.h"
 #include "metrics/registry.h"
 
 namespace spillway::broker {
@@ -32,7 +33,7 @@ class GrantCover {
 
  private:
   io::EventLog& log_;
-  std::vector<metrics::Gauge*> seconds_;  // by target
+  std::vector<metrics::OwnedGauge> seconds_;  // by target
   std::optional<WallTime> until_;
   std::optional<MonoTime> told_at_;  // that they end soon
 };

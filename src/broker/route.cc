@@ -32,9 +32,9 @@ Route::Route(Parts parts, std::span<Target* const> targets, const RouteSettings&
                                                      settings.canary_stream);
       target = watched.get();
       watched_.push_back(std::move(watched));
-      states_.push_back(&parts.metrics.gauge("spillway_broker_target_state",
-                                             "Of its breaker: 0 closed, 1 half-open, 2 open",
-                                             {{"target", target->name()}}));
+      states_.emplace_back(parts.metrics, "spillway_broker_target_state",
+                           "Of its breaker: 0 closed, 1 half-open, 2 open",
+                           metrics::Labels{{"target", target->name()}});
     }
     links_.push_back(std::make_unique<TargetLink>(parts.loop, *target, settings.canary_stream,
                                                   parts.log, parts.metrics));
@@ -89,7 +89,7 @@ void Route::decide() {
   health.reserve(watched_.size());
   for (std::size_t place = 0; place < watched_.size(); ++place) {
     health.push_back(breaker(place).health());
-    states_[place]->set(static_cast<std::int64_t>(health.back().state));
+    states_[place].set(static_cast<std::int64_t>(health.back().state));
   }
   const MonoTime now = parts_.loop.mono_now();
   Switching next = switching_;

@@ -20,6 +20,7 @@
 #include "broker/watched_target.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
+#include "metrics/owned_gauge.h"
 #include "metrics/registry.h"
 
 namespace spillway::broker {
@@ -104,7 +105,7 @@ class Route {
   const Parts parts_;
   std::vector<std::unique_ptr<WatchedTarget>> watched_;  // none, where there is no choice
   std::vector<std::unique_ptr<TargetLink>> links_;
-  std::vector<metrics::Gauge*> states_;  // of the watched
+  std::vector<metrics::OwnedGauge> states_;  // of the watched
   Switching switching_;
   Choice choice_;
   MonoTime chosen_at_{};

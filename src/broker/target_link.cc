@@ -38,8 +38,8 @@ TargetLink::TargetLink(io::EventLoop& loop, Target& target, std::string canary_s
       put_seconds_(metrics.histogram("spillway_broker_put_seconds",
                                      "From sending a PutRecords to its acknowledgement",
                                      labels_of(target))),
-      up_(metrics.gauge("spillway_broker_target_up",
-                        "1 while the target takes records, 0 while it doesn't", labels_of(target))),
+      up_(metrics, "spillway_broker_target_up",
+          "1 while the target takes records, 0 while it doesn't", labels_of(target)),
       status_(Error{ErrorCode::kThrottled, "the target was not reached yet"}) {}
 
 bool TargetLink::prepared(const std::string& stream) const {

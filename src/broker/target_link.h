@@ -15,6 +15,7 @@
 #include "broker/target.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
+#include "metrics/owned_gauge.h"
 #include "metrics/registry.h"
 
 namespace spillway::broker {
@@ -98,7 +99,7 @@ class TargetLink {
   metrics::Counter& failures_;
   metrics::Counter& given_up_;
   metrics::Histogram& put_seconds_;
-  metrics::Gauge& up_;
+  metrics::OwnedGauge up_;
   std::map<std::string, Stream, std::less<>> streams_;
   UniqueFunction<void()> flows_;
   bool closed_ = false;

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <thread>
+
+#include "metrics/owned_gauge.h"
 
 namespace spillway::metrics {
 namespace {
@@ -59,6 +62,17 @@ TEST(Registry, AsksComputedGaugesUntilTheirHandleIsGone) {
   EXPECT_THAT(registry.prometheus_text(), HasSubstr("spillway_free_bytes 1.5\n"));
   handle.reset();
   EXPECT_THAT(registry.prometheus_text(), Not(HasSubstr("spillway_free_bytes")));
+}
+
+TEST(Registry, AnOwnedGaugeIsShownForAsLongAsItIsThere) {
+  Registry registry;
+  auto up = std::make_unique<OwnedGauge>(registry, "spillway_up", "Up.", Labels{{"target", "a"}});
+  up->set(1);
+  EXPECT_THAT(registry.prometheus_text(), HasSubstr("spillway_up{target=\"a\"} 1\n"));
+  up.reset();
+  EXPECT_THAT(registry.prometheus_text(), Not(HasSubstr("spillway_up")));
+  const OwnedGauge again(registry, "spillway_up", "Up.", {{"target", "a"}});
+  EXPECT_THAT(registry.prometheus_text(), HasSubstr("spillway_up{target=\"a\"} 0\n"));
 }
 
 TEST(Registry, AsksForTheSeriesOfAFamilyThatComeAndGo) {
