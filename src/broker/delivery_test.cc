@@ -631,6 +631,7 @@ TEST_F(DeliveryTest, LeavesWhatItDoesNotSendToTheNextOne) {
   ASSERT_TRUE(ended);
   EXPECT_EQ(delivery_->held(), 2u);
   put("a", 5, 1);  // while there is none
+  loop_.run();     // the old one may be told of it, and must be there then
   replace();
   loop_.run(seconds(1));
   EXPECT_EQ(stored()["a"], up_to(5)) << "each once";
