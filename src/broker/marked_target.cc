@@ -31,6 +31,7 @@ Task<Result<client::PutRecordsResult>> MarkedTarget::put(std::string stream,
                                                          std::vector<client::PutEntry> entries) {
   auto whole = co_await look(stream);
   if (!whole.ok()) co_return std::move(whole).error();
+  marks_.move_to(target_.address());  // meanwhile it may have
   const auto sent = marks_.sent();
   auto result = co_await target_.put(stream, std::move(entries));
   if (!result.ok() || set_back_) {
@@ -71,6 +72,7 @@ Task<Status> MarkedTarget::look(std::string stream) {
   place.sequence_number = last->mark.sequence_number;
   const auto era = marks_.era();
   const auto reached = co_await target_.reaches(last->stream, std::move(place));
+  marks_.move_to(target_.address());
   if (reached.ok() || set_back_ || era != marks_.era()) co_return Status();
   if (reached.error().code == ErrorCode::kIo) {
     looked_at_.erase(stream);

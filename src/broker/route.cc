@@ -140,6 +140,7 @@ void Route::release() {
 }
 
 void Route::set_back(std::size_t place, std::string found) {
+  ++set_backs_;
   switching_.set_back(place, std::move(found));
   decide();
 }
@@ -161,7 +162,10 @@ TargetLink* Route::sendable() {
 
 TargetLink* Route::spare(std::size_t place) {
   if (closed_) return nullptr;
-  if (!has_choice()) return links_[place]->status().ok() ? links_[place].get() : nullptr;
+  // Nobody else asks one that was set back whether it is there.
+  const bool is_set_back = !kept().set_back[place].empty();
+  if (!has_choice())
+    return is_set_back || links_[place]->status().ok() ? links_[place].get() : nullptr;
   const auto& watched = *watched_[place];
   const bool well = watched.breaker().state() == BreakerState::kClosed;
   return well && watched.may_send() && !watched.waiting() ? links_[place].get() : nullptr;

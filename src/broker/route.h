@@ -66,6 +66,8 @@ class Route {
 
   // As Switching's; at once.
   void set_back(std::size_t place, std::string found);
+  // How often that was since the start: what was acknowledged before may be gone.
+  std::uint64_t set_backs() const { return set_backs_; }
   void accept(std::size_t place);
 
   // As Switching's.
@@ -110,6 +112,7 @@ class Route {
   Choice choice_;
   MonoTime chosen_at_{};
   std::optional<std::size_t> last_used_;
+  std::uint64_t set_backs_ = 0;
   metrics::Counter& switches_;
   const std::unique_ptr<io::Timer> timer_;
   UniqueFunction<void()> changed_;

@@ -28,11 +28,10 @@ SetBacks::SetBacks(Parts parts, std::span<const std::unique_ptr<MarkedTarget>> t
   for (std::size_t place = 0; place < targets.size(); ++place) {
     MarkedTarget& target = *targets[place];
     const auto& known = parts_.route.kept().set_back[place];
-    gauges_.push_back(&parts_.metrics.gauge(
-        "spillway_broker_target_set_back",
-        "1 while the target isn't used since it lost what it had acknowledged",
-        {{"target", target.name()}}));
-    gauges_.back()->set(known.empty() ? 0 : 1);
+    gauges_.emplace_back(parts_.metrics, "spillway_broker_target_set_back",
+                         "1 while the target isn't used since it lost what it had acknowledged",
+                         metrics::Labels{{"target", target.name()}});
+    gauges_.back().set(known.empty() ? 0 : 1);
     target.marks().restore(parts_.file.of(target.name()));
     target.on_set_back([this, place](std::string what) { found(place, std::move(what)); });
     if (known.empty()) continue;
@@ -44,18 +43,13 @@ SetBacks::SetBacks(Parts parts, std::span<const std::unique_ptr<MarkedTarget>> t
   store_next_ = parts_.loop.mono_now() + kStoreEvery;
 }
 
-// Others may take the place of these targets.
-SetBacks::~SetBacks() {
-  for (auto* gauge : gauges_) gauge->set(0);
-}
-
 // From within a call.
 void SetBacks::found(std::size_t place, std::string what) {
   unstored_[place] = fmt::format("found at {}, {}", rfc3339_seconds(parts_.loop.wall_now()), what);
   parts_.log.error(kToldAs, {{"target", targets_[place]->name()},
                              {"address", targets_[place]->address()},
                              {"found", unstored_[place]}});
-  gauges_[place]->set(1);
+  gauges_[place].set(1);
   parts_.loop.post([this, place] { take(place); });
 }
 
@@ -90,10 +84,10 @@ void SetBacks::look() {
     parts_.switches.record_set_back(at->first, at->second);
     at = unstored_.erase(at);
   }
+  forget_other_streams();
   const MonoTime now = parts_.loop.mono_now();
   if (now < store_next_) return;
   store_next_ = now + kStoreEvery;
-  forget_other_streams();
   if (changes_of(targets_) != stored_changes_) store_and_tell();
 }
 
@@ -109,7 +103,7 @@ void SetBacks::store_and_tell() {
   }
 }
 
-// What is no longer written to may be deleted.
+// What is no longer written to may be deleted: at once, and by whoever starts the broker next.
 void SetBacks::forget_other_streams() {
   const auto streams = parts_.switches.streams();
   std::set<std::string> kept(streams.begin(), streams.end());
@@ -129,7 +123,7 @@ Status SetBacks::store() {
 Status SetBacks::accept(std::size_t place) {
   targets_[place]->accept();
   unstored_.erase(place);
-  gauges_[place]->set(0);
+  gauges_[place].set(0);
   parts_.log.warning("a target that was set back is accepted as it is",
                      {{"target", targets_[place]->name()}});
   return store();

@@ -26,6 +26,7 @@
 #include "broker/switches.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
+#include "metrics/owned_gauge.h"
 #include "metrics/registry.h"
 
 namespace spillway::broker {
@@ -50,8 +51,6 @@ class SetBacks {
   };
 
   SetBacks(Parts parts, std::span<const std::unique_ptr<MarkedTarget>> targets);
-
-  ~SetBacks();
   SetBacks(const SetBacks&) = delete;
   SetBacks& operator=(const SetBacks&) = delete;
 
@@ -70,7 +69,7 @@ class SetBacks {
 
   const Parts parts_;
   const std::span<const std::unique_ptr<MarkedTarget>> targets_;
-  std::vector<metrics::Gauge*> gauges_;          // by place
+  std::vector<metrics::OwnedGauge> gauges_;      // by place
   std::map<std::size_t, std::string> unstored_;  // by place: what was found, for people
   std::uint64_t stored_changes_ = 0;
   MonoTime store_next_{};

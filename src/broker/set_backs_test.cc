@@ -12,6 +12,7 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::UnorderedElementsAre;
 
 // A broker with the targets a and b, or a alone; a gets what it missed.
 class SetBacksTest : public SpoolTest {
@@ -243,6 +244,60 @@ TEST_F(SetBacksTest, OneThatAPersonHoldsIsNotUsedEither) {
   run(1);
   EXPECT_EQ(delivery_->held(), 0u);
   EXPECT_TRUE(deliverable(*route_).ok());
+}
+
+TEST_F(SetBacksTest, WhatIsNoLongerWrittenToIsForgottenAtOnce) {
+  put_some(1, 20);
+  EXPECT_THAT(marked_[0]->marks().kept().shards, Not(IsEmpty()));
+  switches_->set_streams({"other"});
+  set_backs_->look();
+  for (const auto& [at, mark] : marked_[0]->marks().kept().shards)
+    EXPECT_EQ(at.first, FakeTarget::kCanaryStream);
+}
+
+TEST_F(OnlyTargetTest, ItIsSentWhatItLacksOnceItIsThere) {
+  put_some(1, 20);
+  a_.down = true;
+  put_some(21, 1);
+  run(2);
+  a_.down = false;
+  a_.lost = true;
+  a_.stored.clear();
+  run(5);
+  ASSERT_THAT(kept_of_a(), Not(IsEmpty()));
+  EXPECT_EQ(a_.stored_numbers()["k"], up_to(20));
+  EXPECT_EQ(delivery_->held(), 1u);
+}
+
+TEST_F(OnlyTargetTest, WhatItAcknowledgedOfABatchIsSentAgain) {
+  const auto lane_of = [](const std::string& key) {
+    return stream::lane_of(stream::hash_key_of(key));
+  };
+  const auto shard_of = [&](const std::string& key) {
+    return lane_of(key) / (stream::kLanes / Spool::kShards);
+  };
+  std::string other = "a";
+  while (shard_of(other) != shard_of("k") || lane_of(other) == lane_of("k")) other += "a";
+  const std::string data = other + "-1";
+  const stream::RecordView records[] = {{"k", "k-1", std::nullopt, std::nullopt},
+                                        {other, data, std::nullopt, std::nullopt}};
+  a_.refuse_lane = lane_of(other);
+  ASSERT_EQ(put(records), 0u);
+  run(2);
+  ASSERT_EQ(a_.stored_data(), std::vector<std::string>{"k-1"});
+  a_.down = true;
+  run(3);
+  a_.down = false;
+  a_.lost = true;
+  a_.stored.clear();
+  a_.refuse_lane.reset();
+  run(5);
+  ASSERT_THAT(kept_of_a(), Not(IsEmpty()));
+  EXPECT_THAT(a_.stored_data(), IsEmpty());
+  ASSERT_TRUE(accept("a").ok());
+  a_.lost = false;
+  run(5);
+  EXPECT_THAT(a_.stored_data(), UnorderedElementsAre("k-1", data));
 }
 
 TEST_F(OnlyTargetTest, RecordsWaitUntilItIsAccepted) {

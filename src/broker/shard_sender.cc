@@ -200,7 +200,13 @@ Task<void> ShardSender::send(Batch batch) {
   TargetLink* to = nullptr;
   Pending pending;
   std::size_t most = 0;  // of a request
+  auto set_backs = parts_.route.set_backs();
   while (!closed_) {
+    // The same target, once it is accepted, may lack what it acknowledged of this.
+    if (set_backs != parts_.route.set_backs()) {
+      set_backs = parts_.route.set_backs();
+      to = nullptr;
+    }
     if (leaving_ && under_way_.sent == 0) co_return;
     TargetLink* const link = parts_.route.sendable();
     if (link != nullptr && link != to) {

@@ -159,6 +159,8 @@ Task<void> DeliveryPath::replace(BrokerConfig config, TargetOptions targets,
   });
   co_await behind;
   stages_->switches.store_used();
+  // What was found a moment ago is recorded, now that the cursors are durable.
+  stages_->set_backs.look();
   end();
   const std::string used = route().current().target().name();
   const auto dropped = stages_->delivery.given_up_before();
@@ -193,6 +195,8 @@ void DeliveryPath::reach(std::size_t place, broker::KinesisTargetOptions options
   auto& target = *stages_->targets[place];
   target.change(std::move(options.client), options.shards);
   stages_->route.moved(place);
+  // By other keys it may be another account's.
+  stages_->marked_targets[place]->marks().forget();
   parts_.log.info("target is reached another way",
                   {{"target", target.name()}, {"address", target.address()}});
 }
