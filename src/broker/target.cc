@@ -33,6 +33,10 @@ KinesisTarget::KinesisTarget(io::EventLoop& loop, KinesisTargetOptions options, 
 void KinesisTarget::change(client::ClientOptions client, std::uint32_t shards) {
   if (closed_) return;
   std::erase_if(before_, [](const Client& one) { return one.use_count() == 1; });
+  // What it fetched is as good for the new client, which then needn't wait for a command.
+  const auto& source = options_.client.source;
+  if (source && client.source && source->place() == client.source->place())
+    client.source = client_->hand_over_source();
   before_.push_back(std::move(client_));
   options_.client = std::move(client);
   options_.shards = shards;
@@ -94,6 +98,8 @@ Task<Status> KinesisTarget::reaches(std::string stream, client::PutOutcome place
 Error KinesisTarget::explained(Error error, const client::KinesisClient& asked,
                                const std::string& stream) {
   if (error.code != ErrorCode::kDenied) return error;
+  // They say themselves what there is to do, and nothing was asked.
+  if (error.message.find(client::kNoCredentials) != std::string::npos) return error;
   if (!asked.ever_connected()) {
     error.message += "; broker.ca names a file of the certificates to trust";
   } else if (error.message.find("spillway:PutOrigin") != std::string::npos) {

@@ -65,7 +65,7 @@ Task<Result<auth::Credentials>> CredentialsSource::get() {
     co_await over;
   }
   if (closed_) co_return Error{ErrorCode::kClosed, "the client was closed"};
-  if (!good()) co_return context("no credentials", error_);
+  if (!good()) co_return context(kNoCredentials, error_);
   co_return current_->keys;
 }
 

@@ -30,9 +30,13 @@ struct CredentialsPlace {
   Kind kind = Kind::kEnvironment;
   std::string text;  // the file's path, or the command
   std::string profile = "default";
+  friend bool operator==(const CredentialsPlace&, const CredentialsPlace&) = default;
 };
 // kInvalid says what forms there are.
 Result<CredentialsPlace> parse_credentials_place(std::string_view text);
+
+// How the message of a get() that found none begins.
+inline constexpr std::string_view kNoCredentials = "no credentials";
 
 // On one loop's thread, which a command is started on and must outlive it.
 class CredentialsSource {
@@ -49,6 +53,7 @@ class CredentialsSource {
   // Not while a get() is under way: after close() there is none.
   ~CredentialsSource();
 
+  const CredentialsPlace& place() const { return place_; }
   // Those that are good now. kDenied says why there are none; kClosed.
   Task<Result<auth::Credentials>> get();
   // The endpoint denied what was signed with them: others may be there already. They are fetched

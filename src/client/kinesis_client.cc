@@ -90,7 +90,7 @@ class KinesisClient::Impl {
   void close() {
     if (std::exchange(closed_, true)) return;
     pool.close();
-    if (options.source) options.source->close();
+    if (options.source && !source_handed_over) options.source->close();
     // Each that ends takes itself off the list.
     while (!pauses_.empty()) std::exchange(pauses_.front().done, nullptr)(true);
   }
@@ -106,6 +106,7 @@ class KinesisClient::Impl {
   io::EventLoop& loop;
   const ClientOptions options;
   ConnectionPool pool;
+  bool source_handed_over = false;
 
  private:
   struct Pause {
@@ -209,6 +210,11 @@ KinesisClient::KinesisClient(io::EventLoop& loop, ClientOptions options, Random 
 KinesisClient::~KinesisClient() { close(); }
 
 void KinesisClient::close() { impl_->close(); }
+
+std::shared_ptr<CredentialsSource> KinesisClient::hand_over_source() {
+  impl_->source_handed_over = true;
+  return impl_->options.source;
+}
 
 bool KinesisClient::ever_connected() const { return impl_->pool.ever_connected(); }
 

@@ -151,6 +151,10 @@ class KinesisClient {
   // for a call must still be there.
   void close();
 
+  // The source of its credentials, for another client, which closes it from then on: this one goes
+  // on with it until then. What waits for credentials here ends with kClosed when that one closes.
+  std::shared_ptr<CredentialsSource> hand_over_source();
+
   // `shards` 0: an on-demand stream. The stream is CREATING at first.
   Task<Status> create_stream(std::string stream, std::uint32_t shards);
   Task<Status> delete_stream(std::string stream);
