@@ -1,11 +1,17 @@
 // The Kinesis client on real sockets, over both versions of HTTP. The answers come from a script in
 // place of the operations: a real region can't be made to fail, to be silent or to answer nonsense
 // at the right moment.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
 #include <deque>
 
 #include "client/kinesis_client.h"
 #include "io/asio_loop.h"
 #include "io/event_log.h"
+#include "io/manual_loop.h"
+#include "io/posix_disk.h"
 #include "server/http_server.h"
 
 namespace spillway::server {
@@ -88,11 +94,13 @@ class ClientTest : public testing::TestWithParam<bool> {
     options.address = "127.0.0.1:0";
     return options;
   }
-  void make_client(nanoseconds request_timeout = seconds(30)) {
+  void make_client(nanoseconds request_timeout = seconds(30),
+                   std::shared_ptr<client::CredentialsSource> source = nullptr) {
     client::ClientOptions options;
     options.endpoint =
         client::parse_endpoint(fmt::format("http://127.0.0.1:{}", server_.port())).value();
     options.credentials = {"any", "any"};
+    options.source = std::move(source);
     options.http2 = GetParam();
     options.request_timeout = request_timeout;
     options.attempts_max = 3;
@@ -278,6 +286,27 @@ TEST_P(ClientTest, AnEndpointWithoutAServerIsToldAfterTheTriesForIt) {
   EXPECT_EQ(answer.error().code, ErrorCode::kIo);
   EXPECT_THAT(answer.error().message, HasSubstr("127.0.0.1:1"));
   EXPECT_FALSE(client_->ever_connected());
+}
+
+TEST_P(ClientTest, TheSourceIsToldOfCredentialsThatWereDenied) {
+  io::PosixDisk disk;
+  io::SilentLog log;
+  io::ManualLoop source_loop;  // the environment isn't waited for
+  const auto source = std::make_shared<client::CredentialsSource>(
+      source_loop, disk, log, client::CredentialsPlace{}, "test");
+  make_client(seconds(30), source);
+  script_.steps = {{400, R"({"__type":"ExpiredTokenException","message":"old"})", false},
+                   {200, R"({"StreamNames":[],"HasMoreStreams":false})", false}};
+  ::setenv("AWS_ACCESS_KEY_ID", "ONE", 1);
+  ::setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+  EXPECT_EQ(wait(client_->list_streams()).error().code, ErrorCode::kDenied);
+  ::setenv("AWS_ACCESS_KEY_ID", "TWO", 1);
+  source_loop.run(client::CredentialsSource::kFileLook);
+  EXPECT_TRUE(wait(client_->list_streams()).ok());
+  EXPECT_EQ(wait(source->get()).value().access_key, "TWO");
+  client_.reset();
+  ::unsetenv("AWS_ACCESS_KEY_ID");
+  ::unsetenv("AWS_SECRET_ACCESS_KEY");
 }
 
 TEST_P(ClientTest, RecordsComeBackAsTheyWerePut) {
