@@ -33,14 +33,25 @@ KinesisTarget::KinesisTarget(io::EventLoop& loop, KinesisTargetOptions options, 
 void KinesisTarget::change(client::ClientOptions client, std::uint32_t shards) {
   if (closed_) return;
   std::erase_if(before_, [](const Client& one) { return one.use_count() == 1; });
-  // What it fetched is as good for the new client, which then needn't wait for a command.
-  const auto& source = options_.client.source;
-  if (source && client.source && source->place() == client.source->place())
-    client.source = client_->hand_over_source();
+  if (client.source) hand_over_credentials(client);
   before_.push_back(std::move(client_));
   options_.client = std::move(client);
   options_.shards = shards;
   client_ = std::make_shared<client::KinesisClient>(loop_, options_.client, random_.fork());
+}
+
+// So that requests needn't wait for a command, which may take longer than they have. What was
+// fetched from a place is good for whatever it is asked for; other credentials are good where they
+// were used.
+void KinesisTarget::hand_over_credentials(client::ClientOptions& to) {
+  const auto& from = options_.client;
+  if (from.source && from.source->place() == to.source->place()) {
+    to.source = client_->hand_over_source();
+  } else if (from.endpoint.url == to.endpoint.url) {
+    const auto had =
+        from.source ? from.source->current() : client::TimedCredentials{.keys = from.credentials};
+    if (had) to.source->begin_with(*had);
+  }
 }
 
 Task<Status> KinesisTarget::prepare(std::string stream) {

@@ -57,7 +57,8 @@ class KinesisTarget final : public Target {
   KinesisTarget(io::EventLoop& loop, KinesisTargetOptions options, Random random);
 
   // From the next call on it is reached by this client, and streams are made as it says; calls
-  // under way end as they began. Not from within a call.
+  // under way end as they began. Other credentials for the same endpoint are used as soon as they
+  // are there. Not from within a call.
   void change(client::ClientOptions client, std::uint32_t shards);
 
   LanePacking packing() const override { return options_.packing; }
@@ -74,6 +75,7 @@ class KinesisTarget final : public Target {
   // Each call keeps the one that it began with.
   using Client = std::shared_ptr<client::KinesisClient>;
 
+  void hand_over_credentials(client::ClientOptions& to);
   static Error explained(Error error, const client::KinesisClient& asked,
                          const std::string& stream);
 

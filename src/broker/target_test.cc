@@ -35,6 +35,15 @@ class TargetTest : public testing::Test {
     target.client = options(place);
     return target;
   }
+  // The access key that it gives at once; else why not, or that it doesn't.
+  static std::string key_of(client::CredentialsSource& source) {
+    auto got = std::make_shared<std::string>("it waits");
+    start(source.get(),
+          UniqueFunction<void(Result<auth::Credentials>)>([got](Result<auth::Credentials> result) {
+            *got = result.ok() ? result->access_key : result.error().message;
+          }));
+    return *got;
+  }
 
   std::string directory_;
   io::ManualLoop loop_;
@@ -83,6 +92,29 @@ TEST_F(TargetTest, AChangeKeepsTheCredentialsOfAPlaceThatStays) {
   EXPECT_FALSE(used.expired());
   target.close();
   EXPECT_EQ(get(), ErrorCode::kClosed);
+}
+
+TEST_F(TargetTest, RequestsGoOnWithTheCredentialsBeforeUntilTheNewOnesAreThere) {
+  KinesisTargetOptions first;
+  first.client.endpoint = client::parse_endpoint("http://127.0.0.1:1").value();
+  first.client.credentials = {"STATIC", "secret", ""};
+  KinesisTarget target(loop_, std::move(first), Random(1));
+  const auto change = [&](const std::string& place, const std::string& endpoint) {
+    auto next = options(place);
+    next.endpoint = client::parse_endpoint(endpoint).value();
+    const auto source = next.source;
+    target.change(std::move(next), 1);
+    return source;
+  };
+  const std::string file = directory_ + "/keys";
+  EXPECT_EQ(key_of(*change("command:sleep 60", "http://127.0.0.1:1")), "STATIC");
+  EXPECT_EQ(key_of(*change("file:" + file, "http://127.0.0.1:1")), "STATIC") << "not there yet";
+  std::ofstream(file) << "[p]\naws_access_key_id = FILE\naws_secret_access_key = secret\n";
+  EXPECT_EQ(key_of(*change("file:" + file + "#p", "http://127.0.0.1:1")), "FILE");
+  EXPECT_EQ(key_of(*change("command:sleep 61", "http://127.0.0.1:1")), "FILE");
+  EXPECT_EQ(key_of(*change("command:sleep 62", "http://127.0.0.1:2")), "it waits")
+      << "they may be nobody's there";
+  target.close();
 }
 
 }  // namespace

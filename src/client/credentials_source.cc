@@ -69,6 +69,10 @@ Task<Result<auth::Credentials>> CredentialsSource::get() {
   co_return current_->keys;
 }
 
+std::optional<TimedCredentials> CredentialsSource::current() const {
+  return good() ? current_ : std::nullopt;
+}
+
 void CredentialsSource::rejected() { next_fetch_ = std::min(next_fetch_, fetched_ + kFileLook); }
 
 void CredentialsSource::close() {

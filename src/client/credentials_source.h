@@ -3,13 +3,15 @@
 //
 // Those that end are fetched anew before they do, while requests go on with the ones that there
 // are; what can't be fetched is tried again every kRetryAfter. The file is read again once a
-// minute.
+// minute. One that takes the place of another goes on with what that one had, until it has fetched
+// its own.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/task.h"
@@ -54,6 +56,10 @@ class CredentialsSource {
   ~CredentialsSource();
 
   const CredentialsPlace& place() const { return place_; }
+  // get() gives these while none were fetched. Before the first get().
+  void begin_with(TimedCredentials credentials) { current_ = std::move(credentials); }
+  // Those that get() gives without waiting for others. nullopt: none.
+  std::optional<TimedCredentials> current() const;
   // Those that are good now. kDenied says why there are none; kClosed.
   Task<Result<auth::Credentials>> get();
   // The endpoint denied what was signed with them: others may be there already. They are fetched

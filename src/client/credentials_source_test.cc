@@ -161,6 +161,30 @@ END
   source->close();
 }
 
+TEST_F(CredentialsSourceTest, GoesOnWithOthersUntilItHasItsOwn) {
+  io::AsioLoop loop;
+  write("run", R"sh(
+while [ ! -e $0.go ]; do sleep 0.02; done
+echo '{"Version": 1, "AccessKeyId": "OWN", "SecretAccessKey": "s"}'
+)sh");
+  const auto source = make(loop, "command:sh " + directory_ + "/run");
+  EXPECT_FALSE(source->current().has_value());
+  source->begin_with({.keys = {"OTHER", "s", ""}});
+  Got got;
+  get(*source, got);
+  ASSERT_TRUE(got.has_value()) << "nobody waits for the command";
+  EXPECT_EQ(got->value().access_key, "OTHER");
+  write("run.go", "");
+  const MonoTime began = loop.mono_now();
+  while (source->current()->keys.access_key == "OTHER" && loop.mono_now() - began < seconds(60)) {
+    const auto timer = loop.make_timer();
+    timer->start(milliseconds(10), [&loop] { loop.stop(); });
+    loop.run();
+  }
+  EXPECT_EQ(get(*source, loop).value().access_key, "OWN");
+  source->close();
+}
+
 TEST_F(CredentialsSourceTest, SaysWhatACommandDidInsteadOfGivingAny) {
   io::AsioLoop loop;
   const std::pair<const char*, const char*> commands[] = {
