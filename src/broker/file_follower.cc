@@ -67,6 +67,13 @@ Status FileFollower::open_first() {
 
 Result<std::vector<FollowedLine>> FileFollower::poll(std::size_t lines_max) {
   std::vector<FollowedLine> lines;
+  auto read = read_new(lines, lines_max);
+  // An error that lasts is met again by the next poll, which goes on behind these.
+  if (!read.ok() && lines.empty()) return std::move(read).error();
+  return lines;
+}
+
+Status FileFollower::read_new(std::vector<FollowedLine>& lines, std::size_t lines_max) {
   if (file_ == nullptr) SPILLWAY_TRY(open_first());
   while (lines.size() < lines_max) {
     const bool knew_of_replacement = replaced_;
@@ -78,13 +85,9 @@ Result<std::vector<FollowedLine>> FileFollower::poll(std::size_t lines_max) {
     // The old file's last line may have no newline, and will get none.
     if (!pending_.empty() && !in_cut_line_) take_line(lines, pending_.size(), false);
     file_ = nullptr;
-    auto opened = open_first();
-    if (!opened.ok()) {
-      if (lines.empty()) return std::move(opened).error();
-      break;
-    }
+    SPILLWAY_TRY(open_first());
   }
-  return lines;
+  return {};
 }
 
 Result<bool> FileFollower::read_more(std::vector<FollowedLine>& lines, std::size_t lines_max) {

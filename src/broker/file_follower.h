@@ -44,7 +44,7 @@ class FileFollower {
   FileFollower(io::Disk& disk, std::string path, std::optional<FilePlace> resume);
 
   // New lines, at most `lines_max`. kNotFound where there is no file yet; other errors name the
-  // file, and the next poll tries again.
+  // file, and the next poll tries again. What was read before an error is told first.
   Result<std::vector<FollowedLine>> poll(std::size_t lines_max);
 
   const std::string& path() const { return path_; }
@@ -59,6 +59,7 @@ class FileFollower {
   };
   Result<Opened> open(const std::string& path) const;
   Status open_first();
+  Status read_new(std::vector<FollowedLine>& lines, std::size_t lines_max);
   void begin_reading(Opened opened, std::uint64_t offset);
   // Reads once and takes whole lines; false when there is nothing more to read.
   Result<bool> read_more(std::vector<FollowedLine>& lines, std::size_t lines_max);

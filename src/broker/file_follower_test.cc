@@ -18,6 +18,58 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+// Reading fails from this offset of a file on.
+class FailingDisk final : public io::Disk {
+ public:
+  std::uint64_t fails_from = ~std::uint64_t{0};
+
+  Result<std::unique_ptr<io::File>> open(const std::string& path, io::OpenMode mode) override {
+    auto file = disk_.open(path, mode);
+    if (!file.ok()) return file;
+    return std::unique_ptr<io::File>(std::make_unique<FailingFile>(*this, *std::move(file)));
+  }
+  Status rename(const std::string& from, const std::string& to) override {
+    return disk_.rename(from, to);
+  }
+  Status remove(const std::string& path) override { return disk_.remove(path); }
+  Result<std::vector<std::string>> list(const std::string& directory) override {
+    return disk_.list(directory);
+  }
+  Status make_directory(const std::string& path) override { return disk_.make_directory(path); }
+  Status sync_directory(const std::string& path) override { return disk_.sync_directory(path); }
+  Result<std::unique_ptr<io::FileLock>> lock(const std::string& path) override {
+    return disk_.lock(path);
+  }
+  Result<std::uint64_t> file_id(const std::string& path) override { return disk_.file_id(path); }
+  Result<std::uint64_t> free_space(const std::string& directory) override {
+    return disk_.free_space(directory);
+  }
+
+ private:
+  class FailingFile final : public io::File {
+   public:
+    FailingFile(FailingDisk& disk, std::unique_ptr<io::File> file)
+        : disk_(disk), file_(std::move(file)) {}
+    Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) override {
+      if (offset >= disk_.fails_from) return Error{ErrorCode::kIo, "read: the disk is broken"};
+      return file_->read_at(offset, out);
+    }
+    Status write_at(std::uint64_t offset, std::span<const std::string_view> parts) override {
+      return file_->write_at(offset, parts);
+    }
+    Status sync_data() override { return file_->sync_data(); }
+    Result<std::uint64_t> size() override { return file_->size(); }
+    Status fill_with_zeros(std::uint64_t size) override { return file_->fill_with_zeros(size); }
+    Status truncate(std::uint64_t size) override { return file_->truncate(size); }
+
+   private:
+    FailingDisk& disk_;
+    std::unique_ptr<io::File> file_;
+  };
+
+  io::PosixDisk disk_;
+};
+
 class FileFollowerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -121,6 +173,22 @@ TEST_F(FileFollowerTest, GoesOnWhereItWasAcknowledged) {
   FileFollower cut(disk_, path_, FilePlace{*disk_.file_id(path_), 1000});
   EXPECT_THAT(texts(cut.poll(100)), ElementsAre("d"));
   EXPECT_EQ(cut.truncations(), 1u);
+}
+
+TEST_F(FileFollowerTest, WhatWasReadBeforeAnErrorIsTold) {
+  append("a\nb\nc");
+  FailingDisk disk;
+  disk.fails_from = 1;
+  FileFollower follower(disk, path_, std::nullopt);
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("a", "b"));
+  for (int i = 0; i < 2; ++i) {
+    const auto nothing = follower.poll(100);
+    ASSERT_FALSE(nothing.ok());
+    EXPECT_EQ(nothing.error().code, ErrorCode::kIo);
+  }
+  append("c\nd\n");
+  disk.fails_from = 1000;
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("cc", "d"));
 }
 
 TEST_F(FileFollowerTest, CutsLinesThatAreTooLong) {
