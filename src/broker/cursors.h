@@ -24,7 +24,8 @@
 //              delivered. Of a cursor that only moved: lanes that have moved.
 //         u32  ranges, each: u64 position of the first record that wasn't sent to the target, u64
 //              position behind the last one. All there are, in their order.
-//       The one without a name is of no target: at 0, and its ranges are what was dropped.
+//       The one without a name is of no target: at 0, and its ranges are what was given up:
+//       dropped, or damaged before any target had it.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "broker/make_room.h"
 #include "broker/spool_samples.h"
 
 namespace spillway::broker {
@@ -224,6 +225,28 @@ TEST_F(DeliveryTest, DamageUpToTheTipIsPassedOver) {
   loop_.run(seconds(5));
   EXPECT_EQ(stored()["a"], std::vector<int>{4});
   EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_broker_unreadable_records_total 3"));
+}
+
+TEST_F(DeliveryTest, WhatWasPassedOverHoldsUpNoRoom) {
+  engine_.damaged = {0, 3};
+  target_.down = true;
+  put("a", 1, 3);    // damaged up to the tip
+  put("b", 1, 100);  // and in a batch, of which then nothing is found
+  SpoolRoom room({.bytes = 1000, .when_full = WhenFull::kDropOldest}, engine_, log_, metrics_);
+  SpoolPacking packing;
+  OldestRecords oldest;
+  engine_.stored = 1000;
+  for (int second = 0; second < 60; ++second) {
+    make_room(room, packing, oldest, *delivery_, *cursors_, loop_.mono_now());
+    loop_.run(seconds(1));
+  }
+  EXPECT_GT(delivery_->dropped(), 60u) << "an eighth at a time";
+  const auto delivered = delivery_->delivered();
+  for (const auto& [shard, range] : delivery_->undelivered())
+    EXPECT_EQ(delivered.at(shard), range.first);
+  std::uint64_t missing = 0;
+  for (const auto& [shard, next] : delivered) missing += count_of(cursors_->missing(shard, "b"));
+  EXPECT_EQ(missing, 0u) << "no target has any of these";
 }
 
 TEST_F(DeliveryTest, OneRequestInFlightForEachShard) {

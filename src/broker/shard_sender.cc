@@ -65,19 +65,25 @@ PositionRange ShardSender::undelivered() const {
 
 void ShardSender::give_up_before(stream::Position next) {
   give_up_before_ = std::max(give_up_before_, next);
-  if (!idle_) resume();
+  // One that could read none of what it holds is idle, too.
+  if (!idle_ || has_to_drop()) resume();
 }
 
-// No later record names one of these as its lane's previous one, and no target is sent them any
-// more. The one in use counts as having got them.
 void ShardSender::drop() {
   parts_.dropped.add(give_up_before_.value - cursor_.next.value);
-  parts_.cursors.give_up(shard_, {cursor_.next, give_up_before_});
+  go_on_at(give_up_before_);
+}
+
+// No later record names one that was before this as its lane's previous one, and no target is sent
+// these any more. The one in use counts as having got them: their room is free once that is
+// durable, be there a later record or not.
+void ShardSender::go_on_at(stream::Position next) {
+  parts_.cursors.give_up(shard_, {cursor_.next, next});
   const auto& target = parts_.route.current().target().name();
   parts_.cursors.take_over(shard_, target, cursor_);
-  cursor_.next = give_up_before_;
-  next_ = cursor_.next.value;
-  parts_.cursors.advance(shard_, target, cursor_.next, {});
+  cursor_.next = next;
+  next_ = next.value;
+  parts_.cursors.advance(shard_, target, next, {});
 }
 
 // What was acknowledged behind that is read and sent again: a copy, in order.
@@ -181,8 +187,7 @@ Task<void> ShardSender::pass_over_damage(Error damage) {
                     {"records", records},
                     {"damage", damage.message}});
   damaged_reads_ = 0;
-  cursor_.next = *behind;
-  next_ = behind->value;
+  go_on_at(*behind);
 }
 
 void ShardSender::link(Batch& batch) const {

@@ -109,6 +109,7 @@ class ShardSender {
   Task<Batch> read();
   Task<Result<stream::ReadResult>> read_from(stream::Position from, std::size_t bytes);
   Task<void> pass_over_damage(Error damage);
+  void go_on_at(stream::Position next);
   // Gives the entries the sequences before theirs.
   void link(Batch& batch) const;
   Task<void> send(Batch batch);
