@@ -60,8 +60,12 @@ void Delivery::add(std::span<const std::string> streams) {
 
 nanoseconds Delivery::turn(std::size_t bytes) {
   const MonoTime now = parts_.loop.mono_now();
-  const auto& puts = parts_.spool.put_seconds();
-  if (pace_.due(now)) pace_.look({parts_.spool.accepted_bytes(), puts.count(), puts.sum()}, now);
+  const auto& spool = parts_.spool;
+  const auto& puts = spool.put_seconds();
+  if (pace_.due(now)) {
+    const std::uint64_t bytes = spool.accepted_bytes() + spool.accepted_key_bytes();
+    pace_.look({bytes, puts.count(), puts.sum()}, now);
+  }
   yields_.set(pace_.yields() ? 1 : 0);
   return pace_.take(bytes, now);
 }

@@ -126,6 +126,31 @@ TEST_F(DeliveryTest, YieldsWhileAcknowledgementsAreSlow) {
   EXPECT_EQ(yields.value(), 0) << "nothing arrives any more";
 }
 
+// Which a pace of data alone would be slower than.
+TEST_F(DeliveryTest, WhileItYieldsABacklogOfKeysGrowsSmaller) {
+  auto& took = metrics_.histogram("spillway_spool_put_seconds", "");
+  const auto arrive = [this](int first) {  // 600 kB
+    std::vector<std::string> keys;
+    std::vector<stream::RecordView> records;
+    keys.reserve(2400);
+    records.reserve(2400);
+    for (int i = first; i < first + 2400; ++i) {
+      keys.push_back(fmt::format("{:0250}", i));
+      records.push_back({keys.back(), "", std::nullopt, std::nullopt});
+    }
+    EXPECT_EQ(put(records), 0u);
+  };
+  put("a", 1, 1);
+  loop_.run(seconds(1));
+  for (int i = 0; i < 50; ++i) {
+    arrive(2400 * i);
+    took.record(seconds(1));
+    loop_.run(milliseconds(100));
+  }
+  EXPECT_EQ(metrics_.gauge("spillway_broker_yields", "").value(), 1);
+  EXPECT_LT(delivery_->held(), 3u * 2400);
+}
+
 TEST_F(DeliveryTest, ATargetThatFailsAllEntriesForLongLosesNothing) {
   put("a", 1, 1);
   loop_.run(seconds(1));

@@ -36,7 +36,7 @@ class Pace {
 
   // What inputs were told is accepted, since the start.
   struct Accepted {
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes = 0;  // of data and keys, as take() has them
     std::uint64_t puts = 0;
     nanoseconds took{0};  // all puts together, from each one's arrival to its durability
   };

@@ -52,7 +52,7 @@ class ShardSender {
     Cursors& cursors;
     Route& route;
     ReadBudget& budget;
-    // How long a request with so many bytes has to wait for its turn.
+    // How long a request with so many bytes of data and keys has to wait for its turn.
     std::function<nanoseconds(std::size_t bytes)> turn;
     io::EventLog& log;
     metrics::Counter& unreadable;  // records passed over

@@ -40,6 +40,7 @@ struct Spool::Routed {
   const stream::ShardInfo* shard = nullptr;
   std::size_t bytes = stream::kBatchHeaderSize;  // of the batch
   std::size_t data_bytes = 0;
+  std::size_t key_bytes = 0;
   struct Record {
     const stream::RecordView* record;  // during put() alone
     std::size_t number;
@@ -130,6 +131,7 @@ std::vector<Spool::Routed> Spool::route(const Stream& stream,
         stream::RecordBatchBuilder::size_of(record.data.size(), record.partition_key.size(),
                                             record.explicit_hash_key.has_value(), true);
     group->data_bytes += record.data.size();
+    group->key_bytes += record.partition_key.size();
     group->records.push_back({&record, i, stream::lane_of(key)});
   }
   return groups;
@@ -171,6 +173,7 @@ Spool::Outcomes Spool::settle(std::size_t count, const std::vector<Routed>& grou
       shards.push_back(groups[i].shard->id);
       records_.add(groups[i].records.size());
       bytes_.add(groups[i].data_bytes);
+      key_bytes_ += groups[i].key_bytes;
     } else {
       refused_.add(groups[i].records.size());
     }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -68,7 +69,8 @@ class Spool {
   stream::Engine& engine() const { return engine_; }
   // Since the start; any thread.
   std::uint64_t accepted_records() const { return records_.value(); }
-  std::uint64_t accepted_bytes() const { return bytes_.value(); }
+  std::uint64_t accepted_bytes() const { return bytes_.value(); }  // of data
+  std::uint64_t accepted_key_bytes() const { return key_bytes_.load(); }
   // From each put to its durability.
   const metrics::Histogram& put_seconds() const { return put_seconds_; }
   // Called with the shards that have new records, on any thread, from open() on.
@@ -98,6 +100,7 @@ class Spool {
   io::Entropy& entropy_;
   metrics::Counter& records_;
   metrics::Counter& bytes_;
+  std::atomic<std::uint64_t> key_bytes_ = 0;
   metrics::Counter& refused_;
   metrics::Histogram& put_seconds_;
   std::function<void(std::span<const stream::ShardId>)> told_;
