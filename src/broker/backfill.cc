@@ -84,6 +84,11 @@ Task<Backfill::Left> Backfill::fill(Shard shard) {
   if (closed_ || !batch) co_return Left::kUnknown;
   gone_before_[shard.id] = batch->entries.empty() ? range->second : batch->first;
   if (batch->entries.empty()) co_return Left::kSome;
+  while (!closed_) {
+    const auto delay = parts_.turn(batch->bytes);
+    if (delay <= nanoseconds(0)) break;
+    co_await wait(delay);
+  }
   const std::uint64_t records = batch->entries.size();
   const MonoTime began = parts_.loop.mono_now();
   const bool sent = co_await send(shard.stream, std::move(batch->entries));

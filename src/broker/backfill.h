@@ -3,9 +3,10 @@
 // that each lane's records come in their order, with the origins that they have.
 //
 // It takes nothing from live records: one request is under way at a time, of a quarter of what a
-// sender's holds; none is begun while a live one waits for its turn at that target; and after each
-// it rests for as long as that took. A target that isn't closed gets none; one that was set back
-// does, before anybody accepts it.
+// sender's holds; none is begun while a live one waits for its turn at that target; while
+// the pace (pace.h) slows delivery down, none is sent before the live ones that wait for it; and
+// after each it rests for as long as that took. A target that isn't closed gets none; one that was
+// set back does, before anybody accepts it.
 //
 // A route returns to the target when it has everything but for what came in the last moment (lag()
 // in switching.h), so that what is sent there then comes behind what it missed.
@@ -20,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -55,6 +57,9 @@ class Backfill {
     stream::Engine& engine;
     Cursors& cursors;
     Route& route;
+    // Zero where a request with so many bytes of data and keys may be sent now, which then counts
+    // as sent; else when to ask again.
+    std::function<nanoseconds(std::size_t bytes)> turn;
     io::EventLog& log;
     metrics::Registry& metrics;
   };

@@ -255,6 +255,30 @@ TEST_F(BackfillTest, DamageInTheSpoolIsPassedOver) {
   for (const auto* key : {"b", "d"}) EXPECT_EQ(stored(a_)[key], of_two) << key;
 }
 
+TEST_F(BackfillTest, YieldsWhileAcknowledgementsAreSlow) {
+  fail_over(1, 3);
+  const std::string data(1'000'000, 'x');
+  const std::vector<stream::RecordView> large(20, {"large", data, std::nullopt, std::nullopt});
+  ASSERT_EQ(put(large), 0u);
+  loop_.run(seconds(5));
+  a_.down = false;
+  auto& took = metrics_.histogram("spillway_spool_put_seconds", "");
+  const auto step = [&] {
+    took.record(seconds(1));
+    loop_.run(milliseconds(100));
+  };
+  const auto sent = [this] {
+    return std::ranges::count(a_.stored, "large", &client::PutEntry::partition_key);
+  };
+  while (sent() == 0) step();
+  const auto before = sent();
+  for (int i = 0; i < 20; ++i) step();
+  EXPECT_LE(sent() - before, 10) << "4 MiB a second";
+  EXPECT_GE(sent() - before, 4);
+  loop_.run(seconds(10));
+  EXPECT_EQ(sent(), 20);
+}
+
 TEST_F(BackfillTest, WhatWasDroppedForRoomIsNotSentEither) {
   put("a", 1, 10);
   loop_.run(seconds(1));

@@ -19,15 +19,26 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                     parts.cursors,
                     parts.route,
                     budget_,
-                    [this](std::size_t bytes) { return turn(bytes); },
+                    [this](std::size_t bytes) {
+                      const MonoTime now = parts_.loop.mono_now();
+                      return pace(now).take(bytes, now);
+                    },
                     parts.log,
                     parts.metrics.counter("spillway_broker_unreadable_records_total",
                                           "Records given up: damaged in the spool"),
                     dropped_},
       random_(random),
       deadline_(parts.loop.make_timer()) {
-  const Backfill::Parts backfill{parts.loop, parts.spool.engine(), parts.cursors, parts.route,
-                                 parts.log,  parts.metrics};
+  const Backfill::Parts backfill{parts.loop,
+                                 parts.spool.engine(),
+                                 parts.cursors,
+                                 parts.route,
+                                 [this](std::size_t bytes) {
+                                   const MonoTime now = parts_.loop.mono_now();
+                                   return pace(now).take_spare(bytes, now);
+                                 },
+                                 parts.log,
+                                 parts.metrics};
   for (const auto place : backfilled)
     backfills_[place] = std::make_unique<Backfill>(backfill, place);
   make_senders(streams);
@@ -58,8 +69,8 @@ void Delivery::add(std::span<const std::string> streams) {
   }
 }
 
-nanoseconds Delivery::turn(std::size_t bytes) {
-  const MonoTime now = parts_.loop.mono_now();
+// With what it goes by up to date.
+Pace& Delivery::pace(MonoTime now) {
   const auto& spool = parts_.spool;
   const auto& puts = spool.put_seconds();
   if (pace_.due(now)) {
@@ -67,7 +78,7 @@ nanoseconds Delivery::turn(std::size_t bytes) {
     pace_.look({bytes, puts.count(), puts.sum()}, now);
   }
   yields_.set(pace_.yields() ? 1 : 0);
-  return pace_.take(bytes, now);
+  return pace_;
 }
 
 void Delivery::start(UniqueFunction<void()> flows) {

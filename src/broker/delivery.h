@@ -83,7 +83,7 @@ class Delivery {
   std::vector<ShardSender*> make_senders(std::span<const std::string> streams);
   void end(nanoseconds at_most, UniqueFunction<void()> done, void (ShardSender::*how)());
   void ended();
-  nanoseconds turn(std::size_t bytes);
+  Pace& pace(MonoTime now);
 
   const Parts parts_;
   ReadBudget budget_{kReadBytesMax};

@@ -52,4 +52,9 @@ nanoseconds Pace::take(std::size_t bytes, MonoTime now) {
   return std::max(turn - now, nanoseconds(0));
 }
 
+nanoseconds Pace::take_spare(std::size_t bytes, MonoTime now) {
+  if (rate_ && next_ > now) return next_ - now;
+  return take(bytes, now);
+}
+
 }  // namespace spillway::broker

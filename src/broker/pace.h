@@ -4,7 +4,7 @@
 // step, and goes faster again step by step when they don't.
 //
 // It is never slowed below what arrives and a quarter more: a backlog grows smaller, whatever makes
-// acknowledgements slow.
+// acknowledgements slow. Copies that can wait (backfill.h) get what that leaves.
 #pragma once
 
 #include <cstddef>
@@ -44,8 +44,11 @@ class Pace {
   // Whether a look is due.
   bool due(MonoTime now) const { return !looked_at_ || now - *looked_at_ >= kLookEvery; }
   void look(const Accepted& accepted, MonoTime now);
-  // How long a request with so many bytes has to wait before it is sent.
+  // How long a request with so many bytes of data and keys has to wait before it is sent.
   nanoseconds take(std::size_t bytes, MonoTime now);
+  // The same for a request that is sent only while none of those waits: zero where it may be sent
+  // now; else when to ask again, and nothing is taken.
+  nanoseconds take_spare(std::size_t bytes, MonoTime now);
   // Whether there is a limit now.
   bool yields() const { return rate_.has_value(); }
 

@@ -96,5 +96,26 @@ TEST_F(PaceTest, LetsNoRequestWaitForLong) {
   for (int i = 0; i < 1000; ++i) EXPECT_LE(pace_.take(5 << 20, now_), Pace::kWaitMax);
 }
 
+TEST_F(PaceTest, CopiesGetWhatIsLeft) {
+  EXPECT_EQ(pace_.take_spare(5 << 20, now_), nanoseconds(0));
+  EXPECT_EQ(pace_.take_spare(5 << 20, now_), nanoseconds(0)) << "there is no limit";
+  pass(20, 5, milliseconds(1));
+  pass(30, 5, milliseconds(20));
+  const auto step = milliseconds(1);
+  // Whoever delivers without end leaves nothing.
+  for (int i = 0; i < 100; ++i) {
+    pace_.take(1 << 20, now_);
+    EXPECT_GT(pace_.take_spare(1 << 10, now_), nanoseconds(0));
+    now_ += step;
+  }
+  // One that comes behind such a copy waits as for any other.
+  for (int i = 0; i < 1000 && pace_.take_spare(1 << 20, now_) > nanoseconds(0); ++i) now_ += step;
+  EXPECT_GT(pace_.take_spare(1 << 20, now_), nanoseconds(0));
+  const auto delay = pace_.take(1 << 20, now_);
+  EXPECT_GT(pace_.take(1 << 20, now_), delay);
+  now_ += seconds(10);
+  EXPECT_EQ(pace_.take_spare(1 << 20, now_), nanoseconds(0));
+}
+
 }  // namespace
 }  // namespace spillway::broker
