@@ -45,6 +45,9 @@ class Proxy:
             from_server, to_server = await asyncio.open_connection(*self.server_address)
         except OSError:
             return reset(to_client)
+        if self.mode == "refuse":  # since it was accepted
+            reset(to_server)
+            return reset(to_client)
         writers = {to_client, to_server}
         self.connections |= writers
         ways = [asyncio.create_task(self.pass_on(from_client, to_server, False)),
