@@ -28,4 +28,15 @@ Result<std::string_view> checked_lines(const LinesFormat& format, std::string_vi
   return text;
 }
 
+Status take_lines(std::string_view lines, std::string_view what,
+                  const std::function<bool(std::string_view line)>& take) {
+  for (int number = 2; !lines.empty(); ++number) {
+    const std::size_t end = lines.find('\n');
+    if (end == std::string_view::npos || !take(lines.substr(0, end)))
+      return Error{ErrorCode::kCorrupt, fmt::format("line {} is not that of {}", number, what)};
+    lines.remove_prefix(end + 1);
+  }
+  return {};
+}
+
 }  // namespace spillway::broker

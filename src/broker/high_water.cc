@@ -103,12 +103,8 @@ std::string encode(const HighWaters& marks) {
 Result<HighWaters> decode_high_waters(std::string_view text) {
   SPILLWAY_ASSIGN(text, checked_lines(kFormat, text));
   HighWaters marks;
-  for (int number = 2; !text.empty(); ++number) {
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos || !take_line(text.substr(0, end), marks))
-      return Error{ErrorCode::kCorrupt, fmt::format("line {} is not that of a shard", number)};
-    text.remove_prefix(end + 1);
-  }
+  SPILLWAY_TRY(take_lines(text, "a shard",
+                          [&marks](std::string_view line) { return take_line(line, marks); }));
   return marks;
 }
 

@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/rfc3339.h"
 #include "broker/checked_lines.h"
@@ -122,16 +123,13 @@ Result<Receipt> decode_receipt(std::string_view text) {
   SPILLWAY_ASSIGN(text, checked_lines(kFormat, text));
   Receipt receipt;
   dom::parser parser;
-  for (int number = 2; number == 2 || !text.empty(); ++number) {
-    const std::size_t end = text.find('\n');
-    dom::element line;
-    const bool read = end != std::string_view::npos &&
-                      parser.parse(text.data(), end).get(line) == simdjson::SUCCESS &&
-                      (number == 2 ? take_head(line, receipt) : take_shard(line, receipt));
-    if (!read)
-      return Error{ErrorCode::kCorrupt, fmt::format("line {} is not that of a receipt", number)};
-    text.remove_prefix(end + 1);
-  }
+  bool begun = false;
+  SPILLWAY_TRY(take_lines(text, "a receipt", [&](std::string_view line) {
+    dom::element object;
+    return parser.parse(line.data(), line.size()).get(object) == simdjson::SUCCESS &&
+           (std::exchange(begun, true) ? take_shard(object, receipt) : take_head(object, receipt));
+  }));
+  if (!begun) return Error{ErrorCode::kCorrupt, "line 2 is not that of a receipt"};
   return receipt;
 }
 

@@ -79,12 +79,8 @@ std::string encode(const StreamSwitches& switches) {
 Result<StreamSwitches> decode_switch_state(std::string_view text) {
   SPILLWAY_ASSIGN(text, checked_lines(kFormat, text));
   StreamSwitches switches;
-  for (int number = 2; !text.empty(); ++number) {
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos || !take_line(text.substr(0, end), switches))
-      return Error{ErrorCode::kCorrupt, fmt::format("line {} is not that of a stream", number)};
-    text.remove_prefix(end + 1);
-  }
+  SPILLWAY_TRY(take_lines(
+      text, "a stream", [&switches](std::string_view line) { return take_line(line, switches); }));
   return switches;
 }
 
