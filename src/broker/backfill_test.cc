@@ -20,10 +20,7 @@ class BackfillTest : public SpoolTest {
 
   void begin() {
     cursors_ = std::make_unique<Cursors>(loop_, engine_, silent_);
-    spillway::start(
-        cursors_->load(spool_->shards_of(Spool::kCursorStream).front().id),
-        UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
-    loop_.run();
+    load(*cursors_);
     RouteSettings settings;
     settings.canary_stream = FakeTarget::kCanaryStream;
     settings.switching.returns = returns_;

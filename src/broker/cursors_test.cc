@@ -23,14 +23,7 @@ class CursorsTest : public SpoolTest {
   // As after a restart.
   void load() {
     cursors_ = std::make_unique<Cursors>(loop_, engine_, log_);
-    bool loaded = false;
-    start(cursors_->load(spool_->shards_of(Spool::kCursorStream).front().id),
-          UniqueFunction<void(Status)>([&](Status status) {
-            EXPECT_TRUE(status.ok()) << status.error().message;
-            loaded = true;
-          }));
-    loop_.run();
-    EXPECT_TRUE(loaded);
+    SpoolTest::load(*cursors_);
   }
   std::uint64_t written() {
     return engine_.tip(spool_->shards_of(Spool::kCursorStream).front().id)->next.value;

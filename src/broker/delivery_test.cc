@@ -32,9 +32,7 @@ class DeliveryTest : public SpoolTest {
   // As a broker's start does.
   void begin() {
     cursors_ = std::make_unique<Cursors>(loop_, engine_, log_);
-    start(cursors_->load(spool_->shards_of(Spool::kCursorStream).front().id),
-          UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
-    loop_.run();
+    load(*cursors_);
     make();
   }
   // The cursors are there. `dropped`: what is to be.

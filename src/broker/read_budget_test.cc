@@ -58,9 +58,7 @@ class BacklogTest : public SpoolTest {
         spool_->put(stream, records, [](const Spool::Outcomes&) {});
       }
     }
-    start(cursors_.load(spool_->shards_of(Spool::kCursorStream).front().id),
-          UniqueFunction<void(Status)>([](const Status&) {}));
-    loop_.run();
+    load(cursors_);
   }
 
   std::vector<std::string> streams_;

@@ -109,10 +109,7 @@ class ReceiptsTest : public SpoolTest {
   void restart() {
     receipts_.reset();
     cursors_ = std::make_unique<Cursors>(loop_, engine_, silent_);
-    spillway::start(
-        cursors_->load(spool_->shards_of(Spool::kCursorStream).front().id),
-        UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
-    loop_.run();
+    load(*cursors_);
     receipts_ = std::make_unique<Receipts>(Receipts::Parts{loop_, disk_, *cursors_, horizon_, log_},
                                            "receipts");
     receipts_->load();

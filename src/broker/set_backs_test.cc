@@ -25,9 +25,7 @@ class SetBacksTest : public SpoolTest {
 
   void begin() {
     cursors_ = std::make_unique<Cursors>(loop_, engine_, silent_);
-    spillway::start(
-        cursors_->load(spool_->shards_of(Spool::kCursorStream).front().id),
-        UniqueFunction<void(Status)>([](const Status& status) { EXPECT_TRUE(status.ok()); }));
+    load(*cursors_);
     horizon_ = std::make_unique<SpoolHorizon>(loop_, engine_);
     for (const auto& shard : spool_->shards_of("s")) horizon_->add(std::vector{shard.id});
     horizon_->look();

@@ -251,6 +251,17 @@ class SpoolTest : public testing::Test {
     loop_.run();
     EXPECT_TRUE(opened);
   }
+  // As a broker's start has them.
+  void load(Cursors& cursors) {
+    bool loaded = false;
+    start(cursors.load(spool_->shards_of(Spool::kCursorStream).front().id),
+          UniqueFunction<void(Status)>([&](const Status& status) {
+            EXPECT_TRUE(status.ok()) << status.error().message;
+            loaded = true;
+          }));
+    loop_.run();
+    EXPECT_TRUE(loaded);
+  }
   // Records KEY-NUMBER of that partition key. How many failed.
   std::size_t put(const std::string& key, int first, int count) {
     std::vector<std::string> data;
