@@ -1,10 +1,17 @@
+# HEADER is compiled once, with the first target that asks for it; the others read what that made.
+function(spillway_precompile target owner header)
+  if(target STREQUAL owner)
+    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/${header})
+  else()
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+  endif()
+endfunction()
+
 # spillway_room(NAME USES room… LIBS target…) makes, of the folder src/NAME:
 #   the library spillway_NAME from every .cc that isn't a test, fuzzer or benchmark;
 #   NAME_test from its *_test.cc files, registered with ctest;
 #   one libFuzzer program for each *_fuzz.cc (preset fuzz).
 # Files are found by their names, so that a test can't be forgotten in a list.
-set(SPILLWAY_ROOMS "" CACHE INTERNAL "")
-
 function(spillway_room name)
   cmake_parse_arguments(ROOM "" "" "USES;LIBS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
@@ -21,7 +28,7 @@ function(spillway_room name)
   if(sources)
     add_library(spillway_${name} STATIC ${sources})
     set(scope PUBLIC)
-    target_precompile_headers(spillway_${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/precompiled.h)
+    spillway_precompile(spillway_${name} spillway_base precompiled.h)
   else()
     add_library(spillway_${name} INTERFACE)
     set(scope INTERFACE)
@@ -33,7 +40,7 @@ function(spillway_room name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE spillway_${name} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE SPILLWAY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    target_precompile_headers(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/cmake/precompiled_test.h)
+    spillway_precompile(${name}_test base_test precompiled_test.h)
     add_test(NAME ${name}_test COMMAND ${name}_test)
     set_tests_properties(${name}_test PROPERTIES TIMEOUT 900)
   endif()
