@@ -7,19 +7,25 @@ bool is_loopback(std::string_view address) {
          address.starts_with("[::1]:");
 }
 
-AccessKeys::AccessKeys(io::Disk& disk, const ServeConfig& config,
+AccessKeys::AccessKeys(io::Disk& disk, Options options, std::vector<AccessKey> configured,
                        const auth::MasterKeys& master_keys, io::EventLog& log)
-    : file_(disk, config.data),
-      listen_(config.listen),
+    : file_(disk, options.data),
+      options_(std::move(options)),
       master_keys_(master_keys),
       log_(log),
-      configured_(config.keys) {}
+      configured_(std::move(configured)) {}
 
 Result<KeyTableRef> AccessKeys::load(std::vector<AccessKey> configured) {
   configured_ = std::move(configured);  // whatever becomes of this: a key that went stays away
   due_ = true;
   SPILLWAY_ASSIGN(auto bytes, file_.read_bytes());
   return take(std::move(bytes));
+}
+
+Status AccessKeys::check(const std::vector<AccessKey>& configured) const {
+  SPILLWAY_ASSIGN(const auto bytes, file_.read_bytes());
+  SPILLWAY_TRY(make_table(bytes, configured));
+  return {};
 }
 
 Result<KeyTableRef> AccessKeys::take(std::string bytes) {
@@ -75,12 +81,12 @@ Result<KeyTableRef> AccessKeys::make_table(std::string_view stored,
     keys.push_back(std::move(key));
   }
   for (const auto& key : configured) keys.push_back({key.id, key.secret, "", std::nullopt});
-  if (keys.empty() && !is_loopback(listen_)) {
+  if (keys.empty() && !options_.listen.empty() && !is_loopback(options_.listen)) {
     return Error{ErrorCode::kDenied,
-                 fmt::format("without access keys a region listens on loopback only, not on {}: "
-                             "make one with `spillway keys create`, add [[serve.keys]] to "
+                 fmt::format("without access keys {} listens on loopback only, not on {}: "
+                             "make one with `spillway keys create`, add [[{}]] to "
                              "spillway.toml, or listen on 127.0.0.1",
-                             listen_)};
+                             options_.holder, options_.listen, options_.table)};
   }
   return KeyTableRef(std::make_shared<auth::KeyTable>(std::move(keys)));
 }

@@ -1,5 +1,5 @@
-// The access keys of a region: those of its data directory, which `spillway keys` edits, and those
-// of spillway.toml.
+// The access keys of a region or of a broker: those of its data directory, which `spillway keys`
+// edits, and those of spillway.toml.
 #pragma once
 
 #include <functional>
@@ -23,15 +23,23 @@ using KeyTableRef = std::shared_ptr<const auth::KeyTable>;
 // On the main thread. What it is handed must outlive it.
 class AccessKeys {
  public:
-  AccessKeys(io::Disk& disk, const ServeConfig& config, const auth::MasterKeys& master_keys,
-             io::EventLog& log);
+  struct Options {
+    std::string data;    // the directory
+    std::string listen;  // where requests that they sign come in
+    std::string_view holder = "a region";
+    std::string_view table = "serve.keys";  // of spillway.toml
+  };
+  AccessKeys(io::Disk& disk, Options options, std::vector<AccessKey> configured,
+             const auth::MasterKeys& master_keys, io::EventLog& log);
 
   // Reads the data directory's keys again, with these of spillway.toml beside them; of two with one
-  // id the data directory's counts. kDenied where there are no keys, and the region listens beyond
+  // id the data directory's counts. kDenied where there are no keys, and it listens beyond
   // loopback; other errors where the file can't be read. They leave what was loaded before; those
   // of spillway.toml are `configured` from now on all the same.
   Result<KeyTableRef> load(std::vector<AccessKey> configured);
   Result<KeyTableRef> load() { return load(configured_); }
+  // Whether load() with these would do, as far as can be told now. Changes nothing.
+  Status check(const std::vector<AccessKey>& configured) const;
   // Loads where the file or a master key has changed since; nullopt where neither has, or what is
   // there can't be loaded (the log says why, once). A file that was there and is gone can't: that
   // its keys are gone is for somebody to say, not for an accident.
@@ -43,7 +51,7 @@ class AccessKeys {
                                  const std::vector<AccessKey>& configured) const;
 
   const auth::KeyFile file_;
-  const std::string listen_;
+  const Options options_;
   const auth::MasterKeys& master_keys_;
   io::EventLog& log_;
   std::vector<AccessKey> configured_;

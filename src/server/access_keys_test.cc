@@ -23,11 +23,10 @@ class CountingLog final : public io::EventLog {
 class AccessKeysTest : public testing::Test {
  protected:
   AccessKeysTest() {
-    config_.data = directory_;
-    config_.listen = "127.0.0.1:4566";
     master_keys_.configure({});
     store({"AKIDSTORED"});
-    keys_.emplace(disk_, config_, master_keys_, log_);
+    keys_.emplace(disk_, AccessKeys::Options{directory_, "127.0.0.1:4566"},
+                  std::vector<AccessKey>{}, master_keys_, log_);
   }
   ~AccessKeysTest() override { std::filesystem::remove_all(directory_); }
 
@@ -61,7 +60,6 @@ class AccessKeysTest : public testing::Test {
   CountingLog log_;
   auth::MasterKeys master_keys_{
       {directory_, "us-east-1", "000000000000"}, disk_, clock_, entropy_, log_};
-  ServeConfig config_;
   std::optional<AccessKeys> keys_;
 };
 
@@ -104,6 +102,20 @@ TEST_F(AccessKeysTest, AConfiguredKeyThatWentStaysAway) {
   ASSERT_TRUE(table) << "what couldn't be loaded is, though the file is as it was";
   EXPECT_EQ((*table)->find("AKIDCONFIGURED"), nullptr);
   EXPECT_NE((*table)->find("AKIDSTORED"), nullptr);
+}
+
+TEST_F(AccessKeysTest, BeyondLoopbackThereIsAlwaysAKey) {
+  AccessKeys open(disk_, {directory_, "0.0.0.0:4567", "a broker", "broker.keys"}, {}, master_keys_,
+                  log_);
+  EXPECT_TRUE(open.load().ok());
+  store({});
+  EXPECT_FALSE(open.poll());
+  const auto refused = open.load();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kDenied);
+  EXPECT_NE(refused.error().message.find("a broker listens on loopback only, not on 0.0.0.0:4567"),
+            std::string::npos);
+  EXPECT_TRUE(open.load({{.id = "AKIDCONFIGURED", .secret = "secret"}}).ok());
 }
 
 }  // namespace

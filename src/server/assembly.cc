@@ -131,7 +131,7 @@ Status run_region(const Config& config, const ConfigSource& source) {
        uses_directory_key(*engine->catalog(), auth::KeyFile(disk, serve.data).read())},
       disk, clock, entropy, *log);
   master_keys.configure(serve.master_keys);
-  AccessKeys access_keys(disk, serve, master_keys, *log);
+  AccessKeys access_keys(disk, {serve.data, serve.listen}, serve.keys, master_keys, *log);
   SPILLWAY_ASSIGN(const auto first_keys, access_keys.load());
   auth::AuditLog audit_log(audit_options(serve), disk, clock, workers, metrics, *log);
   SPILLWAY_ASSIGN(const RegionTls tls, load_tls(disk, serve, clock.wall_now()));

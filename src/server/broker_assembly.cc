@@ -27,6 +27,7 @@
 #include "io/posix_disk.h"
 #include "io/process.h"
 #include "server/admin.h"
+#include "server/broker_access.h"
 #include "server/broker_inputs.h"
 #include "server/broker_options.h"
 #include "server/broker_plan.h"
@@ -170,7 +171,8 @@ void stop(Running& running, seconds at_most, Status& saved) {
   running.inputs.drain(at_most, [&running, spool] { running.loop.post(spool); });
 }
 
-// What is looked at once a second: the spool's room, what was resolved; and those who know of it.
+// What is looked at once a second: the spool's room, what was resolved, who may put; and those who
+// know of it.
 struct Room {
   io::EventLoop& loop;
   io::Timer& timer;
@@ -183,7 +185,8 @@ struct Room {
   const broker::Cursors& cursors;
   broker::SpoolHorizon& horizon;
   broker::Receipts& receipts;
-  const BrokerInputs& inputs;
+  BrokerInputs& inputs;
+  BrokerAccess& access;
   const BrokerReload& changes;
   broker::Activity& activity;
 };
@@ -216,6 +219,7 @@ void keep_room(const Room& of) {
   of.activity.look(inputs_now(of.inputs, of.changes.running().broker), delivery.route(),
                    delivery.under_way());
   of.path.look();
+  if (auto keys = of.access.look()) of.inputs.set_keys(*std::move(keys), nullptr);
   // Records come and go by the gigabyte: what they leave behind would be twice what is used.
   io::give_back_memory();
   of.timer.start(seconds(1), [&of] { keep_room(of); });
@@ -250,6 +254,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
 
   io::AsioLoop loop;  // outlives the engine, whose workers post to it
   SPILLWAY_ASSIGN(auto targets, all_target_options({loop, disk, *log}, options));
+  BrokerAccess access(options, disk, clock, entropy, *log);
+  SPILLWAY_ASSIGN(auto keys, access.load());  // before anything is stored
   broker::SpoolPacking packing;
   SPILLWAY_ASSIGN(
       const auto engine,
@@ -309,6 +315,16 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::SwitchProofs proofs(host, entropy);
   add_switch_route(routes, path, proofs);
   add_receipt_routes(routes, receipts);
+  SPILLWAY_ASSIGN(const auto inputs,
+                  BrokerInputs::make(options, host, std::move(keys),
+                                     {loop, disk, clock, entropy, workers, *log, metrics, spool}));
+  add_keys_route(routes, loop, loop, [&](KeysReloaded done) {
+    auto changed = access.load();
+    if (!changed.ok()) return done(std::move(changed).error());
+    const auto count = (*changed)->size();
+    inputs->set_keys(*std::move(changed),
+                     [count, done = std::move(done)]() mutable { done(count); });
+  });
   HttpServerOptions admin_options;
   admin_options.name = "admin";
   admin_options.address = options.admin;
@@ -316,16 +332,13 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   HttpServer admin(loops, admin_options, routes, metrics, *log);
   if (auto listening = admin.listen(); !listening.ok())
     return context("broker.admin", std::move(listening).error());
-  SPILLWAY_ASSIGN(const auto inputs,
-                  BrokerInputs::make(options, host,
-                                     {loop, disk, clock, entropy, workers, *log, metrics, spool}));
   SPILLWAY_TRY(open_inputs(*inputs, plan));
   Running running{loop, *inputs, *telemetry, path, admin};
 
   Status saved;
   StopRequest stopping;
   BrokerReload changes(config, host,
-                       {loop, disk, spool, room, runway, path, *telemetry, *inputs, *log});
+                       {loop, disk, spool, room, runway, path, *telemetry, *inputs, access, *log});
   const auto stop_by = [&](int signal) {
     if (!stopping.take(signal, loop.mono_now())) return;
     const auto at_most = seconds(changes.running().broker.drain_seconds);
@@ -358,8 +371,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   salvage->start(spool);
   const auto timer = loop.make_timer();
   broker::OldestRecords oldest;
-  const Room kept{loop, *timer,  room,    runway,   packing, oldest,  spool,
-                  path, cursors, horizon, receipts, *inputs, changes, activity};
+  const Room kept{loop,    *timer,  room,     runway,  packing, oldest,  spool,   path,
+                  cursors, horizon, receipts, *inputs, access,  changes, activity};
   keep_room(kept);
   for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());

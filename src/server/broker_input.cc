@@ -41,7 +41,7 @@ DispatchOptions dispatch_options(const BrokerConfig& config) {
 }  // namespace
 
 BrokerInput::BrokerInput(const BrokerConfig& config, const InputStreams& streams,
-                         const Parts& parts)
+                         const KeyTableRef& keys, const Parts& parts)
     : engine_(parts.spool, streams.named, parts.metrics),
       master_keys_({config.data, config.region, std::string(kAccount)}, parts.disk, parts.clock,
                    parts.entropy, parts.log),
@@ -49,8 +49,7 @@ BrokerInput::BrokerInput(const BrokerConfig& config, const InputStreams& streams
                  parts.log),
       service_(service_options(config), engine_, parts.clock, parts.entropy,
                make_token_key(parts.entropy), master_keys_),
-      dispatch_(dispatch_options(config), parts.loops, service_,
-                std::make_shared<const auth::KeyTable>(), audit_log_, parts.entropy, parts.metrics,
-                parts.log) {}
+      dispatch_(dispatch_options(config), parts.loops, service_, keys, audit_log_, parts.entropy,
+                parts.metrics, parts.log) {}
 
 }  // namespace spillway::server

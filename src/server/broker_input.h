@@ -17,6 +17,7 @@
 #include "io/worker.h"
 #include "kinesis/service.h"
 #include "metrics/registry.h"
+#include "server/access_keys.h"
 #include "server/config.h"
 #include "server/dispatch.h"
 #include "server/http_port.h"
@@ -38,7 +39,13 @@ class BrokerInput final : public InputHandler {
     broker::Spool& spool;
   };
 
-  BrokerInput(const BrokerConfig& config, const InputStreams& streams, const Parts& parts);
+  BrokerInput(const BrokerConfig& config, const InputStreams& streams, const KeyTableRef& keys,
+              const Parts& parts);
+
+  // Who may call from now on, as Dispatch::set_keys().
+  void set_keys(const KeyTableRef& keys, UniqueFunction<void()> done) {
+    dispatch_.set_keys(keys, std::move(done));
+  }
 
   void set_streams(const InputStreams& streams) override { engine_.set_streams(streams.named); }
   std::unique_ptr<BodyReader> on_request(io::EventLoop& loop, Peer peer, wire::RequestHead head,

@@ -74,17 +74,19 @@ std::string name_of(InputKind kind) {
 
 }  // namespace
 
-BrokerInputs::BrokerInputs(const BrokerConfig& config, std::string host, const Parts& parts)
+BrokerInputs::BrokerInputs(const BrokerConfig& config, std::string host, KeyTableRef keys,
+                           const Parts& parts)
     : host_(std::move(host)),
+      keys_(std::move(keys)),
       parts_(parts),
       loops_(config.threads > 0 ? static_cast<std::size_t>(config.threads) : io::core_count()) {}
 
 BrokerInputs::~BrokerInputs() { stop(); }
 
 Result<std::unique_ptr<BrokerInputs>> BrokerInputs::make(const BrokerConfig& config,
-                                                         const std::string& host,
+                                                         const std::string& host, KeyTableRef keys,
                                                          const Parts& parts) {
-  std::unique_ptr<BrokerInputs> inputs(new BrokerInputs(config, host, parts));
+  std::unique_ptr<BrokerInputs> inputs(new BrokerInputs(config, host, std::move(keys), parts));
   if (!config.stdin_stream.empty()) {
     SPILLWAY_ASSIGN(auto input, io::open_standard_input(inputs->loops_.first()));
     inputs->lines_ = std::make_unique<broker::LineInput>(
@@ -210,12 +212,20 @@ InputHandler& BrokerInputs::handler_of(InputKind kind, const BrokerPlan& plan) {
   } else if (kind == InputKind::kOtlp) {
     handler = std::make_unique<OtlpInput>(parts_.spool, streams, parts_.metrics);
   } else {
-    handler = std::make_unique<BrokerInput>(
-        plan.config.broker, streams,
+    auto kinesis = std::make_unique<BrokerInput>(
+        plan.config.broker, streams, keys_,
         BrokerInput::Parts{loops_.loops(), parts_.disk, parts_.clock, parts_.entropy,
                            parts_.workers, parts_.log, parts_.metrics, parts_.spool});
+    kinesis_ = kinesis.get();
+    handler = std::move(kinesis);
   }
   return *handler;
+}
+
+void BrokerInputs::set_keys(KeyTableRef keys, UniqueFunction<void()> done) {
+  keys_ = std::move(keys);
+  if (kinesis_ != nullptr) return kinesis_->set_keys(keys_, std::move(done));
+  if (done) done();
 }
 
 UniqueFunction<void()> BrokerInputs::let_go(std::unique_ptr<PortInput> input) {

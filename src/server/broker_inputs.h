@@ -19,12 +19,15 @@
 #include "io/loop_threads.h"
 #include "io/worker.h"
 #include "metrics/registry.h"
+#include "server/access_keys.h"
 #include "server/broker_plan.h"
 #include "server/config.h"
 #include "server/http_port.h"
 #include "server/port_input.h"
 
 namespace spillway::server {
+
+class BrokerInput;
 
 // On the thread of the loop that it is handed, once that runs.
 class BrokerInputs {
@@ -41,10 +44,12 @@ class BrokerInputs {
     broker::Spool& spool;
   };
 
-  // No port is open yet. `host`: this machine, in what it writes itself.
+  // No port is open yet. `host`: this machine, in what it writes itself; `keys`: of those who may
+  // call the Kinesis API.
   // Errors are those of standard input, where the configuration says that it is read.
   static Result<std::unique_ptr<BrokerInputs>> make(const BrokerConfig& config,
-                                                    const std::string& host, const Parts& parts);
+                                                    const std::string& host, KeyTableRef keys,
+                                                    const Parts& parts);
   ~BrokerInputs();  // as stop()
 
   // Opens what the plan opens, on `caller`, the loop of whoever calls. Where that fails, the error
@@ -53,6 +58,9 @@ class BrokerInputs {
   // What the plan closes goes, and has `at_most` for that; all others put what they take where the
   // plan says. The spool has its streams. Once open() has succeeded with it.
   void use(const BrokerPlan& plan, nanoseconds at_most);
+  // Whose calls the Kinesis API takes from now on. `done`, unless it is null, is called when it
+  // does, on any thread.
+  void set_keys(KeyTableRef keys, UniqueFunction<void()> done);
   // What they take, and where, for people: "records for orders on http://127.0.0.1:4567".
   std::vector<std::string> described(const BrokerPlan& plan) const;
 
@@ -71,7 +79,7 @@ class BrokerInputs {
  private:
   using Inputs = std::map<InputKind, std::unique_ptr<PortInput>>;
 
-  BrokerInputs(const BrokerConfig& config, std::string host, const Parts& parts);
+  BrokerInputs(const BrokerConfig& config, std::string host, KeyTableRef keys, const Parts& parts);
   std::unique_ptr<PortInput> make_input(InputKind kind, const BrokerPlan& plan);
   InputHandler& handler_of(InputKind kind, const BrokerPlan& plan);
   // Keeps the input until it has gone; what is to be called then.
@@ -81,10 +89,12 @@ class BrokerInputs {
   void end_statsd();
 
   const std::string host_;
+  KeyTableRef keys_;
   const Parts parts_;
   io::LoopThreads loops_;
   // Of those over HTTP that were ever open: one port after the other hands them its requests.
   std::map<InputKind, std::unique_ptr<InputHandler>> handlers_;
+  BrokerInput* kinesis_ = nullptr;  // of these, once it is there
   // Once a port for StatsD was ever open: ports come and go, and the interval goes on.
   std::unique_ptr<broker::StatsdIntake> statsd_;
   Inputs inputs_;

@@ -29,14 +29,28 @@ std::vector<std::string> streams_of(const BrokerConfig& config) {
   return streams;
 }
 
-Status check_loopback(const BrokerConfig& config) {
+// Whether other machines may reach it.
+bool is_open(const std::string& address) { return !address.empty() && !is_loopback(address); }
+
+// The Kinesis API alone knows who calls. Whether it has the keys to be open is asked once, at the
+// start (BrokerAccess): so it may not open later, and what is open keeps a key.
+Status check_loopback(const BrokerConfig* running, const BrokerConfig& wanted) {
   for (const auto& port : input_ports()) {
-    const auto& address = config.*port.address;
-    if (address.empty() || is_loopback(address)) continue;
-    return Error{
-        ErrorCode::kDenied,
-        fmt::format("{} is {}: a broker has no access keys yet, and listens on loopback only",
-                    port.key, address)};
+    const auto& address = wanted.*port.address;
+    if (port.kind != InputKind::kKinesis) {
+      if (!is_open(address)) continue;
+      return Error{ErrorCode::kDenied,
+                   fmt::format("{} is {}: senders are not authenticated there, and it listens on "
+                               "loopback only",
+                               port.key, address)};
+    }
+    if (running == nullptr || address.empty()) continue;
+    const auto& before = running->*port.address;
+    if (is_open(before) == is_open(address)) continue;
+    return Error{ErrorCode::kDenied,
+                 fmt::format("{} can't become {} while the broker runs: from loopback to beyond, "
+                             "or back, takes a restart",
+                             port.key, address)};
   }
   return {};
 }
@@ -71,7 +85,7 @@ Status check_ports(const BrokerConfig& wanted) {
 // What the plan opens and closes of the inputs that `running` has; nullptr: it has none.
 Status plan_inputs(const BrokerConfig* running, BrokerPlan& plan) {
   const auto& wanted = plan.config.broker;
-  SPILLWAY_TRY(check_loopback(wanted));
+  SPILLWAY_TRY(check_loopback(running, wanted));
   SPILLWAY_TRY(check_ports(wanted));
   for (const auto& port : input_ports()) {
     const auto& after = wanted.*port.address;
@@ -128,6 +142,7 @@ Result<BrokerPlan> plan_start(const Config& wanted) { return plan(nullptr, wante
 Result<BrokerPlan> plan_change(const Config& running, const Config& wanted) {
   auto merged = with_reloaded(running, wanted);
   merged.broker.targets = wanted.broker.targets;
+  merged.broker.keys = wanted.broker.keys;
   SPILLWAY_TRY(check_config(merged));
   SPILLWAY_ASSIGN(auto change, plan(&running.broker, std::move(merged)));
   plan_targets(running.broker, change);

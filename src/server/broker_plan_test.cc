@@ -71,8 +71,31 @@ TEST(BrokerPlan, APortThatAnotherInputHasIsRefused) {
   EXPECT_FALSE(plan_start(admin).ok());
 }
 
-TEST(BrokerPlan, NothingListensBeyondLoopback) {
+TEST(BrokerPlan, TheKinesisApiStaysOnItsSideOfLoopback) {
+  const auto near = with({{InputKind::kKinesis, "127.0.0.1:1"}});
+  const auto far = with({{InputKind::kKinesis, "0.0.0.0:1"}});
+  EXPECT_TRUE(plan_start(far).ok()) << "its access keys are looked at elsewhere";
+  EXPECT_TRUE(plan_change(far, with({{InputKind::kKinesis, "0.0.0.0:2"}})).ok());
+  EXPECT_TRUE(plan_change(far, with({})).ok()) << "nothing is open where there is no API";
+  for (const auto& [before, after] : {std::pair(near, far), {far, near}, {with({}), far}}) {
+    const auto changed = plan_change(before, after);
+    ASSERT_FALSE(changed.ok());
+    EXPECT_EQ(changed.error().code, ErrorCode::kDenied);
+    EXPECT_THAT(changed.error().message, HasSubstr("takes a restart"));
+  }
+}
+
+TEST(BrokerPlan, ItsAccessKeysChange) {
+  Config wanted = with({});
+  wanted.broker.keys = {{.id = "AKID", .secret = "secret"}};
+  const auto plan = plan_change(with({}), wanted);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->config.broker.keys.size(), 1u);
+}
+
+TEST(BrokerPlan, NothingElseListensBeyondLoopback) {
   for (const auto& port : input_ports()) {
+    if (port.kind == InputKind::kKinesis) continue;
     const auto open = with({{port.kind, "0.0.0.0:1"}});
     ASSERT_FALSE(plan_start(open).ok()) << port.key;
     const auto changed = plan_change(with({}), open);

@@ -15,6 +15,7 @@
 #include "broker/telemetry.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
+#include "server/broker_access.h"
 #include "server/broker_inputs.h"
 #include "server/broker_plan.h"
 #include "server/delivery_path.h"
@@ -34,6 +35,7 @@ class BrokerReload {
     DeliveryPath& path;
     broker::Telemetry& telemetry;
     BrokerInputs& inputs;
+    BrokerAccess& access;
     io::StderrLog& log;
   };
 
@@ -55,6 +57,7 @@ class BrokerReload {
   Task<Status> open(BrokerPlan plan);
   Result<TargetOptions> read_targets(const BrokerPlan& plan) const;
   void use(const BrokerPlan& plan, TargetOptions targets);
+  void use_keys(const std::vector<AccessKey>& configured);
 
   Config running_;
   const std::string host_;

@@ -78,7 +78,7 @@ const ConfigKey kKeys[] = {
   {.name = "broker.data", .field = +[](Config& c) -> std::string& { return c.broker.data; },
    .meaning = "The directory of the broker's spool and file places. Made if missing; one process at a time."},
   {.name = "broker.listen", .field = +[](Config& c) -> std::string& { return c.broker.listen; },
-   .meaning = "Address and port of the broker's Kinesis API, on loopback; empty: there is none.", .reloaded = true},
+   .meaning = "Address and port of the broker's Kinesis API; empty: there is none. Other than loopback only with access keys.", .reloaded = true},
   {.name = "broker.http", .field = +[](Config& c) -> std::string& { return c.broker.http; },
    .meaning = "Address and port of the broker's HTTP input, on loopback; empty: there is none.", .reloaded = true},
   {.name = "broker.otlp", .field = +[](Config& c) -> std::string& { return c.broker.otlp; },
@@ -185,6 +185,9 @@ constexpr std::string_view kTableNames[] = {"broker.targets",
                                             "broker.targets.aggregate",
                                             "broker.targets.shards",
                                             "broker.targets.backfill",
+                                            "broker.keys",
+                                            "broker.keys.access_key",
+                                            "broker.keys.secret_key",
                                             "serve.keys",
                                             "serve.keys.access_key",
                                             "serve.keys.secret_key",
@@ -342,7 +345,8 @@ class FileReader {
   }
 
   Status read_node(const std::string& name, const toml::node& node) {
-    if (name == "serve.keys") return read_access_keys(node);
+    if (name == "serve.keys") return read_access_keys(node, name, config_.serve.keys);
+    if (name == "broker.keys") return read_access_keys(node, name, config_.broker.keys);
     if (name == "serve.master_keys") return read_master_keys(node);
     if (name == "broker.targets") return read_targets(node);
     if (const auto* table = node.as_table()) {
@@ -434,42 +438,44 @@ class FileReader {
     return {};
   }
 
-  // [[serve.keys]] with access_key and secret_key.
-  Status read_access_keys(const toml::node& node) {
+  // [[serve.keys]] or [[broker.keys]], with access_key and secret_key.
+  Status read_access_keys(const toml::node& node, std::string_view table,
+                          std::vector<AccessKey>& keys) {
     const auto* array = node.as_array();
     if (array == nullptr || !array->is_homogeneous(toml::node_type::table))
-      return invalid(where(node), "serve.keys must be written as [[serve.keys]] tables");
+      return invalid(where(node), fmt::format("{0} must be written as [[{0}]] tables", table));
     for (const auto& item : *array) {
       AccessKey key;
       for (const auto& [name, value] : *item.as_table()) {
-        const auto full = fmt::format("serve.keys.{}", name.str());
-        std::string* field = full == "serve.keys.access_key"   ? &key.id
-                             : full == "serve.keys.secret_key" ? &key.secret
-                                                               : nullptr;
+        const auto full = fmt::format("{}.{}", table, name.str());
+        std::string* field = name == "access_key"   ? &key.id
+                             : name == "secret_key" ? &key.secret
+                                                    : nullptr;
         if (field == nullptr) return unknown_key(where(value), full);
         auto text = value.value_exact<std::string>();
         if (!text) return invalid(where(value), full + " must be a text");
         *field = *std::move(text);
       }
-      SPILLWAY_TRY(add_access_key(std::move(key), where(item)));
+      SPILLWAY_TRY(check_access_key(key, table, keys, where(item)));
+      keys.push_back(std::move(key));
     }
     return {};
   }
 
-  Status add_access_key(AccessKey key, std::string_view at) {
+  Status check_access_key(const AccessKey& key, std::string_view table,
+                          const std::vector<AccessKey>& others, std::string_view at) {
     // The characters of a credential scope: no '/', ',' or space.
     const bool word = std::all_of(key.id.begin(), key.id.end(), [](char c) {
       return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
     });
     if (key.id.size() < 3 || key.id.size() > 128 || !word)
-      return invalid(at, "serve.keys.access_key must be 3 to 128 letters, digits or _");
+      return invalid(at, fmt::format("{}.access_key must be 3 to 128 letters, digits or _", table));
     if (key.secret.size() < 8)
       return invalid(at,
                      fmt::format("the secret_key of {} must have at least 8 characters", key.id));
-    for (const auto& other : config_.serve.keys)
+    for (const auto& other : others)
       if (other.id == key.id)
         return invalid(at, fmt::format("access_key {} is there twice", key.id));
-    config_.serve.keys.push_back(std::move(key));
     return {};
   }
 

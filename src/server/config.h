@@ -89,7 +89,8 @@ struct BrokerConfig {
   std::string statsd_tcp;
   std::string statsd_stream = "statsd";
   std::int64_t statsd_flush_seconds = 10;
-  std::string stdin_stream;  // empty: standard input is not read
+  std::string stdin_stream;     // empty: standard input is not read
+  std::vector<AccessKey> keys;  // none: loopback only, and any well-formed signature
   std::string admin = "127.0.0.1:4601";
   std::string host;  // empty: this machine's name
   std::string endpoint = "http://127.0.0.1:4566";

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 
+from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError, ClientError
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
@@ -570,12 +571,94 @@ def test_inputs_come_and_go_under_load(directory):
 
 
 def test_only_loopback_is_listened_on(directory):
-    broker = Broker(directory, Region(), listen="0.0.0.0:0")
-    broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
-                            env=os.environ | {f"SPILLWAY_BROKER_{key.upper()}": value
-                                              for key, value in broker.settings.items()})
-    expect(broken.returncode == 1 and "loopback only" in broken.stderr, broken)
-    expect(not pathlib.Path(broker.settings["data"]).exists(), "it touched the spool before")
+    """Without access keys; and with some, where they aren't asked for."""
+    broker = Broker(directory, Region())
+    config = broker.directory / "spillway.toml"
+    config.write_text('[[broker.keys]]\naccess_key = "AKIDCONFIG"\nsecret_key = "secret-of-config"\n', "ascii")
+    for arguments, opened, why in (
+            ((), {"listen": "0.0.0.0:0"}, "without access keys a broker listens on loopback only, not on 0.0.0.0:0"),
+            (("--config", str(config)), {"http": "0.0.0.0:0"}, "broker.http is 0.0.0.0:0: senders are not authenticated")):
+        broken = subprocess.run([BINARY, "broker", *arguments], capture_output=True, text=True, timeout=60,
+                                env=os.environ | {f"SPILLWAY_BROKER_{key.upper()}": value
+                                                  for key, value in (broker.settings | opened).items()})
+        expect(broken.returncode == 1 and why in broken.stderr, broken)
+        expect(not pathlib.Path(broker.settings["data"]).exists(), "it touched the spool before")
+
+
+def test_access_keys(directory):
+    """Those of `spillway keys`, with their policies, and of [[broker.keys]]; with one of them beyond loopback."""
+    configured = 'access_key = "AKIDCONFIG"\nsecret_key = "secret-of-config"\n'
+    broker = Broker(directory, Region())
+    broker.settings["listen"] = f"0.0.0.0:{broker.listen}"
+    config = broker.directory / "spillway.toml"
+    config.write_text(f"[[broker.keys]]\n{configured}[[serve.keys]]\n{configured}", "ascii")
+    broker.arguments = ["--config", str(config)]
+    broker.start()
+    endpoint = f"http://127.0.0.1:{broker.listen}"
+
+    def refused(client):
+        """Code and status of the answer to its put; None: it was taken."""
+        try:
+            client.put_record(StreamName="orders", PartitionKey="k", Data=b"1")
+        except ClientError as error:
+            return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+        return None
+
+    def keys(*arguments):
+        ended = subprocess.run([str(BINARY), "keys", *arguments, "--data", broker.settings["data"],
+                                "--admin", f"127.0.0.1:{broker.admin}"], capture_output=True, text=True, timeout=60)
+        expect(ended.returncode == 0, ended)
+        return ended.stdout
+
+    def made(*arguments):
+        key = json.loads(keys("create", "--json", *arguments))
+        return key["access_key"], key["secret_key"]
+
+    def reloaded(text, expected):
+        seen = len(broker.log.read_text())
+        config.write_text(text, "ascii")
+        broker.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: expected in broker.log.read_text()[seen:])
+
+    # A region has the same answers.
+    strangers = {"InvalidSignatureException": client_of(endpoint, "AKIDCONFIG", "another-secret"),
+                 "UnrecognizedClientException": client_of(endpoint, "AKIDNOBODY", "secret-of-config"),
+                 "MissingAuthenticationTokenException": client_of(endpoint, signature_version=UNSIGNED)}
+    with Region("--config", str(config)) as region:
+        of_region = [refused(client_of(region.endpoint, *key, **more)) for *key, more in (
+            ("AKIDCONFIG", "another-secret", {}), ("AKIDNOBODY", "secret-of-config", {}),
+            ("", "", {"signature_version": UNSIGNED}))]
+    of_broker = [refused(client) for client in strangers.values()]
+    expect(of_broker == of_region == [(code, 400) for code in strangers], of_broker, of_region)
+    by_config = client_of(endpoint, "AKIDCONFIG", "secret-of-config")
+    expect(refused(by_config) is None, "signed as it should be")
+    reloaded("[broker]\n", "configuration not reloaded")
+    expect(refused(by_config) is None, "the last key stays while other machines reach the API")
+
+    policy = broker.directory / "describes.json"
+    policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["kinesis:List*", "kinesis:Describe*"], "Resource": "*"}]}), "ascii")
+    app, reader = made("app"), made("reader", "--policy", str(policy))
+    by_app, by_reader = client_of(endpoint, *app), client_of(endpoint, *reader)
+    expect(refused(by_app) is None, "good when `spillway keys` has returned")
+    expect(by_reader.list_streams()["StreamNames"] == ["orders", "telemetry"], by_reader.list_streams())
+    expect(refused(by_reader) == ("AccessDeniedException", 400), "it may not put")
+    keys("disable", app[0])
+    expect(refused(by_app) == ("UnrecognizedClientException", 400), "disabled")
+    keys("enable", app[0])
+
+    # A key that goes from the file is none any more. The API stays on its side of loopback.
+    reloaded("[broker]\n", "configuration reloaded")
+    wait_until(lambda: refused(by_config) == ("UnrecognizedClientException", 400))
+    keys("disable", reader[0])
+    broker.kill()
+    broker.start()
+    expect(refused(by_app) is None, "what was stored is there after a restart")
+    expect(refused(by_reader) == refused(by_config) == ("UnrecognizedClientException", 400), "and what wasn't is not")
+    told = broker.log.read_text() + broker.metrics() + broker.ask("/v1/status")
+    for secret in (app[1], reader[1], "secret-of-config"):
+        expect(secret not in told, "a secret was told")
+    broker.kill()
 
 
 if __name__ == "__main__":

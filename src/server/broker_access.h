@@ -1,0 +1,44 @@
+// Who may use the broker's Kinesis API: the access keys of its data directory and of
+// [[broker.keys]], as a region has them. Without any, anybody on this machine may.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "auth/key_file.h"
+#include "auth/master_key.h"
+#include "io/clock.h"
+#include "io/disk.h"
+#include "io/entropy.h"
+#include "io/event_log.h"
+#include "server/access_keys.h"
+#include "server/config.h"
+
+namespace spillway::server {
+
+// On the broker's own loop. It stores nothing, and doesn't need the data directory to be there.
+// What it is handed outlives it.
+class BrokerAccess {
+ public:
+  BrokerAccess(const BrokerConfig& config, io::Disk& disk, io::Clock& clock, io::Entropy& entropy,
+               io::EventLog& log);
+
+  // The keys that are there now. Errors of AccessKeys::load(): kDenied where the API would be open
+  // to other machines without any.
+  Result<KeyTableRef> load();
+  // The same with these of spillway.toml from now on; and whether that would do.
+  Result<KeyTableRef> reload(const std::vector<AccessKey>& configured);
+  Status check(const std::vector<AccessKey>& configured);
+  // Once a second: the keys, where they have changed in the data directory.
+  std::optional<KeyTableRef> look();
+
+ private:
+  void read_master_key();
+
+  const auth::KeyFile file_;
+  auth::MasterKeys master_keys_;
+  bool master_key_read_ = false;
+  AccessKeys keys_;
+};
+
+}  // namespace spillway::server

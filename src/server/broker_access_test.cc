@@ -1,0 +1,142 @@
+#include "server/broker_access.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "io/movable_clock.h"
+#include "io/posix_disk.h"
+
+namespace spillway::server {
+namespace {
+
+using testing::HasSubstr;
+
+class KeepingLog final : public io::EventLog {
+ public:
+  void write(io::LogLevel, std::string_view event,
+             std::initializer_list<io::LogField> fields) override {
+    text += event;
+    for (const auto& field : fields)
+      if (const auto* value = std::get_if<std::string_view>(&field.value)) text += *value;
+    text += '\n';
+  }
+  std::string text;
+};
+
+class BrokerAccessTest : public testing::Test {
+ protected:
+  ~BrokerAccessTest() override { std::filesystem::remove_all(parent_); }
+
+  static std::string make_directory() {
+    char pattern[] = "/tmp/spillway-broker-access-XXXXXX";
+    return ::mkdtemp(pattern);
+  }
+  BrokerAccess& made(const std::string& listen, std::vector<AccessKey> configured = {}) {
+    BrokerConfig config;
+    config.data = directory_;
+    config.listen = listen;
+    config.keys = std::move(configured);
+    return access_.emplace(config, disk_, clock_, entropy_, log_);
+  }
+  // As `spillway keys` does.
+  void store(const std::vector<std::string>& ids) {
+    ASSERT_TRUE(disk_.make_directory(directory_).ok());
+    auth::MasterKeys master_keys({directory_, "us-east-1", "000000000000"}, disk_, clock_, entropy_,
+                                 log_);
+    master_keys.configure({});
+    const auto edited =
+        auth::KeyFile(disk_, directory_).edit([&](std::vector<auth::StoredKey>& keys) -> Status {
+          keys.clear();
+          keys.reserve(ids.size());
+          for (const auto& id : ids) {
+            auth::StoredKey& key = keys.emplace_back();
+            key.id = id;
+            key.wrapped_secret = master_keys
+                                     .wrap(auth::kDefaultMasterKey, "its secret",
+                                           auth::wrapping_purpose(id, auth::KeyPart::kSecret))
+                                     .value();
+          }
+          return {};
+        });
+    ASSERT_TRUE(edited.ok()) << edited.error().message;
+  }
+
+  const std::string parent_ = make_directory();
+  const std::string directory_ = parent_ + "/broker";  // not there
+  io::PosixDisk disk_;
+  io::MovableClock clock_;
+  io::SystemEntropy entropy_;
+  KeepingLog log_;
+  std::optional<BrokerAccess> access_;
+};
+
+const std::vector<AccessKey> kConfigured = {{.id = "AKIDCONFIGURED", .secret = "of the file"}};
+
+TEST_F(BrokerAccessTest, ItStoresNothing) {
+  EXPECT_TRUE(made("127.0.0.1:1").load().value()->accepts_any());
+  EXPECT_TRUE(made("[::1]:1").load().ok());
+  EXPECT_TRUE(made("").load().ok());
+  EXPECT_FALSE(made("0.0.0.0:1").load().ok());
+  EXPECT_EQ(made("0.0.0.0:1", kConfigured).load().value()->size(), 1u);
+  EXPECT_FALSE(access_->look());
+  EXPECT_FALSE(std::filesystem::exists(directory_));
+  EXPECT_EQ(log_.text, "") << "and misses nothing";
+}
+
+TEST_F(BrokerAccessTest, WithoutAKeyNothingIsOpen) {
+  for (const std::string listen : {"0.0.0.0:4567", "192.0.2.1:4567", "[::]:4567", "broker:4567"}) {
+    const auto refused = made(listen).load();
+    ASSERT_FALSE(refused.ok()) << listen;
+    EXPECT_EQ(refused.error().code, ErrorCode::kDenied);
+    EXPECT_THAT(
+        refused.error().message,
+        HasSubstr("without access keys a broker listens on loopback only, not on " + listen));
+    EXPECT_THAT(refused.error().message, HasSubstr("[[broker.keys]]"));
+  }
+  ASSERT_TRUE(made("0.0.0.0:4567", kConfigured).load().ok());
+  EXPECT_FALSE(access_->check({}).ok());
+  EXPECT_FALSE(access_->reload({}).ok()) << "the last one stays";
+}
+
+TEST_F(BrokerAccessTest, AKeyThatIsStoredWhileItRunsIsGood) {
+  ASSERT_TRUE(made("127.0.0.1:1").load().ok());
+  EXPECT_FALSE(access_->look());
+  store({"AKIDSTORED"});
+  const auto keys = access_->look();
+  ASSERT_TRUE(keys);
+  const auto key = (*keys)->find("AKIDSTORED");
+  ASSERT_NE(key, nullptr);
+  EXPECT_EQ(key->fault, "");
+  EXPECT_EQ(key->secret, "its secret");
+  EXPECT_FALSE(access_->look());
+}
+
+TEST_F(BrokerAccessTest, AMasterKeyThatWasLostIsNotMadeAnew) {
+  store({"AKIDSTORED"});
+  const std::string path = directory_ + "/master.key";
+  std::filesystem::rename(path, path + ".away");
+  const auto keys = made("0.0.0.0:1").load();
+  ASSERT_TRUE(keys.ok()) << "nobody can sign, and nothing is open";
+  EXPECT_NE((*keys)->find("AKIDSTORED")->fault, "");
+  EXPECT_FALSE(std::filesystem::exists(path));
+  std::filesystem::rename(path + ".away", path);
+  EXPECT_EQ(access_->reload({}).value()->find("AKIDSTORED")->secret, "its secret");
+  EXPECT_THAT(log_.text, HasSubstr("no master key"));
+  EXPECT_THAT(log_.text, Not(HasSubstr("its secret")));
+}
+
+TEST_F(BrokerAccessTest, AReloadThatIsOnlyCheckedChangesNothing) {
+  ASSERT_TRUE(made("127.0.0.1:1", kConfigured).load().ok());
+  EXPECT_TRUE(access_->check({}).ok()) << "loopback may be open";
+  EXPECT_NE(access_->load().value()->find("AKIDCONFIGURED"), nullptr);
+  EXPECT_EQ(access_->reload({}).value()->find("AKIDCONFIGURED"), nullptr);
+  store({"AKIDSTORED"});
+  std::filesystem::resize_file(directory_ + "/access-keys.json", 5);
+  EXPECT_FALSE(access_->check(kConfigured).ok());
+}
+
+}  // namespace
+}  // namespace spillway::server
