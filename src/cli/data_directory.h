@@ -1,4 +1,5 @@
-// What the subcommands share that look into a region's data directory without opening it.
+// What the subcommands share that look into a region's or a broker's data directory without
+// opening it.
 #pragma once
 
 #include <string>
@@ -8,7 +9,7 @@
 
 namespace spillway::cli {
 
-// kNotFound where neither a region has stored anything in it nor `spillway keys` has.
+// kNotFound where neither a region nor a broker has stored anything in it, nor `spillway keys` has.
 Status check_data_directory(io::Disk& disk, const std::string& directory);
 
 }  // namespace spillway::cli

@@ -655,7 +655,10 @@ def test_access_keys(directory):
     broker.start()
     expect(refused(by_app) is None, "what was stored is there after a restart")
     expect(refused(by_reader) == refused(by_config) == ("UnrecognizedClientException", 400), "and what wasn't is not")
-    told = broker.log.read_text() + broker.metrics() + broker.ask("/v1/status")
+    denied = subprocess.run([str(BINARY), "audit", "log", "--denied", "--data", broker.settings["data"]],
+                            capture_output=True, text=True, timeout=60)
+    expect("kinesis:PutRecord" in denied.stdout and "AKIDNOBODY" in denied.stdout, denied)
+    told = denied.stdout + broker.log.read_text() + broker.metrics() + broker.ask("/v1/status")
     for secret in (app[1], reader[1], "secret-of-config"):
         expect(secret not in told, "a secret was told")
     broker.kill()
