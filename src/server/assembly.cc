@@ -134,7 +134,9 @@ Status run_region(const Config& config, const ConfigSource& source) {
   AccessKeys access_keys(disk, {serve.data, serve.listen}, serve.keys, master_keys, *log);
   SPILLWAY_ASSIGN(const auto first_keys, access_keys.load());
   auth::AuditLog audit_log(audit_options(serve), disk, clock, workers, metrics, *log);
-  SPILLWAY_ASSIGN(const RegionTls tls, load_tls(disk, serve, clock.wall_now()));
+  SPILLWAY_ASSIGN(
+      const ServerTls tls,
+      load_tls(disk, {serve.data, serve.tls_certificate, serve.tls_key}, clock.wall_now()));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, serve.data);
   kinesis::Service service(service_options(serve), *engine, clock, entropy, token_key, master_keys);
   kinesis::OnDemandScaling scaling(service, [&](const Error& error) {

@@ -39,6 +39,7 @@
 #include "server/spool_salvage.h"
 #include "server/stop_request.h"
 #include "server/switch_route.h"
+#include "server/tls_files.h"
 
 namespace spillway::server {
 
@@ -260,6 +261,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(
       const auto engine,
       open_spool_engine(options, packing, {disk, clock, workers, entropy, *log, metrics}));
+  SPILLWAY_ASSIGN(
+      const ServerTls tls,
+      load_tls(disk, {options.data, options.tls_certificate, options.tls_key}, clock.wall_now()));
   SPILLWAY_ASSIGN(const auto salvage,
                   SpoolSalvage::make(options.data, {disk, workers, *log, metrics}));
   broker::SpoolRoom room({static_cast<std::uint64_t>(options.spool_mib) * kMiB,
@@ -315,9 +319,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::SwitchProofs proofs(host, entropy);
   add_switch_route(routes, path, proofs);
   add_receipt_routes(routes, receipts);
-  SPILLWAY_ASSIGN(const auto inputs,
-                  BrokerInputs::make(options, host, std::move(keys),
-                                     {loop, disk, clock, entropy, workers, *log, metrics, spool}));
+  SPILLWAY_ASSIGN(const auto inputs, BrokerInputs::make(options, host, std::move(keys),
+                                                        {loop, disk, clock, entropy, workers, *log,
+                                                         metrics, spool, tls.context}));
   add_keys_route(routes, loop, loop, [&](KeysReloaded done) {
     auto changed = access.load();
     if (!changed.ok()) return done(std::move(changed).error());
@@ -376,6 +380,9 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   keep_room(kept);
   for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());
+  if (!tls.authority_file.empty())
+    std::printf("and https on its ports for HTTP, from clients that trust %s\n",
+                tls.authority_file.c_str());
   std::fflush(stdout);
   loop.run();
   salvage->stop();

@@ -163,6 +163,7 @@ std::unique_ptr<PortInput> BrokerInputs::make_input(InputKind kind, const Broker
     options.name = std::move(name);
     options.address = address;
     options.connections = static_cast<std::size_t>(config.connections_max);
+    options.tls = parts_.tls;
     return std::make_unique<HttpPort>(loops_.loops(), std::move(options), handler_of(kind, plan),
                                       parts_.metrics, parts_.log);
   };

@@ -17,6 +17,7 @@
 #include "io/entropy.h"
 #include "io/event_log.h"
 #include "io/loop_threads.h"
+#include "io/tls.h"
 #include "io/worker.h"
 #include "metrics/registry.h"
 #include "server/access_keys.h"
@@ -42,6 +43,7 @@ class BrokerInputs {
     io::EventLog& log;
     metrics::Registry& metrics;
     broker::Spool& spool;
+    const std::shared_ptr<io::TlsContext>& tls;  // of the ports over HTTP, beside plain HTTP
   };
 
   // No port is open yet. `host`: this machine, in what it writes itself; `keys`: of those who may

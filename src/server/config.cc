@@ -152,6 +152,10 @@ const ConfigKey kKeys[] = {
    .meaning = "How long what was delivered stays in the spool at least, unless the room is needed.", .min = 0, .max = 31'536'000, .reloaded = true},
   {.name = "broker.runway_alarm_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.runway_alarm_seconds; },
    .meaning = "The log warns when the spool would be full before that, at the rate of the last minute, if nothing were delivered; 0: it doesn't.", .min = 0, .max = 31'536'000, .reloaded = true},
+  {.name = "broker.tls_certificate", .field = +[](Config& c) -> std::string& { return c.broker.tls_certificate; },
+   .meaning = "A file in PEM with the certificate for https to the broker's ports for HTTP, and those that it was issued by; empty takes one that is made at the first start, of which clients trust `DATA/tls/ca.pem`."},
+  {.name = "broker.tls_key", .field = +[](Config& c) -> std::string& { return c.broker.tls_key; },
+   .meaning = "A file in PEM with the certificate's key, without a password."},
   {.name = "broker.threads", .field = +[](Config& c) -> std::int64_t& { return c.broker.threads; },
    .meaning = "Threads that serve the broker's Kinesis API; 0 is one per core.", .min = 0, .max = 1024},
   {.name = "broker.connections_max", .field = +[](Config& c) -> std::int64_t& { return c.broker.connections_max; },
@@ -576,6 +580,14 @@ Status check_address(std::string_view key, const std::string& address) {
                fmt::format("{} is \"{}\"; write HOST:PORT, as in 127.0.0.1:4566", key, address)};
 }
 
+Status check_certificate(std::string_view role, const std::string& certificate,
+                         const std::string& key) {
+  if (certificate.empty() == key.empty()) return {};
+  return Error{
+      ErrorCode::kInvalid,
+      fmt::format("{0}.tls_certificate and {0}.tls_key go together: one of them is empty", role)};
+}
+
 Status check_targets(const BrokerConfig& config) {
   if (!config.targets.empty() && config.endpoint != BrokerConfig().endpoint) {
     return Error{ErrorCode::kInvalid,
@@ -664,10 +676,8 @@ Status check_config(const Config& config) {
     const auto& address = config.broker.*port.address;
     if (!address.empty()) SPILLWAY_TRY(check_address(port.key, address));
   }
-  if (config.serve.tls_certificate.empty() != config.serve.tls_key.empty()) {
-    return Error{ErrorCode::kInvalid,
-                 "serve.tls_certificate and serve.tls_key go together: one of them is empty"};
-  }
+  SPILLWAY_TRY(check_certificate("serve", config.serve.tls_certificate, config.serve.tls_key));
+  SPILLWAY_TRY(check_certificate("broker", config.broker.tls_certificate, config.broker.tls_key));
   if (config.serve.listen == config.serve.admin && !config.serve.listen.ends_with(":0")) {
     return Error{ErrorCode::kInvalid,
                  fmt::format("serve.listen and serve.admin are both {}", config.serve.listen)};

@@ -91,6 +91,8 @@ struct BrokerConfig {
   std::int64_t statsd_flush_seconds = 10;
   std::string stdin_stream;     // empty: standard input is not read
   std::vector<AccessKey> keys;  // none: loopback only, and any well-formed signature
+  std::string tls_certificate;  // files in PEM; empty: one of the data directory's own
+  std::string tls_key;
   std::string admin = "127.0.0.1:4601";
   std::string host;  // empty: this machine's name
   std::string endpoint = "http://127.0.0.1:4566";

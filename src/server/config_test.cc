@@ -140,6 +140,8 @@ constexpr BadFile kBadFiles[] = {
      "serve.listen is \"127.0.0.1:99999\"; write HOST:PORT"},
     {"[broker]\nadmin = \"host:\"", "broker.admin is \"host:\"; write HOST:PORT"},
     {"[serve]\ntls_key = \"k.pem\"", "serve.tls_certificate and serve.tls_key go together"},
+    {"[broker]\ntls_certificate = \"c.pem\"",
+     "broker.tls_certificate and broker.tls_key go together"},
     {"[serve]\nlisten = \"h:1\"\nadmin = \"h:1\"", "serve.listen and serve.admin are both h:1"},
     {"[serve]\nkeys = 3", "s.toml:2: serve.keys must be written as [[serve.keys]] tables"},
     {"[broker]\nkeys = 3", "s.toml:2: broker.keys must be written as [[broker.keys]] tables"},

@@ -34,12 +34,12 @@ Status issue(io::Disk& disk, const std::string& directory, WallTime now) {
 
 }  // namespace
 
-Result<RegionTls> load_tls(io::Disk& disk, const ServeConfig& config, WallTime now) {
-  if (!config.tls_certificate.empty()) {
-    SPILLWAY_ASSIGN(auto context, load(disk, config.tls_certificate, config.tls_key));
-    return RegionTls{std::move(context), ""};
+Result<ServerTls> load_tls(io::Disk& disk, const TlsFiles& files, WallTime now) {
+  if (!files.certificate.empty()) {
+    SPILLWAY_ASSIGN(auto context, load(disk, files.certificate, files.key));
+    return ServerTls{std::move(context), ""};
   }
-  const std::string directory = io::join_path(config.data, "tls");
+  const std::string directory = io::join_path(files.data, "tls");
   const std::string authority = io::join_path(directory, "ca.pem");
   const auto there = disk.open(authority, io::OpenMode::kRead);
   if (!there.ok() && there.error().code == ErrorCode::kNotFound) {
@@ -49,7 +49,7 @@ Result<RegionTls> load_tls(io::Disk& disk, const ServeConfig& config, WallTime n
   }
   SPILLWAY_ASSIGN(auto context, load(disk, io::join_path(directory, "certificate.pem"),
                                      io::join_path(directory, "key.pem")));
-  return RegionTls{std::move(context), authority};
+  return ServerTls{std::move(context), authority};
 }
 
 }  // namespace spillway::server

@@ -1,4 +1,5 @@
-// A region's certificate: the one that is configured, or one that its data directory has for it.
+// The certificate of a region or a broker: the one that is configured, or one that its data
+// directory has for it.
 #pragma once
 
 #include <memory>
@@ -6,17 +7,22 @@
 
 #include "io/disk.h"
 #include "io/tls.h"
-#include "server/config.h"
 
 namespace spillway::server {
 
-struct RegionTls {
+struct TlsFiles {
+  std::string data;         // a directory that is there
+  std::string certificate;  // in PEM; empty: that of DATA/tls
+  std::string key;
+};
+
+struct ServerTls {
   std::shared_ptr<io::TlsContext> context;
   std::string authority_file;  // for clients to trust; empty where the certificate is configured
 };
 
-// Without serve.tls_certificate: that of DATA/tls, issued at the first start for localhost and this
-// machine's name. Errors name the file.
-Result<RegionTls> load_tls(io::Disk& disk, const ServeConfig& config, WallTime now);
+// That of DATA/tls is issued at the first start, for localhost and this machine's name. Errors name
+// the file.
+Result<ServerTls> load_tls(io::Disk& disk, const TlsFiles& files, WallTime now);
 
 }  // namespace spillway::server

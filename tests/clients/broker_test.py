@@ -366,6 +366,25 @@ def test_aggregates_are_taken_apart(directory):
         expect(arrived(region) == {key: [0, 1, 2] for key in KEYS}, arrived(region))
 
 
+def test_producers_that_insist_on_https(directory):
+    import boto3
+    with Region() as region:
+        broker = Broker(directory, region)
+        broker.start()
+        authority = pathlib.Path(directory) / "broker" / "tls" / "ca.pem"
+        made = authority.read_bytes()
+        client = boto3.client("kinesis", endpoint_url=f"https://localhost:{broker.listen}", verify=str(authority),
+                              region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any")
+        put(client, KEYS, 0, 10)
+        put(broker.client(), KEYS, 10, 10)  # without TLS, on the same port
+        broker.stop()
+        broker.start()
+        expect(authority.read_bytes() == made, "producers would have to trust a new one")
+        put(client, KEYS, 20, 1)
+        broker.stop()
+        expect(arrived(region) == {key: list(range(21)) for key in KEYS}, arrived(region))
+
+
 def test_what_clients_ask_before_they_put(directory):
     broker = Broker(directory, Region())
     broker.start()
