@@ -12,9 +12,17 @@
 namespace spillway::broker {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersion = 3;
 constexpr nanoseconds kRetryDelay = milliseconds(200);
 const std::string kNoTarget;  // has what was dropped as its ranges
+
+void append_ranges(std::string& to, const PositionRanges& ranges) {
+  append_le(to, static_cast<std::uint32_t>(ranges.size()));
+  for (const auto& [first, behind] : ranges) {
+    append_le(to, first.value);
+    append_le(to, behind.value);
+  }
+}
 
 void append_cursor(std::string& to, const CursorKey& key, const Cursor& cursor) {
   append_le(to, key.first);
@@ -26,17 +34,23 @@ void append_cursor(std::string& to, const CursorKey& key, const Cursor& cursor) 
     to.append(reinterpret_cast<const char*>(mark.producer.data()), mark.producer.size());
     append_le(to, mark.sequence);
   }
-  append_le(to, static_cast<std::uint32_t>(cursor.unsent.size()));
-  for (const auto& [first, behind] : cursor.unsent) {
-    append_le(to, first.value);
-    append_le(to, behind.value);
-  }
+  append_ranges(to, cursor.unsent);
+  append_ranges(to, cursor.left_behind);
 }
 
 std::size_t size_of(const CursorKey& key, const Cursor& cursor) {
-  constexpr std::size_t kFixed = 8 + 8 + 4 + 4 + 4;
+  constexpr std::size_t kFixed = 8 + 8 + 4 + 4 + 4 + 4;
   return kFixed + key.second.size() + cursor.lanes.size() * (1 + 16 + 8) +
-         cursor.unsent.size() * 16;
+         (cursor.unsent.size() + cursor.left_behind.size()) * 16;
+}
+
+PositionRanges read_ranges(ByteReader& from) {
+  PositionRanges ranges;
+  for (auto left = from.integer<std::uint32_t>(); left > 0 && from.ok(); --left) {
+    const stream::Position first{from.integer<std::uint64_t>()};
+    ranges.emplace_back(first, stream::Position{from.integer<std::uint64_t>()});
+  }
+  return ranges;
 }
 
 void read_cursor(ByteReader& from, std::uint8_t version, CursorTable& table) {
@@ -51,18 +65,24 @@ void read_cursor(ByteReader& from, std::uint8_t version, CursorTable& table) {
     if (!producer.empty()) std::memcpy(mark.producer.data(), producer.data(), producer.size());
     mark.sequence = from.integer<std::uint64_t>();
   }
-  cursor.unsent.clear();
-  if (version < 2) return;
-  for (auto left = from.integer<std::uint32_t>(); left > 0 && from.ok(); --left) {
-    const stream::Position first{from.integer<std::uint64_t>()};
-    cursor.unsent.emplace_back(first, stream::Position{from.integer<std::uint64_t>()});
-  }
+  cursor.unsent = version < 2 ? PositionRanges() : read_ranges(from);
+  cursor.left_behind = version < 3 ? PositionRanges() : read_ranges(from);
 }
 
 void move(Cursor& cursor, const Cursor& to) {
   cursor.next = to.next;
   for (const auto& [lane, mark] : to.lanes) cursor.lanes[lane] = mark;
   cursor.unsent = to.unsent;
+  cursor.left_behind = to.left_behind;
+}
+
+// nullptr: no target has one of the shard.
+const CursorTable::value_type* furthest_of(const CursorTable& table, stream::ShardId shard) {
+  const CursorTable::value_type* furthest = nullptr;
+  for (auto at = table.upper_bound({shard, kNoTarget});
+       at != table.end() && at->first.first == shard; ++at)
+    if (furthest == nullptr || is_further(at->second, furthest->second)) furthest = &*at;
+  return furthest;
 }
 
 // The two that are nearest to each other become one.
@@ -85,6 +105,11 @@ stream::AppendItem item_of(stream::ShardId shard, const std::string& data) {
 }
 
 }  // namespace
+
+bool is_further(const Cursor& one, const Cursor& other) {
+  return one.next > other.next ||
+         (one.next == other.next && count_of(one.left_behind) < count_of(other.left_behind));
+}
 
 std::string encode(const CursorRecord& record) {
   std::string data;
@@ -128,8 +153,11 @@ Task<Status> Cursors::load(stream::ShardId shard) {
     has_whole_ = false;
     read = Status();
   }
-  if (read.ok())
-    for (const auto& [key, cursor] : table_) kept_[key] = {cursor.next, cursor.unsent};
+  if (!read.ok()) co_return read;
+  for (auto& [key, cursor] : table_) {
+    cursor.left_behind = difference(cursor.left_behind, dropped(key.first));
+    keep(key, cursor);
+  }
   co_return read;
 }
 
@@ -174,43 +202,51 @@ Cursor Cursors::at(stream::ShardId shard, const std::string& target) const {
   return found != table_.end() ? found->second : Cursor();
 }
 
-const Cursor* Cursors::find_furthest(stream::ShardId shard) const {
-  const Cursor* furthest = nullptr;
-  for (auto at = table_.upper_bound({shard, kNoTarget});
-       at != table_.end() && at->first.first == shard; ++at)
-    if (furthest == nullptr || at->second.next > furthest->next) furthest = &at->second;
-  return furthest;
-}
-
 Cursor Cursors::furthest(stream::ShardId shard) const {
-  const Cursor* const furthest = find_furthest(shard);
-  return furthest != nullptr ? *furthest : Cursor();
+  const auto* const furthest = furthest_of(table_, shard);
+  return furthest != nullptr ? furthest->second : Cursor();
 }
 
 stream::Position Cursors::reached(stream::ShardId shard) const {
-  const Cursor* const furthest = find_furthest(shard);
-  return furthest != nullptr ? furthest->next : stream::Position();
+  const auto* const furthest = furthest_of(table_, shard);
+  return furthest != nullptr ? furthest->second.next : stream::Position();
+}
+
+PositionRanges Cursors::left_behind(stream::ShardId shard) const {
+  const auto* const furthest = furthest_of(table_, shard);
+  if (furthest == nullptr || furthest->second.left_behind.empty()) return {};
+  return difference(furthest->second.left_behind, dropped(shard));
 }
 
 stream::Position Cursors::kept(stream::ShardId shard) const {
-  stream::Position furthest;
-  for (auto at = kept_.lower_bound({shard, ""}); at != kept_.end() && at->first.first == shard;
-       ++at)
-    furthest = std::max(furthest, at->second.next);
-  return furthest;
+  const auto* const furthest = furthest_of(kept_, shard);
+  if (furthest == nullptr) return {};
+  const auto& [next, lanes, unsent, left] = furthest->second;
+  return left.empty() ? next : left.front().first;
+}
+
+void Cursors::keep(const CursorKey& key, const Cursor& cursor) {
+  kept_[key] = {cursor.next, {}, cursor.unsent, cursor.left_behind};
 }
 
 void Cursors::take_over(stream::ShardId shard, const std::string& target, const Cursor& from) {
   const CursorKey key{shard, target};
-  if (table_[key].next == from.next && table_[key].lanes == from.lanes) return;
-  auto& [next, lanes, unsent] = table_[key];
-  if (!unsent.empty() && unsent.back().second == next) {
-    unsent.back().second = from.next;
-  } else if (next < from.next) {
-    unsent.emplace_back(next, from.next);
-  }
-  if (unsent.size() > kUnsentMax) merge_nearest(unsent);
+  auto left = left_behind(shard);
+  Cursor& cursor = table_[key];
+  if (cursor.next == from.next && cursor.lanes == from.lanes && cursor.left_behind == left) return;
+  if (cursor.next < from.next) add(cursor.unsent, {cursor.next, from.next});
+  if (cursor.unsent.size() > kUnsentMax) merge_nearest(cursor.unsent);
+  cursor.left_behind = std::move(left);
   moved(key, from.next, from.lanes);
+}
+
+void Cursors::leave_behind(stream::ShardId shard, const std::string& target, stream::Position next,
+                           LaneMarks lanes) {
+  take_over(shard, target, furthest(shard));
+  Cursor& cursor = table_[{shard, target}];
+  for (auto* ranges : {&cursor.unsent, &cursor.left_behind}) add(*ranges, {cursor.next, next});
+  if (cursor.unsent.size() > kUnsentMax) merge_nearest(cursor.unsent);
+  moved({shard, target}, next, lanes);
 }
 
 void Cursors::advance(stream::ShardId shard, const std::string& target, stream::Position next,
@@ -224,7 +260,7 @@ PositionRanges Cursors::missing(stream::ShardId shard, const std::string& target
   const auto next = found != table_.end() ? found->second.next : stream::Position();
   const auto end = reached(shard);
   if (next < end) missing.emplace_back(next, end);
-  return difference(missing, dropped(shard));
+  return difference(difference(missing, dropped(shard)), left_behind(shard));
 }
 
 const PositionRanges& Cursors::dropped(stream::ShardId shard) const {
@@ -235,20 +271,23 @@ const PositionRanges& Cursors::dropped(stream::ShardId shard) const {
 
 void Cursors::give_up(stream::ShardId shard, PositionRange dropped) {
   auto& ranges = table_[{shard, kNoTarget}].unsent;
-  if (!ranges.empty() && ranges.back().second == dropped.first) {
-    ranges.back().second = dropped.second;
-  } else {
-    ranges.push_back(dropped);
-  }
+  add(ranges, dropped);
+  const auto left = left_behind(shard);
   // Behind so many the spool hardly holds the oldest any more.
   if (ranges.size() > kDroppedMax) ranges.erase(ranges.begin());
+  // Before the cursor: were that stored alone, it would say that a target was sent these.
   moved({shard, kNoTarget}, {}, {});
+  const auto* const at = furthest_of(table_, shard);
+  if (at == nullptr || at->second.left_behind == left) return;
+  const CursorKey key = at->first;
+  table_[key].left_behind = left;
+  moved(key, table_[key].next, {});
 }
 
 void Cursors::lose(stream::ShardId shard, const std::string& target, stream::Position first) {
   const auto found = table_.find({shard, target});
   if (found == table_.end() || found->second.next <= first) return;
-  auto& [next, lanes, unsent] = found->second;
+  auto& [next, lanes, unsent, left] = found->second;
   unsent = clipped(unsent, {{}, first});
   unsent.emplace_back(first, next);
   unsent = difference(unsent, dropped(shard));
@@ -261,6 +300,7 @@ void Cursors::fill(stream::ShardId shard, const std::string& target, PositionRan
   Cursor& cursor = table_[{shard, target}];
   cursor.unsent = difference(difference(cursor.unsent, {sent}), dropped(shard));
   while (cursor.unsent.size() > kUnsentMax) merge_nearest(cursor.unsent);
+  cursor.left_behind = difference(cursor.left_behind, {sent});
   moved({shard, target}, cursor.next, {});
 }
 
@@ -271,8 +311,9 @@ bool Cursors::is_kept(stream::ShardId shard, const std::string& target, Position
 }
 
 void Cursors::moved(const CursorKey& key, stream::Position next, const LaneMarks& lanes) {
-  const Cursor to{next, lanes, table_[key].unsent};
-  move(table_[key], to);
+  Cursor& cursor = table_[key];
+  const Cursor to{next, lanes, cursor.unsent, cursor.left_behind};
+  move(cursor, to);
   move(moved_[key], to);
   if (!writing_ && !failing_) write();
 }
@@ -361,7 +402,7 @@ void Cursors::written(const Result<stream::Appended>& outcome, CursorTable sent)
     retry_->start(kRetryDelay, [this] { write(); });
     return told(outcome.error());
   }
-  for (const auto& [key, cursor] : sent) kept_[key] = {cursor.next, cursor.unsent};
+  for (const auto& [key, cursor] : sent) keep(key, cursor);
   if (std::exchange(failing_, false)) log_.info("the spool's cursors are kept again");
   next_ = outcome->first.plus(1);
   if (whole_ && table_.upper_bound(whole_->last) == table_.end()) {

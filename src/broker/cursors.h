@@ -2,16 +2,19 @@
 //
 // A shard goes to one target at a time, in order. Another one takes over where the last one is;
 // what it was so never sent is kept as its ranges. So everything before the furthest cursor of a
-// shard was acknowledged by some target.
+// shard was acknowledged by some target, but for what was left behind (CatchUp in shard_sender.h):
+// ranges that were passed over, and no target was sent. They are in that cursor, so that no cursor
+// is ever stored without what lies behind it; and they are among the ranges of every target.
 //
 // Kept as records of a shard of the spool's own engine, so that their syncs are the journal's. One
 // append is under way at a time; what moves meanwhile goes into the next. A record holds cursors
 // that have moved since the one before it; now and then one, or several where there are too many
 // for one, hold all of them.
 //
-// Format of a record's data, version 2 (integers little-endian; also
+// Format of a record's data, version 3 (integers little-endian; also
 // docs/formats/spool-cursors.md):
-//   0   u8  version = 2; 1 is read too, whose cursors have no ranges
+//   0   u8  version = 3; 2 is read too, whose cursors have nothing left behind, and 1, without
+//           ranges
 //   1   [3] zero
 //   4   u32 cursors
 //   8   u64 position, in this shard, of the last record that holds every cursor, or of the first
@@ -21,9 +24,11 @@
 //         u64  position in it: what is before has been delivered
 //         u32  size of the target's name, name
 //         u32  lanes, each: u8 lane, [16] producer, u64 sequence of the lane's last record that was
-//              delivered. Of a cursor that only moved: lanes that have moved.
+//              delivered; of producer 0, where it isn't known. Of a cursor that only moved: lanes
+//              that have moved.
 //         u32  ranges, each: u64 position of the first record that wasn't sent to the target, u64
 //              position behind the last one. All there are, in their order.
+//         u32  ranges, each likewise: what was left behind, of the shard
 //       The one without a name is of no target: at 0, and its ranges are what was given up:
 //       dropped, or damaged before any target had it.
 #pragma once
@@ -50,8 +55,9 @@ namespace spillway::broker {
 
 // The last record of a lane.
 struct LaneMark {
-  stream::ProducerId producer{};
+  stream::ProducerId producer{};  // 0: which one it was isn't known
   std::uint64_t sequence = 0;
+  bool is_known() const { return producer != stream::ProducerId(); }
   friend bool operator==(const LaneMark&, const LaneMark&) = default;
 };
 using LaneMarks = std::map<std::uint8_t, LaneMark>;
@@ -60,10 +66,15 @@ struct Cursor {
   stream::Position next;
   LaneMarks lanes;
   PositionRanges unsent;  // before `next`, to the target; disjoint, rising
+  // Before `next`, to any: only of the furthest of a shard's cursors is it what there is now.
+  PositionRanges left_behind;
   friend bool operator==(const Cursor&, const Cursor&) = default;
 };
 using CursorKey = std::pair<stream::ShardId, std::string>;  // and the target's name
 using CursorTable = std::map<CursorKey, Cursor>;
+// Whether a shard is where `one` says, rather than where `other` does. What is left behind only
+// becomes less where the shard stays.
+bool is_further(const Cursor& one, const Cursor& other);
 
 struct CursorRecord {
   stream::Position whole_at;
@@ -99,20 +110,26 @@ class Cursors {
   Cursor furthest(stream::ShardId shard) const;
   // Where that one is.
   stream::Position reached(stream::ShardId shard) const;
-  // What of the furthest one is durable: where a restart goes on, at the latest.
+  // What is before was delivered, and a restart finds that: it sends nothing of it.
   stream::Position kept(stream::ShardId shard) const;
   // From now on the target goes on from `from`; what it has not been sent before that is noted.
   void take_over(stream::ShardId shard, const std::string& target, const Cursor& from);
   // What is before `next` was delivered; `lanes`: of what this added.
   void advance(stream::ShardId shard, const std::string& target, stream::Position next,
                const LaneMarks& lanes);
-  // What the target was not sent of what is before the furthest cursor.
+  // The furthest one goes on at `next`, at the target that has it. What it passes over is left
+  // behind; what precedes the next records of `lanes` isn't known.
+  void leave_behind(stream::ShardId shard, const std::string& target, stream::Position next,
+                    LaneMarks lanes);
+  // What no target was sent of what is before the furthest cursor.
+  PositionRanges left_behind(stream::ShardId shard) const;
+  // What the target was not sent of what others were, before the furthest cursor.
   PositionRanges missing(stream::ShardId shard, const std::string& target) const;
   // No target misses these, which none was sent or will be.
   void give_up(stream::ShardId shard, PositionRange dropped);
   // Of what it was sent, it has nothing any more from `first` on.
   void lose(stream::ShardId shard, const std::string& target, stream::Position first);
-  // It was sent these afterwards.
+  // It was sent these afterwards, be it what it missed or what was left behind.
   void fill(stream::ShardId shard, const std::string& target, PositionRange sent);
   // Whether what the target was sent of these is durable: a restart finds it.
   bool is_kept(stream::ShardId shard, const std::string& target, PositionRange range) const;
@@ -124,7 +141,6 @@ class Cursors {
 
  private:
   Task<Status> read_stored();
-  const Cursor* find_furthest(stream::ShardId shard) const;
   const PositionRanges& dropped(stream::ShardId shard) const;
   // Records that hold every cursor together, while they are written, one by one.
   struct Whole {
@@ -137,6 +153,7 @@ class Cursors {
   void write();
   CursorRecord next_of_whole();
   CursorTable next_moved();
+  void keep(const CursorKey& key, const Cursor& cursor);
   void written(const Result<stream::Appended>& outcome, CursorTable sent);
   void told(Status status);
 
@@ -151,11 +168,7 @@ class Cursors {
   bool has_whole_ = false;
   std::optional<Whole> whole_;  // being written
   CursorTable table_;
-  struct Kept {
-    stream::Position next;
-    PositionRanges unsent;
-  };
-  std::map<CursorKey, Kept> kept_;
+  CursorTable kept_;      // without lanes
   CursorTable moved_;     // and not being written
   CursorKey moved_last_;  // the last of them that was
   bool writing_ = false;

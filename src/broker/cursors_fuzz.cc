@@ -17,8 +17,8 @@ void read(std::string_view bytes) {
   const auto record = decode_cursors(bytes);
   if (!record.ok()) return;
   const std::string written = encode(*record);
-  // A cursor that is there twice is written once; one of version 1 gets its number of ranges.
-  SPILLWAY_ASSERT(written.size() <= bytes.size() + 4 * record->cursors.size());
+  // A cursor that is there twice is written once; one of version 1 gets its numbers of ranges.
+  SPILLWAY_ASSERT(written.size() <= bytes.size() + 8 * record->cursors.size());
   const auto again = decode_cursors(written);
   SPILLWAY_ASSERT(again.ok() && again->whole_at == record->whole_at);
   SPILLWAY_ASSERT(again->cursors == record->cursors && encode(*again) == written);
@@ -30,7 +30,7 @@ void read(std::string_view bytes) {
 // The first byte is the number of cursors.
 void read_behind_a_beginning(std::string_view input) {
   std::string bytes;
-  append_le(bytes, std::uint32_t{2});  // version, and what is zero
+  append_le(bytes, std::uint32_t{3});  // version, and what is zero
   append_le(bytes, std::uint32_t{static_cast<unsigned char>(input[0])});
   append_le(bytes, std::uint64_t{7});
   read(bytes.append(input.substr(1)));

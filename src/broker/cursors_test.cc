@@ -203,6 +203,105 @@ TEST_F(CursorsTest, EveryPieceOfARequestThatWasCutIsMissedNowhere) {
   EXPECT_LE(cursors_->at(7, "b").unsent.size(), Cursors::kUnsentMax);
 }
 
+TEST_F(CursorsTest, WhatIsLeftBehindIsMissedByNobodyUntilOneHasIt) {
+  cursors_->advance(7, "a", {10}, {{3, mark(1, 4)}, {4, mark(1, 1)}});
+  cursors_->leave_behind(7, "a", {100}, {{3, {}}});
+  cursors_->advance(7, "a", {120}, {{4, mark(1, 2)}});
+  EXPECT_EQ(cursors_->left_behind(7), (PositionRanges{{{10}, {100}}}));
+  EXPECT_EQ(cursors_->missing(7, "a"), PositionRanges());
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{0}, {10}}, {{100}, {120}}}));
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->left_behind(7), (PositionRanges{{{10}, {100}}}));
+  EXPECT_EQ(cursors_->furthest(7).lanes, (LaneMarks{{3, {}}, {4, mark(1, 2)}}));
+  EXPECT_EQ(cursors_->kept(7).value, 10u) << "the spool needs it";
+  // b goes on with it, and then a again.
+  cursors_->fill(7, "b", {{10}, {50}});
+  EXPECT_EQ(cursors_->left_behind(7), (PositionRanges{{{50}, {100}}}));
+  EXPECT_EQ(cursors_->missing(7, "a"), (PositionRanges{{{10}, {50}}}));
+  cursors_->fill(7, "a", {{50}, {60}});
+  cursors_->fill(7, "a", {{10}, {20}});
+  EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{0}, {10}}, {{50}, {60}}, {{100}, {120}}}));
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->left_behind(7), (PositionRanges{{{60}, {100}}}));
+  EXPECT_EQ(cursors_->missing(7, "a"), (PositionRanges{{{20}, {50}}}));
+  EXPECT_EQ(cursors_->kept(7).value, 60u);
+  cursors_->fill(7, "a", {{60}, {100}});
+  loop_.run();
+  EXPECT_EQ(cursors_->kept(7).value, 120u);
+}
+
+TEST_F(CursorsTest, NoCursorIsStoredWithoutWhatLiesBehindIt) {
+  cursors_->advance(7, "a", {10}, {});
+  loop_.run();
+  engine_.holding = true;
+  cursors_->leave_behind(7, "a", {100}, {});
+  cursors_->take_over(7, "b", cursors_->furthest(7));
+  cursors_->leave_behind(7, "b", {200}, {});
+  for (int writes = 0; writes < 3; ++writes) {
+    EXPECT_EQ(cursors_->kept(7).value, 10u) << writes;
+    Cursors found(loop_, engine_, log_);
+    start(found.load(cursors_->shard()), UniqueFunction<void(Status)>([](const Status&) {}));
+    loop_.run();
+    EXPECT_EQ(found.kept(7).value, 10u) << writes;
+    const auto left = found.left_behind(7);
+    EXPECT_EQ(left.empty() ? found.reached(7).value : left.front().second.value,
+              found.reached(7).value);
+    engine_.release();
+    loop_.run();
+  }
+  engine_.holding = false;
+  EXPECT_EQ(cursors_->left_behind(7), (PositionRanges{{{10}, {200}}}));
+}
+
+TEST_F(CursorsTest, WhatWasDroppedIsNotLeftBehind) {
+  cursors_->advance(7, "a", {10}, {});
+  cursors_->leave_behind(7, "a", {100}, {});
+  cursors_->advance(7, "a", {120}, {});
+  cursors_->give_up(7, {{110}, {115}});
+  cursors_->give_up(7, {{10}, {40}});
+  EXPECT_EQ(cursors_->left_behind(7), (PositionRanges{{{40}, {100}}}));
+  loop_.run();
+  load();
+  EXPECT_EQ(cursors_->left_behind(7), (PositionRanges{{{40}, {100}}}));
+  EXPECT_EQ(cursors_->missing(7, "b"),
+            (PositionRanges{{{0}, {10}}, {{100}, {110}}, {{115}, {120}}}));
+  EXPECT_EQ(cursors_->kept(7).value, 40u);
+}
+
+// Stored alone, the cursor would say that a target has what was dropped.
+TEST_F(CursorsTest, WhatWasDroppedOfWhatIsLeftBehindIsStoredBeforeTheCursor) {
+  cursors_->advance(7, "a", {10}, {});
+  cursors_->leave_behind(7, "a", {100}, {});
+  loop_.run();
+  engine_.holding = true;
+  cursors_->give_up(7, {{10}, {100}});
+  for (int writes = 0; writes < 3; ++writes) {
+    Cursors found(loop_, engine_, log_);
+    start(found.load(cursors_->shard()), UniqueFunction<void(Status)>([](const Status&) {}));
+    loop_.run();
+    const bool dropped = writes > 0;
+    EXPECT_EQ(found.missing(7, "b"), (PositionRanges{{{0}, {10}}})) << writes;
+    EXPECT_EQ(found.left_behind(7).empty(), dropped) << writes;
+    EXPECT_EQ(found.kept(7).value, dropped ? 100u : 10u) << writes;
+    engine_.release();
+    loop_.run();
+  }
+  engine_.holding = false;
+}
+
+TEST_F(CursorsTest, ATargetThatLostRecordsHasNothingOfWhatIsLeftBehindEither) {
+  cursors_->advance(7, "a", {10}, {});
+  cursors_->leave_behind(7, "a", {100}, {});
+  cursors_->advance(7, "a", {120}, {});
+  cursors_->lose(7, "a", {5});
+  EXPECT_EQ(cursors_->left_behind(7), (PositionRanges{{{10}, {100}}}));
+  EXPECT_EQ(cursors_->missing(7, "a"), (PositionRanges{{{5}, {10}}, {{100}, {120}}}));
+  cursors_->fill(7, "b", {{10}, {100}});
+  EXPECT_EQ(cursors_->missing(7, "a"), (PositionRanges{{{5}, {120}}}));
+}
+
 TEST_F(CursorsTest, RangesAreBounded) {
   for (std::uint64_t i = 1; i <= 2 * Cursors::kUnsentMax; ++i) {
     cursors_->take_over(7, "a", cursors_->furthest(7));
@@ -320,10 +419,19 @@ TEST_F(ManyCursorsTest, AllThatMoveHaveTheirTurn) {
 TEST_F(CursorsTest, RecordsOfVersion1AreRead) {
   auto data = encode({{4}, {{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {}}}}});
   data[0] = 1;
-  data.resize(data.size() - 4);
+  data.resize(data.size() - 8);
   const auto read = decode_cursors(data);
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->cursors, (CursorTable{{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {}}}}));
+}
+
+TEST_F(CursorsTest, RecordsOfVersion2AreRead) {
+  auto data = encode({{4}, {{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {{{1}, {2}}}}}}});
+  data[0] = 2;
+  data.resize(data.size() - 4);
+  const auto read = decode_cursors(data);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->cursors, (CursorTable{{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {{{1}, {2}}}}}}));
 }
 
 TEST_F(CursorsTest, DamageStopsNothing) {
@@ -345,7 +453,7 @@ TEST_F(CursorsTest, NewerAndDamagedRecordsAreRefused) {
   const auto data = encode({{4}, {{{1, "a"}, {{5}, {{3, mark(1, 2)}}, {{{1}, {2}}}}}}});
   EXPECT_EQ(decode_cursors(data)->whole_at.value, 4u);
   auto newer = data;
-  newer[0] = 3;
+  newer[0] = 4;
   EXPECT_EQ(decode_cursors(newer).error().code, ErrorCode::kUnsupported);
   EXPECT_THAT(decode_cursors(newer).error().message, HasSubstr("newer spillway"));
   for (std::size_t size = 0; size < data.size(); ++size)

@@ -21,6 +21,16 @@ PositionRanges clipped(const PositionRanges& ranges, PositionRange within) {
   return left;
 }
 
+void add(PositionRanges& ranges, PositionRange range) {
+  auto at = std::ranges::lower_bound(ranges, range.first, {}, &PositionRange::second);
+  const auto from = at;
+  for (; at != ranges.end() && at->first <= range.second; ++at) {
+    range.first = std::min(range.first, at->first);
+    range.second = std::max(range.second, at->second);
+  }
+  ranges.insert(ranges.erase(from, at), range);
+}
+
 PositionRanges difference(const PositionRanges& ranges, const PositionRanges& without) {
   PositionRanges left;
   left.reserve(ranges.size() + without.size());

@@ -16,6 +16,8 @@ using PositionRanges = std::vector<PositionRange>;
 std::uint64_t count_of(const PositionRanges& ranges);
 // What of `ranges` lies in `within`.
 PositionRanges clipped(const PositionRanges& ranges, PositionRange within);
+// With those of `range`, too.
+void add(PositionRanges& ranges, PositionRange range);
 // What of `ranges` isn't in `without`.
 PositionRanges difference(const PositionRanges& ranges, const PositionRanges& without);
 

@@ -40,6 +40,11 @@ TEST(PositionRangesTest, AreAsSetsOfPositionsAre) {
     EXPECT_EQ(difference(ranges_of(some), ranges_of(others)), ranges_of(left));
     EXPECT_EQ(clipped(ranges_of(some), {{from}, {to}}), ranges_of(within));
     EXPECT_EQ(count_of(ranges_of(some)), some.size());
+    if (from >= to) continue;
+    auto more = ranges_of(some);
+    add(more, {{from}, {to}});
+    for (auto position = from; position < to; ++position) some.insert(position);
+    EXPECT_EQ(more, ranges_of(some));
   }
 }
 

@@ -46,6 +46,7 @@ std::string shard_line(const ReceiptShard& shard) {
       .add("in_flight_end", before.in_flight_end.value)
       .add("in_flight", before.in_flight)
       .add("acknowledged", before.acknowledged)
+      .add("left_behind", before.left_behind)
       .add("old_only", shard.old_only)
       .add_raw("resolved", resolved + "]")
       .text();
@@ -89,6 +90,7 @@ bool take_shard(const dom::element& from, Receipt& to) {
       !take_resolved(from, shard))
     return false;
   before.number = static_cast<std::uint32_t>(number);
+  if (!take(from, "left_behind", before.left_behind)) before.left_behind = 0;  // of older builds
   const auto id = before.id;
   return to.shards.emplace(id, std::move(shard)).second;
 }
@@ -170,12 +172,16 @@ ReceiptFigures figures_of(const ReceiptShard& shard, const ShardPlaces& places) 
     if (!matter.is_resolved) matter.open = open;
     if (!matter.is_resolved) matter.gone = gone;
   };
+  const auto left = clipped(places.left_behind, {{}, before.tip});
+  // What is left behind is sent oldest first.
+  const bool behind = before.in_flight_end <= before.at;
+  const PositionRange flight{behind ? stream::Position() : before.at, before.in_flight_end};
+  const bool flies = places.furthest < before.in_flight_end || !clipped(left, flight).empty();
   auto& in_flight = figures.of(Matter::kInFlight);
-  fill(in_flight, before.in_flight, places.furthest < before.in_flight_end ? before.in_flight : 0,
-       0);
+  fill(in_flight, before.in_flight, flies ? before.in_flight : 0, 0);
   figures.sent_twice = in_flight.records - in_flight.open;
-  fill(figures.of(Matter::kSpool), between(before.at, before.tip),
-       between(std::max(before.at, places.furthest), before.tip), 0);
+  fill(figures.of(Matter::kSpool), between(before.at, before.tip) + before.left_behind,
+       between(std::max(before.at, places.furthest), before.tip) + count_of(left), 0);
   const auto old_only = clipped(difference(places.new_lacks, places.old_lacks), {{}, before.at});
   fill(figures.of(Matter::kOldOnly), shard.old_only, count_of(old_only),
        count_of(clipped(old_only, {{}, places.oldest})));

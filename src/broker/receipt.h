@@ -5,9 +5,9 @@
 // Format, version 1 (docs/formats/switch-receipt.md): the line "spillway switch receipt 1 CRC", CRC
 // being the CRC32C of everything behind that line as 8 hexadecimal digits, then JSON objects, one a
 // line: the switch ("id", "time", "action", "from", "to", "who", "reason"), and each shard
-// ("stream", "number", "id", "at", "tip", "in_flight_end", "in_flight", "acknowledged", "old_only",
-// "resolved": four times, empty where it isn't, in the order of Matter). Times are RFC 3339, UTC,
-// with milliseconds.
+// ("stream", "number", "id", "at", "tip", "in_flight_end", "in_flight", "acknowledged",
+// "left_behind": 0 where there is none, "old_only", "resolved": four times, empty where it isn't,
+// in the order of Matter). Times are RFC 3339, UTC, with milliseconds.
 #pragma once
 
 #include <array>
@@ -39,11 +39,15 @@ struct ShardUnderWay {
   std::string stream;
   std::uint32_t number = 0;  // of the shard, in its stream in the spool
   stream::ShardId id = 0;
-  stream::Position at;             // what is before was acknowledged by some target
-  stream::Position tip;            // of the spool
-  stream::Position in_flight_end;  // behind the records of the request under way; else `at`
+  // What is before was acknowledged by some target, but for what was left behind.
+  stream::Position at;
+  stream::Position tip;  // of the spool
+  // Behind the records of the request under way; before `at` where they had been left behind. `at`
+  // where there is none.
+  stream::Position in_flight_end;
   std::uint64_t in_flight = 0;     // records of it that were sent
   std::uint64_t acknowledged = 0;  // of those
+  std::uint64_t left_behind = 0;   // records before `at`, in flight or not
 };
 
 struct ReceiptShard {
@@ -76,6 +80,7 @@ struct ShardPlaces {
   PositionRanges new_lacks;
   std::optional<stream::Position> until;  // of the next switch, once there was one
   stream::Position oldest;                // what is before is no longer in the spool
+  PositionRanges left_behind{};           // before `furthest`, no target has these
 };
 
 struct MatterFigures {

@@ -150,6 +150,7 @@ ShardPlaces Receipts::places_of(const Receipt& receipt, stream::ShardId shard) c
   places.old_lacks = parts_.cursors.missing(shard, receipt.from);
   places.new_lacks = parts_.cursors.missing(shard, receipt.to);
   places.oldest = parts_.horizon.oldest(shard);
+  places.left_behind = parts_.cursors.left_behind(shard);
   if (const auto next = receipts_.upper_bound(receipt.id); next != receipts_.end()) {
     const auto found = next->second.shards.find(shard);
     if (found != next->second.shards.end()) places.until = found->second.before.at;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/rfc3339.h"
+#include "broker/checked_lines.h"
 #include "broker/spool_samples.h"
 #include "log/crash_disk.h"
 
@@ -35,6 +36,21 @@ TEST(Receipt, IsReadAsItWasWritten) {
   EXPECT_EQ(read->shards.at(kShard).before.in_flight_end.value, 140u);
   EXPECT_EQ(read->shards.at(kShard).resolved[1], kTime);
   EXPECT_FALSE(read->shards.at(kShard).resolved[0]);
+}
+
+TEST(Receipt, OfAnOlderBuildHasNothingLeftBehind) {
+  auto receipt = receipt_of(12);
+  receipt.shards[kShard].before.left_behind = 9;
+  auto text = encode(receipt);
+  EXPECT_EQ(decode_receipt(text)->shards.at(kShard).before.left_behind, 9u);
+  constexpr std::string_view kMember = R"("left_behind":9,)";
+  const auto head = text.find('\n') + 1;
+  text = text.substr(head).erase(text.find(kMember) - head, kMember.size());
+  const auto read =
+      decode_receipt(with_checksum({"spillway switch receipt", "1", "a receipt"}, text));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(read->shards.at(kShard).before.left_behind, 0u);
+  EXPECT_EQ(read->shards.at(kShard).old_only, 60u);
 }
 
 TEST(Receipt, WhatIsDamagedOrNewerIsRefused) {
@@ -167,6 +183,59 @@ TEST_F(ReceiptsTest, ASwitchAndTheReturnFromIt) {
   EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("open":0,"missed_for_good":0,"resolved":"19)"));
   EXPECT_THAT(receipts_->list_json(), HasSubstr(R"("id":2,)"));
   EXPECT_EQ(receipts_->json(3).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(ReceiptsTest, WhatIsLeftBehindIsInTheSpoolAlone) {
+  advance("a", 100);
+  begin("a", "b", 100, 20);
+  cursors_->take_over(kShard, "b", cursors_->furthest(kShard));
+  cursors_->leave_behind(kShard, "b", {300}, {});
+  receipts_->look();
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("in_flight":{"records":20,"open":20,)"));
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("spool":{"records":100,"open":100)"));
+  cursors_->fill(kShard, "b", {{100}, {150}});
+  receipts_->look();
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("in_flight":{"records":20,"open":0,)"));
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("spool":{"records":100,"open":50)"));
+  cursors_->fill(kShard, "b", {{150}, {200}});
+  receipts_->look();
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("spool":{"records":100,"open":0)"));
+}
+
+// Before the switch: 10 of [100, 200) were in flight to a.
+TEST_F(ReceiptsTest, WhatWasLeftBehindBeforeIsOpenUntilItIsSent) {
+  advance("a", 100);
+  cursors_->leave_behind(kShard, "a", {200}, {});
+  loop_.run();
+  SwitchEvent event;
+  event.time = kTime;
+  event.from = "a";
+  event.to = "b";
+  const ShardUnderWay shard{"orders", 3, kShard, {200}, {250}, {110}, 10, 0, 100};
+  receipts_->begin(event, std::vector{shard});
+  advance("b", 300);
+  receipts_->look();
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("in_flight":{"records":10,"open":10,)"));
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("sent_twice":0)"));
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("spool":{"records":150,"open":100)"));
+  cursors_->fill(kShard, "b", {{100}, {110}});
+  loop_.run();
+  restart();
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("in_flight":{"records":10,"open":0,)"));
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("spool":{"records":150,"open":90)"));
+  cursors_->fill(kShard, "b", {{110}, {200}});
+  receipts_->look();
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("spool":{"records":150,"open":0)"));
+}
+
+// What was left behind before the switch is not what was in flight.
+TEST_F(ReceiptsTest, ARequestInFlightIsResolvedBeforeWhatWasLeftBehind) {
+  advance("a", 100);
+  cursors_->leave_behind(kShard, "a", {200}, {});
+  begin("a", "b", 200, 20);
+  advance("b", 220);
+  receipts_->look();
+  EXPECT_THAT(*receipts_->json(1), HasSubstr(R"("in_flight":{"records":20,"open":0,)"));
 }
 
 TEST_F(ReceiptsTest, AReceiptThatCantBeWrittenIsWrittenLater) {

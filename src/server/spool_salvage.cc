@@ -20,8 +20,8 @@ constexpr std::string_view kPartly = "spool.partly-salvaged-";
 constexpr std::size_t kBytesAtOnce = std::size_t{1} << 20;
 constexpr auto kRetryEvery = seconds(1);
 
-// Shard → how far it was delivered, to the target that has most of it.
-using Delivered = std::map<stream::ShardId, std::uint64_t>;
+// Shard → how far it was delivered, to the target that has most of it, and what of that wasn't.
+using Delivered = std::map<stream::ShardId, broker::Cursor>;
 
 void note_cursors(std::string_view payload, Delivered& delivered) {
   stream::RecordBatchReader records(payload);
@@ -29,8 +29,10 @@ void note_cursors(std::string_view payload, Delivered& delivered) {
     const auto cursors = broker::decode_cursors(record->data);
     if (!cursors.ok()) continue;
     for (const auto& [key, cursor] : cursors->cursors) {
-      std::uint64_t& next = delivered[key.first];
-      next = std::max(next, cursor.next.value);
+      auto& furthest = delivered[key.first];
+      if (!broker::is_further(cursor, furthest)) continue;
+      furthest.next = cursor.next;
+      furthest.left_behind = cursor.left_behind;
     }
   }
 }
@@ -41,7 +43,7 @@ void note_cursors(std::string_view payload, Delivered& delivered) {
 struct SpoolSalvage::Source {
   std::map<stream::ShardId, std::string> streams;
   std::optional<stream::ShardId> cursors;
-  Delivered next;  // of each shard: what is before is delivered, or was taken
+  Delivered delivered;  // or taken
   // Waiting to be restored, all of one stream; views into `payloads`.
   std::string stream;
   std::vector<stream::RecordView> records;
@@ -136,7 +138,7 @@ Status SpoolSalvage::salvage(const Aside& aside) {
   // The cursors may come behind what they are of.
   SPILLWAY_TRY(aside.inspection->walk([&](const engine::FoundBatch& found) {
     if (found.where != engine::FoundBatch::Where::kLeftover && found.batch.shard == source.cursors)
-      note_cursors(found.batch.payload, source.next);
+      note_cursors(found.batch.payload, source.delivered);
   }));
   SPILLWAY_TRY(
       aside.inspection->walk([&](const engine::FoundBatch& found) { take(source, found); }));
@@ -166,8 +168,10 @@ void SpoolSalvage::take(Source& source, const engine::FoundBatch& found) {
     if (found.batch.shard != source.cursors) source.unknown += found.batch.count;
     return;
   }
-  std::uint64_t& next = source.next[found.batch.shard];
-  if (found.batch.end() <= next) return;
+  auto& [next, lanes, unsent, left_behind] = source.delivered[found.batch.shard];
+  const broker::PositionRange range{{found.batch.first}, {found.batch.end()}};
+  const auto left = broker::clipped(left_behind, range);
+  if (range.second <= next && left.empty()) return;
   if (source.stream != stream->second || source.bytes >= kBytesAtOnce) {
     if (!flush(source)) return;
     source.stream = stream->second;
@@ -175,9 +179,12 @@ void SpoolSalvage::take(Source& source, const engine::FoundBatch& found) {
   const auto& payload = source.payloads.emplace_back(found.batch.payload);
   source.bytes += payload.size();
   stream::RecordBatchReader records(payload);
-  for (std::uint64_t at = found.batch.first; const auto record = records.next(); ++at)
-    if (at >= next) source.records.push_back(*record);
-  next = found.batch.end();
+  for (auto at = range.first; const auto record = records.next(); at = at.plus(1)) {
+    const bool is_left = !broker::clipped(left, {at, at.plus(1)}).empty();
+    if (at >= next || is_left) source.records.push_back(*record);
+  }
+  left_behind = broker::difference(left_behind, {range});
+  next = std::max(next, range.second);
 }
 
 // False: there was no time for all of it.
