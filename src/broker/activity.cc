@@ -5,8 +5,7 @@
 
 namespace spillway::broker {
 
-void Activity::look(std::vector<InputNow> inputs, const Route& route,
-                    std::span<const ShardUnderWay> shards) {
+void Activity::look(std::vector<InputNow> inputs, const Route& route, Undelivered held) {
   const MonoTime now = loop_.mono_now();
   inputs_.look(std::move(inputs), now);
   auto before = std::exchange(targets_, {});
@@ -16,8 +15,6 @@ void Activity::look(std::vector<InputNow> inputs, const Route& route,
     rate = std::move(before[link.target().name()]);
     rate.look(link.acknowledged(), now);
   }
-  Undelivered held;
-  for (const auto& shard : shards) held[shard.id] = {shard.at, std::max(shard.at, shard.tip)};
   oldest_.look(std::move(held));
 }
 

@@ -4,14 +4,13 @@
 
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/time.h"
 #include "broker/input_activity.h"
+#include "broker/oldest_records.h"
 #include "broker/oldest_unsent.h"
-#include "broker/receipt.h"
 #include "broker/recent_rate.h"
 #include "broker/route.h"
 #include "io/event_loop.h"
@@ -27,9 +26,8 @@ class Activity {
   Activity(io::EventLoop& loop, stream::Engine& spool, metrics::Registry& metrics)
       : loop_(loop), inputs_(metrics), oldest_(loop, spool) {}
 
-  // Every second or so. `inputs`: those that are on; `shards`: all of the spool.
-  void look(std::vector<InputNow> inputs, const Route& route,
-            std::span<const ShardUnderWay> shards);
+  // Every second or so. `inputs`: those that are on; `held`: of all shards of the spool.
+  void look(std::vector<InputNow> inputs, const Route& route, Undelivered held);
 
   // A JSON array: what each input did.
   std::string inputs_json() const { return inputs_.json(loop_.mono_now()); }

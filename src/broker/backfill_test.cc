@@ -32,7 +32,7 @@ class BackfillTest : public SpoolTest {
     const std::size_t backfilled[] = {0};
     delivery_ = std::make_unique<Delivery>(
         Delivery::Parts{loop_, *spool_, *cursors_, *route_, silent_, metrics_}, streams, Random(1),
-        backfilled);
+        backfilled, catch_up_);
     spool_->on_appended(
         [this](std::span<const stream::ShardId> shards) { delivery_->wake(shards); });
     delivery_->start([] {});
@@ -87,6 +87,7 @@ class BackfillTest : public SpoolTest {
   std::optional<std::size_t> used_;
   std::vector<std::string> set_back_;
   bool returns_ = false;
+  CatchUp catch_up_;
   std::unique_ptr<Cursors> cursors_;
   std::unique_ptr<Route> route_;
   std::unique_ptr<Delivery> delivery_;
@@ -107,6 +108,36 @@ TEST_F(BackfillTest, ATargetThatIsBackGetsWhatItMissedInOrder) {
   put_all(701, 100);
   loop_.run(seconds(5));
   for (const auto* key : kKeys) EXPECT_EQ(stored(a_)[key], up_to(800)) << key;
+}
+
+// a was being sent what was left behind when it failed: b has the rest, and then a again all of it.
+TEST_F(BackfillTest, WhatWasLeftBehindGoesOnAtTheNextTargetAndIsMissedByTheFirst) {
+  catch_up_ = {.live_first = true, .backlog_min = 10};
+  delivery_->set_catch_up(catch_up_);
+  put_all(1, 10);
+  loop_.run(seconds(1));
+  a_.down = b_.down = true;
+  put_all(11, 1);
+  loop_.run(seconds(30));
+  put_all(12, 700);
+  loop_.run(seconds(30));
+  b_.down = false;
+  loop_.run(seconds(60));
+  put_all(712, 10);
+  loop_.run(seconds(30));
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_EQ(route_->choice().target, 1u);
+  bring_back();
+  loop_.run(seconds(120));
+  EXPECT_EQ(progress().missing, 0u);
+  for (const auto* key : kKeys) {
+    auto at_b = stored(b_)[key];
+    std::ranges::sort(at_b);
+    std::vector<int> later = up_to(721);
+    later.erase(later.begin(), later.begin() + 10);
+    EXPECT_EQ(at_b, later) << key;
+    EXPECT_EQ(stored(a_)[key], up_to(721)) << key << ": backfill goes oldest first";
+  }
 }
 
 TEST_F(BackfillTest, ATargetThatHasNoBackfillGetsNone) {

@@ -64,7 +64,8 @@ void add_age(JsonObject& to, const Unsent& unsent) {
 std::map<std::string, Unsent> unsent_by_stream(const StatusParts& of) {
   std::map<std::string, Unsent> streams;
   for (const auto& shard : of.delivery.under_way())
-    add(streams[shard.stream], std::max(shard.tip, shard.at).value - shard.at.value,
+    add(streams[shard.stream],
+        std::max(shard.tip, shard.at).value - shard.at.value + shard.left_behind,
         of.activity.oldest_unsent(shard.id));
   return streams;
 }
@@ -89,6 +90,7 @@ std::string status_json(const StatusParts& of, MonoTime now) {
   object.add("put_p50_us", micros(latency.p50)).add("put_p99_us", micros(latency.p99));
   object.add("acknowledged_records", route.acknowledged());
   object.add("held_records", of.delivery.held() + of.telemetry.held());
+  object.add("left_behind_records", of.delivery.left_behind());
   add_age(object, all);
   object.add("dropped_records", of.delivery.dropped());
   if (of.room.when_full() == WhenFull::kDropOldest) object.add("gives_up", kGivesUp);

@@ -7,8 +7,9 @@
 namespace spillway::broker {
 
 Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random,
-                   std::span<const std::size_t> backfilled)
+                   std::span<const std::size_t> backfilled, CatchUp catch_up)
     : parts_(parts),
+      catch_up_(catch_up),
       dropped_(parts.metrics.counter(
           "spillway_broker_dropped_records_total",
           "Records that were accepted, and dropped undelivered since the spool was full")),
@@ -19,6 +20,7 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                     parts.cursors,
                     parts.route,
                     budget_,
+                    catch_up_,
                     [this](std::size_t bytes) {
                       const MonoTime now = parts_.loop.mono_now();
                       return pace(now).take(bytes, now);
@@ -45,6 +47,10 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
   held_gauge_ = parts.metrics.computed_gauge("spillway_broker_held_records",
                                              "Records in the spool that no target has acknowledged",
                                              {}, [this] { return static_cast<double>(held()); });
+  left_behind_gauge_ = parts.metrics.computed_gauge(
+      "spillway_broker_left_behind_records",
+      "Those of them that were left behind for what came later, under catch_up = \"live_first\"",
+      {}, [this] { return static_cast<double>(left_behind()); });
 }
 
 std::vector<ShardSender*> Delivery::make_senders(std::span<const std::string> streams) {
@@ -54,7 +60,7 @@ std::vector<ShardSender*> Delivery::make_senders(std::span<const std::string> st
     for (const auto& shard : parts_.spool.shards_of(stream)) {
       auto& sender = senders_[shard.id];
       if (sender != nullptr) continue;
-      sender = std::make_unique<ShardSender>(sender_parts_, stream, shard.id, random_.fork());
+      sender = std::make_unique<ShardSender>(sender_parts_, stream, shard, random_.fork());
       for (const auto& [place, backfill] : backfills_) backfill->add({stream, shard.id});
       made.push_back(sender.get());
     }
@@ -134,8 +140,7 @@ void Delivery::give_up_before(const Delivered& next) {
   for (const auto& [shard, sender] : senders_) {
     const auto found = next.find(shard);
     if (found == next.end()) continue;
-    const auto first = sender->undelivered().first;
-    records += std::max(found->second, first).value - first.value;
+    records += sender->held_before(found->second);
     sender->give_up_before(found->second);
   }
   const MonoTime now = parts_.loop.mono_now();
@@ -170,6 +175,19 @@ std::uint64_t Delivery::held() const {
   return records;
 }
 
+std::uint64_t Delivery::left_behind() const {
+  std::uint64_t records = 0;
+  for (const auto& [shard, sender] : senders_) records += sender->left_behind();
+  return records;
+}
+
+std::uint64_t Delivery::needed() const {
+  std::uint64_t records = 0;
+  for (const auto& [shard, range] : undelivered())
+    records += range.second.value - range.first.value;
+  return records;
+}
+
 std::vector<ShardUnderWay> Delivery::under_way() const {
   std::vector<ShardUnderWay> shards;
   shards.reserve(senders_.size());
@@ -181,7 +199,8 @@ std::vector<ShardUnderWay> Delivery::under_way() const {
       const auto at = sender->second->next();
       const auto tip = parts_.spool.engine().tip(shard.id);
       shards.push_back({stream, shard.index, shard.id, at, tip.ok() ? tip->next : at,
-                        std::max(at, under_way.end), under_way.sent, under_way.acknowledged});
+                        under_way.sent > 0 ? under_way.end : at, under_way.sent,
+                        under_way.acknowledged, sender->second->left_behind()});
     }
   }
   return shards;

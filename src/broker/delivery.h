@@ -46,12 +46,14 @@ class Delivery {
   // `streams`: of the spool, as opened. `random` spreads retries. `backfilled`: the places of the
   // targets that get what they missed.
   Delivery(Parts parts, std::span<const std::string> streams, Random random,
-           std::span<const std::size_t> backfilled = {});
+           std::span<const std::size_t> backfilled = {}, CatchUp catch_up = {});
 
   // Starts the route too. `flows` is called once, when the first records are acknowledged.
   void start(UniqueFunction<void()> flows);
   // Takes these streams of the spool, too, if it doesn't yet. Between start() and drain().
   void add(std::span<const std::string> streams);
+  // What waits is sent so from now on.
+  void set_catch_up(const CatchUp& catch_up) { catch_up_ = catch_up; }
   // These shards of the spool have new records. Any thread.
   void wake(std::span<const stream::ShardId> shards);
   // Sends what the spool holds, then ends; after `at_most` it gives up. The route is closed then.
@@ -71,8 +73,10 @@ class Delivery {
   Delivered given_up_before() const;
   // As a restart would find it: nobody goes back before that.
   Delivered delivered() const;
-  std::uint64_t held() const;                     // records of the spool that no target has
-  std::vector<std::string> held_streams() const;  // that have some; sorted
+  std::uint64_t held() const;         // records of the spool that no target has
+  std::uint64_t left_behind() const;  // those of them that others went before
+  std::uint64_t needed() const;       // with those that lie behind them: no room comes of any
+  std::vector<std::string> held_streams() const;              // that have some; sorted
   std::uint64_t dropped() const { return dropped_.value(); }  // given up for room; any thread
   // How each shard is now.
   std::vector<ShardUnderWay> under_way() const;
@@ -87,6 +91,7 @@ class Delivery {
 
   const Parts parts_;
   ReadBudget budget_{kReadBytesMax};
+  CatchUp catch_up_;
   Pace pace_;
   metrics::Counter& dropped_;
   metrics::Gauge& yields_;
@@ -95,6 +100,7 @@ class Delivery {
   std::map<stream::ShardId, std::unique_ptr<ShardSender>> senders_;  // none ever goes
   std::map<std::size_t, std::unique_ptr<Backfill>> backfills_;       // by place; likewise
   std::shared_ptr<void> held_gauge_;
+  std::shared_ptr<void> left_behind_gauge_;
   const std::unique_ptr<io::Timer> deadline_;
   UniqueFunction<void()> done_;
   std::size_t running_ = 0;

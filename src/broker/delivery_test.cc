@@ -43,7 +43,8 @@ class DeliveryTest : public SpoolTest {
     settings.canary_stream = FakeTarget::kCanaryStream;
     route_ = std::make_unique<Route>(Route::Parts{loop_, log_, metrics_}, targets, settings);
     delivery_ = std::make_unique<Delivery>(
-        Delivery::Parts{loop_, *spool_, *cursors_, *route_, log_, metrics_}, streams, Random(1));
+        Delivery::Parts{loop_, *spool_, *cursors_, *route_, log_, metrics_}, streams, Random(1),
+        std::span<const std::size_t>(), catch_up_);
     spool_->on_appended(
         [this](std::span<const stream::ShardId> shards) { delivery_->wake(shards); });
     delivery_->start([this] { ++flowed_; });
@@ -86,6 +87,7 @@ class DeliveryTest : public SpoolTest {
   std::unique_ptr<Cursors> cursors_;
   std::unique_ptr<Route> route_;
   std::unique_ptr<Delivery> delivery_;
+  CatchUp catch_up_;
   int flowed_ = 0;
   bool running_ = false;
 };
@@ -749,6 +751,230 @@ TEST_F(DeliveryTest, TellsHowLongPutsTook) {
   target_.silent = false;
   EXPECT_EQ(route_->link(0).latency().p50, milliseconds(2));
   EXPECT_EQ(route_->link(0).latency().p99, milliseconds(50));
+}
+
+class LiveFirstTest : public DeliveryTest {
+ protected:
+  LiveFirstTest() {
+    catch_up_ = {.live_first = true, .backlog_min = 10};
+    delivery_->set_catch_up(catch_up_);
+  }
+  // Records of a, from an outage: the first 5 were sent before it, the 6th as it began. The others
+  // are left behind when record `count` + 1 is put.
+  void leave_behind(int count) {
+    put("a", 1, 5);
+    loop_.run(seconds(1));
+    target_.down = true;
+    put("a", 6, 1);
+    loop_.run(seconds(5));
+    put("a", 7, count - 6);
+    loop_.run(seconds(5));
+  }
+  // With the request under way that the outage held up; step() answers what is.
+  void bring_back_silent() {
+    target_.silent = true;
+    target_.down = false;
+    target_.answer();
+    for (int i = 0; i < 100 && target_.in_flight == 0; ++i) loop_.run(milliseconds(100));
+    ASSERT_EQ(target_.in_flight, 1);
+  }
+  void step() {
+    target_.answer();
+    loop_.run();
+  }
+  stream::ShardId shard() const {
+    for (const auto& of : delivery_->under_way())
+      if (of.tip.value > 0) return of.id;
+    return 0;
+  }
+  // Numbers, in the order in which they were stored.
+  std::vector<int> order() const { return stored()["a"]; }
+  // Each names the one before it.
+  void expect_linked() const {
+    for (const auto& entry : target_.stored)
+      EXPECT_EQ(entry.origin->previous, entry.origin->sequence - 1) << entry.data;
+  }
+};
+
+TEST_F(LiveFirstTest, WhatComesGoesBeforeABacklog) {
+  leave_behind(2000);
+  bring_back_silent();
+  put("a", 2001, 3);
+  step();
+  EXPECT_EQ(order(), up_to(6));
+  EXPECT_EQ(delivery_->left_behind(), 1997u) << "with what came in the meantime";
+  EXPECT_EQ(delivery_->held(), 1997u);
+  EXPECT_EQ(delivery_->delivered().at(shard()).value, 6u) << "the spool has to keep it";
+  EXPECT_EQ(delivery_->needed(), 1997u);
+  put("a", 2004, 2);
+  step();
+  EXPECT_EQ(order().back(), 506) << "500 of what was left behind";
+  step();
+  EXPECT_EQ(order().back(), 2005) << "then what had come";
+  EXPECT_EQ(delivery_->needed(), 1499u);
+  target_.silent = false;
+  target_.answer();
+  loop_.run(seconds(5));
+  auto numbers = order();
+  EXPECT_EQ(numbers.back(), 2003);
+  std::ranges::sort(numbers);
+  EXPECT_EQ(numbers, up_to(2005)) << "each once";
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_EQ(delivery_->delivered().at(shard()).value, 2005u);
+  expect_linked();
+}
+
+TEST_F(LiveFirstTest, AFewAreSentInTheirOrder) {
+  leave_behind(14);
+  target_.down = false;
+  loop_.run(seconds(5));
+  put("a", 15, 1);
+  loop_.run(seconds(5));
+  EXPECT_EQ(order(), up_to(15));
+}
+
+// Also from amid what was left behind: what was known of lanes there is so no more.
+TEST_F(LiveFirstTest, ARestartGoesOnWithWhatWasLeftBehind) {
+  leave_behind(1200);
+  bring_back_silent();
+  step();
+  step();
+  ASSERT_EQ(delivery_->left_behind(), 694u);
+  kill_and_restart();
+  EXPECT_EQ(delivery_->left_behind(), 0u) << "it is sent";
+  loop_.run(seconds(5));
+  auto numbers = order();
+  std::ranges::sort(numbers);
+  const auto copies = std::ranges::unique(numbers);
+  EXPECT_LE(copies.size(), 500u) << "at most the request that was under way";
+  numbers.erase(copies.begin(), copies.end());
+  EXPECT_EQ(numbers, up_to(1200));
+  expect_linked();
+}
+
+TEST_F(LiveFirstTest, WhatAnEarlierStartLeftGoesBehindWhatComes) {
+  leave_behind(1000);
+  kill_and_restart();
+  target_.down = true;
+  loop_.run(seconds(5));
+  put("a", 1001, 9);
+  loop_.run(seconds(5));
+  EXPECT_EQ(delivery_->left_behind(), 995u) << "at the start, though nothing could be sent";
+  target_.down = false;
+  loop_.run(seconds(5));
+  EXPECT_EQ(order()[505], 1001) << "behind the request that the outage held up";
+  EXPECT_EQ(delivery_->held(), 0u);
+  auto numbers = order();
+  std::ranges::sort(numbers);
+  EXPECT_EQ(numbers, up_to(1009));
+}
+
+TEST_F(LiveFirstTest, WhatWasLeftBehindIsDroppedFirst) {
+  leave_behind(1000);
+  kill_and_restart();
+  target_.down = true;
+  put("a", 1001, 5);
+  loop_.run(seconds(5));
+  const auto held = delivery_->undelivered().at(shard());
+  EXPECT_EQ(held, (PositionRange{{5}, {1005}}));
+  delivery_->give_up_before({{shard(), {400}}});
+  loop_.run(seconds(5));
+  EXPECT_EQ(delivery_->dropped(), 395u) << "while others wait to be sent";
+  EXPECT_EQ(delivery_->left_behind(), 600u);
+  EXPECT_EQ(delivery_->delivered().at(shard()).value, 400u);
+  delivery_->give_up_before({{shard(), {1002}}});
+  loop_.run(seconds(5));
+  EXPECT_EQ(delivery_->dropped(), 997u);
+  EXPECT_EQ(delivery_->delivered().at(shard()).value, 1002u);
+  target_.down = false;
+  loop_.run(seconds(5));
+  auto expected = up_to(5);
+  for (int i = 1003; i <= 1005; ++i) expected.push_back(i);
+  EXPECT_EQ(order(), expected);
+}
+
+TEST_F(LiveFirstTest, DamageInWhatWasLeftBehindIsPassedOver) {
+  leave_behind(1000);
+  for (int i = 1001; i <= 1100; ++i) put("a", i, 1);
+  engine_.damaged = {1020, 1030};
+  target_.down = false;
+  loop_.run(seconds(20));
+  auto numbers = order();
+  std::ranges::sort(numbers);
+  auto expected = up_to(1100);
+  expected.erase(expected.begin() + 1020, expected.begin() + 1030);
+  EXPECT_EQ(numbers, expected);
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_broker_unreadable_records_total 10"));
+}
+
+// As where the clock is years ahead for a while. What the outage held up was read before.
+TEST_F(LiveFirstTest, AReadThatFindsNothingGivesNothingUp) {
+  leave_behind(700);
+  put("a", 701, 300);
+  kill_and_restart();
+  target_.down = true;
+  loop_.run(seconds(5));
+  ASSERT_EQ(delivery_->left_behind(), 995u);
+  engine_.expired = 1000;
+  target_.down = false;
+  loop_.run(seconds(30));
+  EXPECT_EQ(delivery_->left_behind(), 495u);
+  EXPECT_EQ(delivery_->delivered().at(shard()).value, 505u);
+  engine_.expired = 700;
+  loop_.run(seconds(5));
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_broker_unreadable_records_total 195"))
+      << "nothing is before what a read begins with";
+  EXPECT_EQ(order().size(), 805u);
+}
+
+TEST_F(LiveFirstTest, WhatWasLeftBehindIsUnsentAndInFlight) {
+  leave_behind(1200);
+  bring_back_silent();
+  step();
+  const auto behind = [&] {
+    for (const auto& of : delivery_->under_way())
+      if (of.id == shard()) return of;
+    return ShardUnderWay();
+  };
+  EXPECT_EQ(delivery_->undelivered().at(shard()), (PositionRange{{6}, {1200}})) << "the oldest";
+  EXPECT_EQ(behind().left_behind, 1194u);
+  EXPECT_EQ(behind().at.value, 1200u);
+  EXPECT_EQ(behind().in_flight, 500u);
+  EXPECT_EQ(behind().in_flight_end.value, 506u);
+  step();
+  EXPECT_EQ(behind().left_behind, 694u);
+}
+
+TEST_F(LiveFirstTest, OldestFirstAgainSendsWhatWasLeftBehindFirst) {
+  leave_behind(1000);
+  kill_and_restart();
+  target_.down = true;
+  loop_.run(seconds(5));
+  delivery_->set_catch_up({});
+  put("a", 1001, 5);
+  loop_.run(seconds(5));
+  target_.down = false;
+  loop_.run(seconds(5));
+  EXPECT_EQ(order(), up_to(1005));
+}
+
+TEST_F(LiveFirstTest, TheEndWaitsForNothingThatWasLeftBehind) {
+  leave_behind(1000);
+  bring_back_silent();
+  step();
+  EXPECT_EQ(delivery_->left_behind(), 994u);
+  put("a", 1001, 3);
+  bool ended = false;
+  delivery_->drain(seconds(60), [&] { ended = true; });
+  target_.silent = false;
+  target_.answer();
+  loop_.run(seconds(1));
+  EXPECT_TRUE(ended);
+  running_ = false;
+  EXPECT_EQ(order().back(), 1003);
+  EXPECT_EQ(delivery_->left_behind(), 494u) << "but for what was under way";
 }
 
 }  // namespace

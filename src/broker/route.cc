@@ -171,6 +171,10 @@ TargetLink* Route::spare(std::size_t place) {
   return well && watched.may_send() && !watched.waiting() ? links_[place].get() : nullptr;
 }
 
+bool Route::is_crowded() const {
+  return has_choice() && choice_.target && watched_[*choice_.target]->waiting();
+}
+
 void Route::close() {
   if (std::exchange(closed_, true)) return;
   timer_->cancel();

@@ -78,6 +78,8 @@ class Route {
   // The target there, used or not, set back or not, while it is well and takes more than it is
   // given now; else nullptr.
   TargetLink* spare(std::size_t place);
+  // Whether a request waits for its turn at the target in use.
+  bool is_crowded() const;
   // Ends all calls under way with kClosed, from within, and each later one at once.
   void close();
 

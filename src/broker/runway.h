@@ -19,7 +19,7 @@ class Runway {
   struct Look {
     std::uint64_t accepted_records = 0;  // since the start
     std::uint64_t accepted_bytes = 0;    // their data
-    std::uint64_t held_records = 0;      // not delivered
+    std::uint64_t held_records = 0;      // not delivered, or behind such
     std::uint64_t stored_bytes = 0;
     std::uint64_t limit_bytes = 0;
   };

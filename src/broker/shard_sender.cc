@@ -6,17 +6,23 @@
 #include "base/assert.h"
 #include "broker/spool_damage.h"
 #include "io/on_loop.h"
+#include "stream/hash_key.h"
 
 namespace spillway::broker {
 
-ShardSender::ShardSender(Parts parts, std::string stream, stream::ShardId shard, Random random)
+ShardSender::ShardSender(Parts parts, std::string stream, const stream::ShardInfo& shard,
+                         Random random)
     : parts_(parts),
       stream_(std::move(stream)),
-      shard_(shard),
+      shard_(shard.id),
+      first_lane_(stream::lane_of(shard.first_hash_key)),
+      last_lane_(stream::lane_of(shard.last_hash_key)),
       random_(random),
-      cursor_(parts.cursors.furthest(shard)),
+      cursor_(parts.cursors.furthest(shard.id)),
       next_(cursor_.next.value),
-      timer_(parts.loop.make_timer()) {}
+      timer_(parts.loop.make_timer()) {
+  count_left();
+}
 
 ShardSender::~ShardSender() { SPILLWAY_ASSERT(!running_); }
 
@@ -55,13 +61,27 @@ void ShardSender::close() {
 
 std::uint64_t ShardSender::held() const {
   const auto tip = parts_.engine.tip(shard_);
-  return tip.ok() ? tip->next.value - std::min(next_.load(), tip->next.value) : 0;
+  const auto next = tip.ok() ? tip->next.value - std::min(next_.load(), tip->next.value) : 0;
+  return next + left_behind_;
 }
 
 PositionRange ShardSender::undelivered() const {
   const auto tip = parts_.engine.tip(shard_);
-  return {cursor_.next, tip.ok() ? std::max(tip->next, cursor_.next) : cursor_.next};
+  const auto left = ranges_left();
+  return {left.empty() ? cursor_.next : left.front().first,
+          tip.ok() ? std::max(tip->next, cursor_.next) : cursor_.next};
 }
+
+std::uint64_t ShardSender::held_before(stream::Position next) const {
+  return count_of(clipped(ranges_left(), {{}, next})) + std::max(next, cursor_.next).value -
+         cursor_.next.value;
+}
+
+PositionRanges ShardSender::ranges_left() const {
+  return left_behind_ > 0 ? parts_.cursors.left_behind(shard_) : PositionRanges();
+}
+
+void ShardSender::count_left() { left_behind_ = count_of(parts_.cursors.left_behind(shard_)); }
 
 void ShardSender::give_up_before(stream::Position next) {
   give_up_before_ = std::max(give_up_before_, next);
@@ -70,6 +90,8 @@ void ShardSender::give_up_before(stream::Position next) {
 }
 
 void ShardSender::drop() {
+  drop_left_behind();
+  if (give_up_before_ <= cursor_.next) return;
   parts_.dropped.add(give_up_before_.value - cursor_.next.value);
   go_on_at(give_up_before_);
 }
@@ -84,6 +106,14 @@ void ShardSender::go_on_at(stream::Position next) {
   cursor_.next = next;
   next_ = next.value;
   parts_.cursors.advance(shard_, target, next, {});
+}
+
+void ShardSender::drop_left_behind() {
+  for (const auto& range : clipped(ranges_left(), {{}, give_up_before_})) {
+    parts_.dropped.add(range.second.value - range.first.value);
+    parts_.cursors.give_up(shard_, range);
+  }
+  count_left();
 }
 
 // What was acknowledged behind that is read and sent again: a copy, in order.
@@ -108,10 +138,12 @@ Task<void> ShardSender::run() {
     woken_ = false;
     if (has_to_drop()) drop();
     if (held() > 0 && parts_.route.sendable() == nullptr) {
+      stopped_ = true;
       co_await wait(next_delay());
       continue;
     }
-    auto batch = co_await read();
+    if (std::exchange(stopped_, false)) leave_backlog_behind();
+    auto batch = co_await read(next_part());
     if (closed_ || leaving_) break;
     if (!batch.empty()) {
       const auto delay = draining_ ? nanoseconds(0) : parts_.turn(batch.share.bytes());
@@ -121,23 +153,66 @@ Task<void> ShardSender::run() {
       break;
     } else if (!woken_) {
       idle_ = true;
-      co_await wait(nanoseconds(0));
+      co_await wait(left_behind_ > 0 ? kTurn : nanoseconds(0));
       idle_ = false;
     }
   }
 }
 
-// What comes next; empty where there is nothing, or nothing that could be read now.
-Task<ShardSender::Batch> ShardSender::read() {
-  auto share = parts_.budget.take(kRequestBytesMax);
-  auto read = co_await read_from(cursor_.next, share.bytes());
+// The shard goes on at its tip. That there are too many breaks is no reason to send nothing.
+void ShardSender::leave_backlog_behind() {
+  const auto tip = parts_.engine.tip(shard_);
+  if (!parts_.catch_up.live_first || draining_ || !tip.ok()) return;
+  const auto left = ranges_left();
+  const bool fits = left.size() < Cursors::kUnsentMax || left.back().second == cursor_.next;
+  if (tip->next.value - cursor_.next.value < parts_.catch_up.backlog_min || !fits) return;
+  if (left.empty()) {
+    left_at_ = cursor_.next;
+    left_lanes_ = cursor_.lanes;
+  }
+  LaneMarks unknown;
+  for (unsigned lane = first_lane_; lane <= last_lane_; ++lane)
+    unknown[static_cast<std::uint8_t>(lane)] = {};
+  const auto& target = parts_.route.current().target().name();
+  parts_.cursors.take_over(shard_, target, cursor_);
+  parts_.cursors.leave_behind(shard_, target, tip->next, unknown);
+  cursor_.next = tip->next;
+  cursor_.lanes = std::move(unknown);
+  next_ = cursor_.next.value;
+  count_left();
+}
+
+ShardSender::Part ShardSender::next_part() const {
+  if (left_behind_ == 0) return Part::kNext;
+  if (!parts_.catch_up.live_first) return Part::kLeftBehind;
+  const auto tip = parts_.engine.tip(shard_);
+  const bool comes = tip.ok() && cursor_.next < tip->next && !caught_up_;
+  return comes || draining_ || parts_.route.is_crowded() ? Part::kNext : Part::kLeftBehind;
+}
+
+// What comes next of the part; empty where there is nothing, or nothing that could be read now.
+Task<ShardSender::Batch> ShardSender::read(Part part) {
+  const bool behind = part == Part::kLeftBehind;
+  const auto range =
+      behind ? ranges_left().front() : PositionRange{cursor_.next, undelivered().second};
+  caught_up_ = false;
+  auto share = parts_.budget.take(behind ? kLeftBehindBytesMax : kRequestBytesMax);
+  auto read = co_await read_from(range.first, share.bytes());
   if (read.ok()) {
     damaged_reads_ = 0;
     if (std::exchange(unreadable_, false))
       parts_.log.info("the spool can be read again", {{"stream", stream_}, {"shard", shard_}});
-    auto taken = take_batch(*read, cursor_.next, read->tip, share.bytes());
+    auto taken = take_batch(*read, range.first, behind ? range.second : read->tip, share.bytes());
     share.settle(taken.bytes);
-    Batch batch{std::move(taken.entries), {}, taken.first, taken.next, {}, std::move(share)};
+    // Before what it begins with there is nothing; where it is empty, nothing is said.
+    if (behind && taken.entries.empty() && !read->batches.empty())
+      taken.first = std::clamp(read->batches.front().first, range.first, range.second);
+    if (behind && range.first < taken.first) {
+      pass_over(part, {range.first, taken.first}, "the spool doesn't hold them any more");
+      woken_ = true;
+    }
+    caught_up_ = !behind && taken.next == read->tip;
+    Batch batch{part, std::move(taken.entries), {}, taken.first, taken.next, {}, std::move(share)};
     batch.given_up.resize(batch.entries.size());
     link(batch);
     co_return batch;
@@ -151,7 +226,7 @@ Task<ShardSender::Batch> ShardSender::read() {
   const bool damaged = read.error().code == ErrorCode::kCorrupt;
   damaged_reads_ = damaged ? damaged_reads_ + 1 : 0;
   if (damaged_reads_ > kDamagedReads)
-    co_await pass_over_damage(std::move(read).error());
+    co_await pass_over_damage(part, range, std::move(read).error());
   else
     co_await wait(kRetryMax);
   woken_ = true;
@@ -168,36 +243,49 @@ Task<Result<stream::ReadResult>> ShardSender::read_from(stream::Position from, s
 }
 
 // Whoever waited for it to be whole again would wait for ever, with all that is behind it.
-Task<void> ShardSender::pass_over_damage(Error damage) {
-  const auto tip = parts_.engine.tip(shard_);
-  std::optional<stream::Position> behind;
-  if (tip.ok())
-    behind = co_await readable_behind(parts_.loop, parts_.engine, shard_, cursor_.next, tip->next);
+Task<void> ShardSender::pass_over_damage(Part part, PositionRange within, Error damage) {
+  const auto behind =
+      co_await readable_behind(parts_.loop, parts_.engine, shard_, within.first, within.second);
   if (closed_) co_return;
-  if (!behind) {
+  if (!behind || *behind == within.first) {
     co_await wait(kRetryMax);
     co_return;
   }
-  const std::uint64_t records = behind->value - cursor_.next.value;
+  pass_over(part, {within.first, *behind}, damage.message);
+}
+
+void ShardSender::pass_over(Part part, PositionRange unreadable, std::string_view why) {
+  const auto [first, behind] = unreadable;
+  const std::uint64_t records = behind.value - first.value;
   parts_.unreadable.add(records);
   parts_.log.error("records in the spool are damaged, they are given up",
                    {{"stream", stream_},
                     {"shard", shard_},
-                    {"position", cursor_.next.value},
+                    {"position", first.value},
                     {"records", records},
-                    {"damage", damage.message}});
+                    {"damage", why}});
   damaged_reads_ = 0;
-  go_on_at(*behind);
+  if (part == Part::kNext) return go_on_at(behind);
+  parts_.cursors.give_up(shard_, unreadable);
+  count_left();
 }
 
 void ShardSender::link(Batch& batch) const {
-  batch.lanes = cursor_.lanes;
+  const bool behind = batch.part == Part::kLeftBehind;
+  batch.lanes = behind ? LaneMarks() : cursor_.lanes;
+  if (behind && batch.first == left_at_) batch.lanes = left_lanes_;
   for (std::size_t i = 0; i < batch.entries.size(); ++i) {
     auto& origin = batch.entries[i].origin;
-    if (!origin || batch.given_up[i]) continue;
-    LaneMark& last = batch.lanes[origin->lane];
-    origin->previous = last.producer == origin->producer ? last.sequence : 0;
-    last = {origin->producer, origin->sequence};
+    if (!origin) continue;
+    const auto last = batch.lanes.find(origin->lane);
+    if (last == batch.lanes.end() ? behind : !last->second.is_known())
+      origin->previous = origin->sequence - 1;
+    else if (last != batch.lanes.end() && last->second.producer == origin->producer)
+      origin->previous = last->second.sequence;
+    else
+      origin->previous = 0;
+    batch.lanes[origin->lane] = {origin->producer,
+                                 batch.given_up[i] ? origin->previous : origin->sequence};
   }
 }
 
@@ -221,17 +309,20 @@ Task<void> ShardSender::send(Batch batch) {
       under_way_ = {0, 0, batch.next};
     }
     if (to == nullptr) pending = all_of(batch);
-    if (has_to_drop()) {
+    if (give_up_before_ > batch.first) {
       cut(batch, pending);
       break;
     }
+    if (has_to_drop()) drop_left_behind();
     if (pending.empty()) break;
     if (link == nullptr) {
+      stopped_ = true;
       co_await wait(next_delay());
       continue;
     }
     if (!to->prepared(stream_)) {
       const bool prepared = co_await to->prepare(stream_);
+      if (!prepared) stopped_ = true;
       if (!prepared) co_await wait(next_delay());
       continue;
     }
@@ -245,6 +336,7 @@ Task<void> ShardSender::send(Batch batch) {
     if (closed_) co_return;
     if (!result.ok()) {
       const bool refused = result.error().code == ErrorCode::kInvalid;
+      if (!refused) stopped_ = true;
       if (refused && sent.size() > 1) {
         most = sent.size() / 2;
       } else if (refused && to->gives_up()) {
@@ -263,6 +355,7 @@ Task<void> ShardSender::send(Batch batch) {
     for (const auto& [number, why] : refused) give_up(*to, batch, number, why);
     under_way_.acknowledged += sent.size() - left.size() - refused.size();
     if (left.size() < sent.size()) retry_ = kRetryFirst;
+    if (left.size() == sent.size()) stopped_ = true;
     pending = pending_after(pending, sent, left);
     if (!left.empty()) co_await wait(next_delay());
   }
@@ -288,6 +381,12 @@ void ShardSender::give_up(TargetLink& to, Batch& batch, std::size_t number, std:
 void ShardSender::finish(Batch batch, const std::string& target) {
   retry_ = kRetryFirst;
   under_way_ = {};
+  if (batch.part == Part::kLeftBehind) {
+    parts_.cursors.fill(shard_, target, {batch.first, batch.next});
+    left_at_ = batch.next;
+    left_lanes_ = std::move(batch.lanes);
+    return count_left();
+  }
   parts_.cursors.take_over(shard_, target, cursor_);
   LaneMarks moved;
   for (const auto& [lane, mark] : batch.lanes) {

@@ -11,6 +11,12 @@
 //
 // Records that are damaged in the spool are passed over, and told.
 //
+// Where delivery goes on after a stop, CatchUp may have a backlog left behind: the shard goes on at
+// its end. What was left behind is then sent oldest first, by the same steps: a request after each
+// one that took all that had come, and nothing else while that is more than a request takes. What
+// precedes the first records behind the break isn't known: they name the sequence before, since
+// sequences are dense but for appends that failed and records that were given up.
+//
 // After a restart what was acknowledged and not yet in the cursor is sent again, with the same
 // origins.
 #pragma once
@@ -32,9 +38,17 @@
 #include "io/event_log.h"
 #include "io/event_loop.h"
 #include "metrics/registry.h"
+#include "stream/catalog.h"
 #include "stream/engine.h"
 
 namespace spillway::broker {
+
+// What is sent first where delivery goes on after a start, or after the target took nothing.
+struct CatchUp {
+  bool live_first = false;  // what comes from then on; else what waits, in its order
+  // Of a shard: less is sent before what comes all the same, as it takes a few requests.
+  std::uint64_t backlog_min = 4 * client::kPutRecordsMax;
+};
 
 // On the loop's thread. What it is handed outlives it.
 class ShardSender {
@@ -45,6 +59,10 @@ class ShardSender {
   static constexpr int kDamagedReads = 3;
   // Of a request, but for one record that is larger.
   static constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
+  // Likewise, of what was left behind: what comes meanwhile waits for it.
+  static constexpr std::size_t kLeftBehindBytesMax = std::size_t{256} << 10;
+  // Between two looks whether the target takes that.
+  static constexpr nanoseconds kTurn = milliseconds(50);
 
   struct Parts {
     io::EventLoop& loop;
@@ -52,6 +70,7 @@ class ShardSender {
     Cursors& cursors;
     Route& route;
     ReadBudget& budget;
+    const CatchUp& catch_up;  // may change
     // How long a request with so many bytes of data and keys has to wait for its turn.
     std::function<nanoseconds(std::size_t bytes)> turn;
     io::EventLog& log;
@@ -59,7 +78,8 @@ class ShardSender {
     metrics::Counter& dropped;     // records given up for room
   };
 
-  ShardSender(Parts parts, std::string stream, stream::ShardId shard, Random random);
+  // `shard`: of the spool's stream.
+  ShardSender(Parts parts, std::string stream, const stream::ShardInfo& shard, Random random);
   // Not between start() and `ended`.
   ~ShardSender();
 
@@ -88,14 +108,23 @@ class ShardSender {
   // Where the shard is, and what is under way behind that.
   stream::Position next() const { return cursor_.next; }
   const UnderWay& under_way() const { return under_way_; }
-  // Records that no target has acknowledged. Any thread.
+  // Records that no target has acknowledged, and those of them that were left behind. Any thread.
   std::uint64_t held() const;
+  std::uint64_t left_behind() const { return left_behind_; }
+  // From the first of them on; where some were left behind, with what was sent since.
   PositionRange undelivered() const;
   // What give_up_before() was told last.
   stream::Position given_up_before() const { return give_up_before_; }
+  // How many of them are before that.
+  std::uint64_t held_before(stream::Position next) const;
 
  private:
+  enum class Part {
+    kNext,        // what is behind cursor_
+    kLeftBehind,  // before it
+  };
   struct Batch {
+    Part part = Part::kNext;
     std::vector<client::PutEntry> entries;
     std::vector<bool> given_up;  // of each entry
     stream::Position first;      // of the first entry; the others follow without a gap
@@ -106,16 +135,23 @@ class ShardSender {
   };
 
   Task<void> run();
-  Task<Batch> read();
+  Part next_part() const;
+  Task<Batch> read(Part part);
   Task<Result<stream::ReadResult>> read_from(stream::Position from, std::size_t bytes);
-  Task<void> pass_over_damage(Error damage);
+  // Of the part's first records.
+  Task<void> pass_over_damage(Part part, PositionRange within, Error damage);
+  void pass_over(Part part, PositionRange unreadable, std::string_view why);
   void go_on_at(stream::Position next);
+  void leave_backlog_behind();
+  PositionRanges ranges_left() const;
+  void count_left();
   // Gives the entries the sequences before theirs.
   void link(Batch& batch) const;
   Task<void> send(Batch batch);
   static Pending all_of(const Batch& batch);
-  bool has_to_drop() const { return give_up_before_ > cursor_.next; }
+  bool has_to_drop() const { return give_up_before_ > undelivered().first; }
   void drop();
+  void drop_left_behind();
   // Leaves of a batch what is to be dropped or was acknowledged before that.
   void cut(Batch& batch, const Pending& pending);
   void give_up(TargetLink& to, Batch& batch, std::size_t number, std::string_view why);
@@ -128,16 +164,24 @@ class ShardSender {
   const Parts parts_;
   const std::string stream_;
   const stream::ShardId shard_;
+  const std::uint8_t first_lane_;  // of the shard
+  const std::uint8_t last_lane_;
   Random random_;
   Cursor cursor_;
   UnderWay under_way_;
-  std::atomic<std::uint64_t> next_;  // cursor_.next, for held()
+  std::atomic<std::uint64_t> next_;            // cursor_.next, for held()
+  std::atomic<std::uint64_t> left_behind_{0};  // records; as the cursors have it
+  // Of what was left behind, the lanes before that position, where they are known.
+  stream::Position left_at_;
+  LaneMarks left_lanes_;
   stream::Position give_up_before_;
   nanoseconds retry_ = kRetryFirst;
   const std::unique_ptr<io::Timer> timer_;  // of wait()
   UniqueFunction<void(bool)> waiting_;
   bool unreadable_ = false;  // told
   int damaged_reads_ = 0;    // in a row
+  bool stopped_ = true;      // the target took nothing, as of the last request, or look for it
+  bool caught_up_ = false;   // the last request took all that there was
   bool idle_ = false;        // waiting for records
   bool woken_ = false;       // since the last look
   bool draining_ = false;

@@ -94,6 +94,16 @@ TEST(BrokerView, SaysThatAcknowledgedRecordsAreDropped) {
       << *view;
 }
 
+TEST(BrokerView, SaysWhatWasLeftBehind) {
+  const auto view =
+      broker_view(R"({"role":"broker","held_records":30,"left_behind_records":20,"targets":[]})");
+  ASSERT_TRUE(view.ok());
+  EXPECT_NE(
+      view->find("\n30 records wait in the spool, 20 of them left behind for what came later\n"),
+      std::string::npos)
+      << *view;
+}
+
 TEST(BrokerView, OtherAnswersAreRefused) {
   for (const auto* json : {"", "{}", R"({"role":"serve","targets":[]})", R"({"role":"broker"})"})
     EXPECT_EQ(broker_view(json).error().code, ErrorCode::kInvalid) << json;

@@ -210,7 +210,7 @@ void keep_room(const Room& of) {
   broker::make_room(of.room, of.packing, of.oldest, delivery, of.cursors, of.loop.mono_now());
   of.runway.look({.accepted_records = of.spool.accepted_records(),
                   .accepted_bytes = of.spool.accepted_bytes(),
-                  .held_records = delivery.held(),
+                  .held_records = delivery.needed(),
                   .stored_bytes = of.spool.engine().stored_bytes(),
                   .limit_bytes = of.room.limit_bytes()},
                  of.loop.mono_now());
@@ -218,7 +218,7 @@ void keep_room(const Room& of) {
   of.horizon.look();
   of.receipts.look();
   of.activity.look(inputs_now(of.inputs, of.changes.running().broker), delivery.route(),
-                   delivery.under_way());
+                   delivery.undelivered());
   of.path.look();
   if (auto keys = of.access.look()) of.inputs.set_keys(*std::move(keys), nullptr);
   // Records come and go by the gigabyte: what they leave behind would be twice what is used.

@@ -84,6 +84,12 @@ broker::WhenFull when_full(const BrokerConfig& config) {
                                            : broker::WhenFull::kReject;
 }
 
+broker::CatchUp catch_up(const BrokerConfig& config) {
+  broker::CatchUp catch_up;
+  catch_up.live_first = config.catch_up == "live_first";
+  return catch_up;
+}
+
 broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::string host) {
   broker::TelemetryOptions options;
   options.host = std::move(host);

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "broker/route.h"
+#include "broker/shard_sender.h"
 #include "broker/spool_room.h"
 #include "broker/target.h"
 #include "broker/telemetry.h"
@@ -32,6 +33,7 @@ Result<std::vector<broker::KinesisTargetOptions>> all_target_options(const Targe
                                                                      const BrokerConfig& config);
 broker::RouteSettings route_settings(const BrokerConfig& config);
 broker::WhenFull when_full(const BrokerConfig& config);
+broker::CatchUp catch_up(const BrokerConfig& config);
 broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::string host);
 
 }  // namespace spillway::server

@@ -110,6 +110,7 @@ void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets) {
   parts_.room.change(seconds(config.keep_seconds), when_full(config));
   parts_.runway.set_alarm(seconds(config.runway_alarm_seconds));
   parts_.path.set_switching(route_settings(config).switching);
+  parts_.path.set_catch_up(catch_up(config));
   parts_.log.set_lowest(log_level(plan.config.log));
 }
 

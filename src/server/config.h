@@ -123,9 +123,10 @@ struct BrokerConfig {
   std::string canary_stream = "spillway-canary";
   bool returns = true;
   std::int64_t return_seconds = 60;
-  std::string approval = "none";       // or "grant"
-  std::vector<std::string> approvers;  // "NAME=ed25519:KEY"
-  std::vector<TargetConfig> targets;   // in order of preference; none: `endpoint` alone
+  std::string catch_up = "oldest_first";  // or "live_first"
+  std::string approval = "none";          // or "grant"
+  std::vector<std::string> approvers;     // "NAME=ed25519:KEY"
+  std::vector<TargetConfig> targets;      // in order of preference; none: `endpoint` alone
 };
 // Where the broker delivers to: its targets with everything filled in, or the one that
 // `broker.endpoint` is, named "default".

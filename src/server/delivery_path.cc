@@ -79,7 +79,8 @@ struct DeliveryPath::Stages {
                   marked_targets),
         // What earlier starts spooled is delivered too.
         delivery({parts.loop, parts.spool, parts.cursors, route, parts.log, parts.metrics},
-                 parts.spool.streams(), seeded(parts.entropy), backfilled(config)) {
+                 parts.spool.streams(), seeded(parts.entropy), backfilled(config),
+                 catch_up(config)) {
     switches.on_switch([this, &parts](const broker::SwitchEvent& event) {
       return parts.receipts.begin(event, delivery.under_way());
     });
@@ -207,6 +208,10 @@ void DeliveryPath::set_streams(std::vector<std::string> streams) {
 
 void DeliveryPath::set_switching(const broker::SwitchingSettings& settings) {
   stages_->route.set_switching(settings);
+}
+
+void DeliveryPath::set_catch_up(const broker::CatchUp& catch_up) {
+  stages_->delivery.set_catch_up(catch_up);
 }
 
 broker::Delivery& DeliveryPath::delivery() { return stages_->delivery; }

@@ -85,6 +85,7 @@ class DeliveryPath {
   // Those that records may come in for from now on; the spool has them.
   void set_streams(std::vector<std::string> streams);
   void set_switching(const broker::SwitchingSettings& settings);
+  void set_catch_up(const broker::CatchUp& catch_up);
 
   // As Switches'; kBusy too.
   Result<broker::Switches::Done> make_switch(const broker::Switches::Wish& wish);
