@@ -155,7 +155,8 @@ void BrokerMachine::open_route(Running& process) {
       process.marked_targets);
   process.delivery.emplace(broker::Delivery::Parts{stage.loop, *process.spool, *process.cursors,
                                                    *process.route, parts_.log, process.metrics},
-                           process.spool->streams(), random_.fork(), settings_.backfilled);
+                           process.spool->streams(), random_.fork(), settings_.backfilled,
+                           settings_.catch_up);
   process.spool->on_appended(
       [delivery = &*process.delivery](std::span<const stream::ShardId> shards) {
         delivery->wake(shards);
@@ -191,6 +192,7 @@ void BrokerMachine::keep_room(Running& process) {
                                  *process.cursors, parts_.stage.clock.mono_now()));
   process.set_backs->look();
   check_set_backs(*process.route);
+  left_behind_max_ = std::max(left_behind_max_, process.delivery->left_behind());
   process.timer->start(seconds(1), [this, &process] { keep_room(process); });
 }
 

@@ -29,6 +29,7 @@ struct BrokerSettings {
   broker::SpoolLimits limits;
   broker::RouteSettings route;
   std::vector<std::size_t> backfilled;  // places of targets
+  broker::CatchUp catch_up;
 };
 
 // On the stage, which outlives it, as the links and the model do.
@@ -78,6 +79,8 @@ class BrokerMachine {
   // Of all processes.
   std::uint64_t switches() const { return switches_; }      // from one target to another
   std::uint64_t backfilled() const { return backfilled_; }  // records, sent afterwards
+  // The most records that were left behind at a time.
+  std::uint64_t left_behind_max() const { return left_behind_max_; }
   // What is wrong with switches of people, at any time.
   const Status& wrong() const { return wrong_; }
 
@@ -107,6 +110,7 @@ class BrokerMachine {
   std::optional<std::string> promised_hold_ = "";
   std::uint64_t switches_ = 0;
   std::uint64_t backfilled_ = 0;
+  std::uint64_t left_behind_max_ = 0;
   Status wrong_;
 };
 

@@ -26,9 +26,11 @@ constexpr std::size_t kRegions = 2;
 constexpr std::string_view kStream = "s";
 constexpr std::string_view kUnread = "t";
 constexpr std::uint64_t kMore = 0x73747265616d73;  // another seed, of what came later
+constexpr std::uint64_t kLiveFirst = 0x6c697665;   // likewise
 // A breaker leaves its target alone for ten minutes at most.
 constexpr nanoseconds kDrainWithin = std::chrono::minutes(30);
 constexpr nanoseconds kForEver = std::chrono::hours(100'000);
+constexpr nanoseconds kTillAllCame = std::chrono::minutes(15);
 
 // Of some seeds, one region or both.
 std::vector<std::size_t> backfilled(std::uint64_t seed) {
@@ -40,11 +42,21 @@ std::vector<std::size_t> backfilled(std::uint64_t seed) {
   return places;
 }
 
+// Likewise. Backlogs are of tens of records here.
+broker::CatchUp catch_up(std::uint64_t seed) {
+  Random random(seed ^ kLiveFirst);
+  broker::CatchUp catch_up;
+  catch_up.live_first = random.one_in(3);
+  catch_up.backlog_min = 1 + random.below(20);
+  return catch_up;
+}
+
 BrokerSettings broker_settings(std::uint64_t seed, Random& random, Random& more) {
   BrokerSettings settings;
   settings.streams = {std::string(kStream)};
   if (more.one_in(3)) settings.streams.emplace_back(kUnread);
   settings.backfilled = backfilled(seed);
+  settings.catch_up = catch_up(seed);
   auto& engine = settings.engine;
   engine.directory = "broker/spool";
   engine.journal_file_bytes = std::uint64_t{65'536} << random.below(3);
@@ -65,12 +77,16 @@ BrokerSettings broker_settings(std::uint64_t seed, Random& random, Random& more)
   return settings;
 }
 
-client::RegionsReaderOptions reader_options(const ModelRules& rules, Random& random) {
+client::RegionsReaderOptions reader_options(const ModelRules& rules, bool live_first,
+                                            Random& random) {
   client::RegionsReaderOptions options;
   options.stream = kStream;
   options.merge.mode =
       rules.ordered ? client::RegionsMode::kOrdered : client::RegionsMode::kAvailable;
-  options.merge.gap_wait = rules.gaps ? seconds(random.between(1, 90)) : kForEver;
+  // Behind what was left behind a record may name one that never comes: it is waited for until all
+  // that does come has.
+  options.merge.gap_wait = live_first ? kTillAllCame : kForEver;
+  if (rules.gaps) options.merge.gap_wait = seconds(random.between(1, 90));
   if (rules.gaps && random.one_in(2)) options.merge.waiting_max = 10 + random.below(200);
   if (random.one_in(4)) options.merge.ready_bytes_max = 1 + random.below(20'000);
   options.poll_interval = milliseconds(random.between(250, 2000));
@@ -236,9 +252,9 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
   broker_ = std::make_unique<BrokerMachine>(
       BrokerMachine::Parts{stage_, {&model_, &unread_}, 0, std::move(from_broker), log_}, settings_,
       random_.fork());
-  reader_ =
-      std::make_unique<ReaderMachine>(ReaderMachine::Parts{stage_, model_, std::move(from_reader)},
-                                      reader_options(rules_, random_), random_.fork());
+  reader_ = std::make_unique<ReaderMachine>(
+      ReaderMachine::Parts{stage_, model_, std::move(from_reader)},
+      reader_options(rules_, settings_.catch_up.live_first, random_), random_.fork());
   // Poison alone would never be given up: a target takes something first.
   poison_ = random_.one_in(3);
   keys_ = (poison_ ? 20 : 1) + random_.below(40);
@@ -565,6 +581,7 @@ BrokerWorldResult BrokerWorld::run() {
   coverage_.seeds = 1;
   coverage_.switches = coverage_.switches_min = broker_->switches();
   coverage_.backfilled = broker_->backfilled();
+  coverage_.left_behind = broker_->left_behind_max();
   coverage_.put = model_.puts();
   coverage_.acknowledged = model_.acknowledged();
   coverage_.copies = model_.copies();
@@ -587,6 +604,7 @@ void BrokerCoverage::add(const BrokerCoverage& other) {
   switches_min = std::min(switches_min, other.switches_min);
   switches += other.switches;
   backfilled += other.backfilled;
+  left_behind += other.left_behind;
   put += other.put;
   acknowledged += other.acknowledged;
   copies += other.copies;

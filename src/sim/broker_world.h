@@ -20,6 +20,7 @@ struct BrokerCoverage {
   std::uint64_t switches_min = UINT64_MAX;  // likewise
   std::uint64_t switches = 0;               // from one region to another
   std::uint64_t backfilled = 0;             // records, sent to a region that had missed them
+  std::uint64_t left_behind = 0;            // records, the most at a time of each seed
   std::uint64_t put = 0;                    // records
   std::uint64_t acknowledged = 0;           // of those
   std::uint64_t copies = 0;                 // stored more than once

@@ -101,15 +101,17 @@ int run(const BrokerArguments& arguments) {
   print("faults", coverage.faults);
   fmt::print(
       "{} seeds of {} s on average, each with at least {} faults and {} switches of region ({} in "
-      "all); {} records put, {} acknowledged, {} copies stored, {} backfilled, {} handed over "
+      "all); {} records put, {} acknowledged, {} copies stored, {} backfilled, {} left behind, {} "
+      "handed "
+      "over "
       "once, {} again "
       "after "
       "a crash of the reader before its commit, {} gaps given up; {} dropped by full spools, {} "
       "acknowledged of a second stream\n",
       coverage.seeds, coverage.simulated_seconds / coverage.seeds, coverage.faults_min,
       coverage.switches_min, coverage.switches, coverage.put, coverage.acknowledged,
-      coverage.copies, coverage.backfilled, coverage.handed_over, coverage.handed_over_again,
-      coverage.gaps, coverage.dropped, coverage.unread);
+      coverage.copies, coverage.backfilled, coverage.left_behind, coverage.handed_over,
+      coverage.handed_over_again, coverage.gaps, coverage.dropped, coverage.unread);
   bool all = true;
   for (const auto& [name, count] : coverage.faults)
     all = enough(name.c_str(), coverage.faults, arguments.fault_min) && all;
