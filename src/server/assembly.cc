@@ -136,7 +136,9 @@ Status run_region(const Config& config, const ConfigSource& source) {
   auth::AuditLog audit_log(audit_options(serve), disk, clock, workers, metrics, *log);
   SPILLWAY_ASSIGN(
       const ServerTls tls,
-      load_tls(disk, {serve.data, serve.tls_certificate, serve.tls_key}, clock.wall_now()));
+      load_tls(disk,
+               {.data = serve.data, .certificate = serve.tls_certificate, .key = serve.tls_key},
+               clock.wall_now()));
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, serve.data);
   kinesis::Service service(service_options(serve), *engine, clock, entropy, token_key, master_keys);
   kinesis::OnDemandScaling scaling(service, [&](const Error& error) {

@@ -91,6 +91,17 @@ engine::EmbeddedOptions spool_options(const BrokerConfig& config,
   return options;
 }
 
+// A certificate of its own that can't be made, or read, keeps no spool from being delivered.
+Result<ServerTls> broker_tls(const BrokerConfig& config, io::Disk& disk, io::Clock& clock,
+                             io::EventLog& log) {
+  auto tls = load_tls(
+      disk, {.data = config.data, .certificate = config.tls_certificate, .key = config.tls_key},
+      clock.wall_now());
+  if (tls.ok() || !config.tls_certificate.empty()) return tls;
+  log.error("there is no https until a restart", {{"reason", tls.error().message}});
+  return ServerTls();
+}
+
 // A damaged spool gives way to a new one.
 Result<std::unique_ptr<stream::Engine>> open_spool_engine(const BrokerConfig& config,
                                                           const broker::SpoolPacking& packing,
@@ -257,13 +268,11 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   SPILLWAY_ASSIGN(auto targets, all_target_options({loop, disk, *log}, options));
   BrokerAccess access(options, disk, clock, entropy, *log);
   SPILLWAY_ASSIGN(auto keys, access.load());  // before anything is stored
+  SPILLWAY_ASSIGN(const ServerTls tls, broker_tls(options, disk, clock, *log));
   broker::SpoolPacking packing;
   SPILLWAY_ASSIGN(
       const auto engine,
       open_spool_engine(options, packing, {disk, clock, workers, entropy, *log, metrics}));
-  SPILLWAY_ASSIGN(
-      const ServerTls tls,
-      load_tls(disk, {options.data, options.tls_certificate, options.tls_key}, clock.wall_now()));
   SPILLWAY_ASSIGN(const auto salvage,
                   SpoolSalvage::make(options.data, {disk, workers, *log, metrics}));
   broker::SpoolRoom room({static_cast<std::uint64_t>(options.spool_mib) * kMiB,
@@ -380,7 +389,7 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   keep_room(kept);
   for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());
-  if (!tls.authority_file.empty())
+  if (!tls.authority_file.empty() && inputs->over_http())
     std::printf("and https on its ports for HTTP, from clients that trust %s\n",
                 tls.authority_file.c_str());
   std::fflush(stdout);

@@ -138,6 +138,11 @@ std::vector<std::string> BrokerInputs::described(const BrokerPlan& plan) const {
   return texts;
 }
 
+bool BrokerInputs::over_http() const {
+  const auto takes = [this](InputKind kind) { return inputs_.contains(kind); };
+  return takes(InputKind::kKinesis) || takes(InputKind::kHttp) || takes(InputKind::kOtlp);
+}
+
 std::vector<broker::InputNow> BrokerInputs::now(const BrokerConfig& config) const {
   std::vector<broker::InputNow> inputs;
   inputs.reserve(inputs_.size() + 1);

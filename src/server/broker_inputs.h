@@ -43,7 +43,7 @@ class BrokerInputs {
     io::EventLog& log;
     metrics::Registry& metrics;
     broker::Spool& spool;
-    const std::shared_ptr<io::TlsContext>& tls;  // of the ports over HTTP, beside plain HTTP
+    std::shared_ptr<io::TlsContext> tls;  // of the ports over HTTP, beside plain HTTP; or nullptr
   };
 
   // No port is open yet. `host`: this machine, in what it writes itself; `keys`: of those who may
@@ -66,6 +66,7 @@ class BrokerInputs {
   // What they take, and where, for people: "records for orders on http://127.0.0.1:4567".
   std::vector<std::string> described(const BrokerPlan& plan) const;
 
+  bool over_http() const;
   // Those that are on, with the addresses of `config`, which runs.
   std::vector<broker::InputNow> now(const BrokerConfig& config) const;
 

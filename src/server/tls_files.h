@@ -11,7 +11,7 @@
 namespace spillway::server {
 
 struct TlsFiles {
-  std::string data;         // a directory that is there
+  std::string data;         // a directory; made where one of its own is issued
   std::string certificate;  // in PEM; empty: that of DATA/tls
   std::string key;
 };
