@@ -3,8 +3,10 @@
 namespace spillway::server {
 
 bool is_loopback(std::string_view address) {
-  return address.starts_with("127.") || address.starts_with("localhost:") ||
-         address.starts_with("[::1]:");
+  if (address.starts_with("localhost:") || address.starts_with("[::1]:")) return true;
+  const auto host = address.substr(0, address.rfind(':'));
+  return host.starts_with("127.") &&
+         host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
 AccessKeys::AccessKeys(io::Disk& disk, Options options, std::vector<AccessKey> configured,
@@ -22,10 +24,25 @@ Result<KeyTableRef> AccessKeys::load(std::vector<AccessKey> configured) {
   return take(std::move(bytes));
 }
 
-Status AccessKeys::check(const std::vector<AccessKey>& configured) const {
-  SPILLWAY_ASSIGN(const auto bytes, file_.read_bytes());
-  SPILLWAY_TRY(make_table(bytes, configured));
-  return {};
+Result<AccessKeys::Prepared> AccessKeys::prepare(std::vector<AccessKey> configured) const {
+  Prepared prepared;
+  // Before the keys are opened: a change meanwhile is seen by the next look.
+  prepared.master_keys_version = master_keys_.version();
+  prepared.configured = std::move(configured);
+  SPILLWAY_ASSIGN(prepared.stored, file_.read_bytes());
+  SPILLWAY_ASSIGN(prepared.table, make_table(prepared.stored, prepared.configured));
+  return prepared;
+}
+
+KeyTableRef AccessKeys::use(Prepared prepared) {
+  due_ = false;
+  configured_ = std::move(prepared.configured);
+  seen_version_ = prepared.master_keys_version;
+  seen_ = std::move(prepared.stored);
+  if (prepared.table->accepts_any() && !table_->accepts_any())
+    log_.warning("no access key is left: anybody on this machine may do anything");
+  table_ = std::move(prepared.table);
+  return table_;
 }
 
 Result<KeyTableRef> AccessKeys::take(std::string bytes) {
@@ -34,10 +51,7 @@ Result<KeyTableRef> AccessKeys::take(std::string bytes) {
   seen_version_ = master_keys_.version();
   seen_ = std::move(bytes);
   SPILLWAY_ASSIGN(auto table, make_table(seen_, configured_));
-  if (table->accepts_any() && !table_->accepts_any())
-    log_.warning("no access key is left: anybody on this machine may do anything");
-  table_ = table;
-  return table;
+  return use({std::move(configured_), std::move(seen_), seen_version_, std::move(table)});
 }
 
 std::optional<KeyTableRef> AccessKeys::poll() {
@@ -84,9 +98,9 @@ Result<KeyTableRef> AccessKeys::make_table(std::string_view stored,
   if (keys.empty() && !options_.listen.empty() && !is_loopback(options_.listen)) {
     return Error{ErrorCode::kDenied,
                  fmt::format("without access keys {} listens on loopback only, not on {}: "
-                             "make one with `spillway keys create`, add [[{}]] to "
+                             "make one with `spillway keys create NAME --data {}`, add [[{}]] to "
                              "spillway.toml, or listen on 127.0.0.1",
-                             options_.holder, options_.listen, options_.table)};
+                             options_.holder, options_.listen, options_.data, options_.table)};
   }
   return KeyTableRef(std::make_shared<auth::KeyTable>(std::move(keys)));
 }

@@ -15,7 +15,8 @@
 
 namespace spillway::server {
 
-// Whether an address ("127.0.0.1:4566") can be reached from this machine only.
+// Whether an address ("127.0.0.1:4566") can be reached from this machine only. Of names that is
+// told of "localhost" alone.
 bool is_loopback(std::string_view address);
 
 using KeyTableRef = std::shared_ptr<const auth::KeyTable>;
@@ -38,8 +39,15 @@ class AccessKeys {
   // of spillway.toml are `configured` from now on all the same.
   Result<KeyTableRef> load(std::vector<AccessKey> configured);
   Result<KeyTableRef> load() { return load(configured_); }
-  // Whether load() with these would do, as far as can be told now. Changes nothing.
-  Status check(const std::vector<AccessKey>& configured) const;
+  // What load() with these would have now, with its errors; and takes that up.
+  struct Prepared {
+    std::vector<AccessKey> configured;
+    std::string stored;
+    std::uint64_t master_keys_version = 0;
+    KeyTableRef table;
+  };
+  Result<Prepared> prepare(std::vector<AccessKey> configured) const;
+  KeyTableRef use(Prepared prepared);
   // Loads where the file or a master key has changed since; nullopt where neither has, or what is
   // there can't be loaded (the log says why, once). A file that was there and is gone can't: that
   // its keys are gone is for somebody to say, not for an accident.

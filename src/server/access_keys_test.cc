@@ -118,5 +118,13 @@ TEST_F(AccessKeysTest, BeyondLoopbackThereIsAlwaysAKey) {
   EXPECT_TRUE(open.load({{.id = "AKIDCONFIGURED", .secret = "secret"}}).ok());
 }
 
+TEST(IsLoopback, TakesNoNameForAnAddress) {
+  for (const auto* const address : {"127.0.0.1:1", "127.1.2.3:4567", "[::1]:1", "localhost:1"})
+    EXPECT_TRUE(is_loopback(address)) << address;
+  for (const auto* const address :
+       {"0.0.0.0:1", "127.lan:1", "127.0.0.1.example:1", "localhost.example:1", "[::]:1"})
+    EXPECT_FALSE(is_loopback(address)) << address;
+}
+
 }  // namespace
 }  // namespace spillway::server

@@ -11,25 +11,25 @@ BrokerAccess::BrokerAccess(const BrokerConfig& config, io::Disk& disk, io::Clock
             master_keys_, log) {}
 
 Result<KeyTableRef> BrokerAccess::load() {
-  read_master_key();
+  read_master_key_again();
   return keys_.load();
 }
 
-Result<KeyTableRef> BrokerAccess::reload(const std::vector<AccessKey>& configured) {
-  master_key_read_ = false;
-  read_master_key();
-  return keys_.load(configured);
-}
-
-Status BrokerAccess::check(const std::vector<AccessKey>& configured) {
-  read_master_key();
-  return keys_.check(configured);
+Result<AccessKeys::Prepared> BrokerAccess::prepare(std::vector<AccessKey> configured) {
+  read_master_key_again();
+  return keys_.prepare(std::move(configured));
 }
 
 std::optional<KeyTableRef> BrokerAccess::look() {
   read_master_key();
   master_keys_.poll();
   return keys_.poll();
+}
+
+// `spillway keys` may have made it, or made it anew, with the key that this is about.
+void BrokerAccess::read_master_key_again() {
+  master_key_read_ = false;
+  read_master_key();
 }
 
 // Once there may be something that it opens: a broker without keys needs none, and misses none.

@@ -26,14 +26,15 @@ class BrokerAccess {
   // The keys that are there now. Errors of AccessKeys::load(): kDenied where the API would be open
   // to other machines without any.
   Result<KeyTableRef> load();
-  // The same with these of spillway.toml from now on; and whether that would do.
-  Result<KeyTableRef> reload(const std::vector<AccessKey>& configured);
-  Status check(const std::vector<AccessKey>& configured);
+  // The same with these of spillway.toml; it is in use once it is given to use().
+  Result<AccessKeys::Prepared> prepare(std::vector<AccessKey> configured);
+  KeyTableRef use(AccessKeys::Prepared prepared) { return keys_.use(std::move(prepared)); }
   // Once a second: the keys, where they have changed in the data directory.
   std::optional<KeyTableRef> look();
 
  private:
   void read_master_key();
+  void read_master_key_again();
 
   const auth::KeyFile file_;
   auth::MasterKeys master_keys_;

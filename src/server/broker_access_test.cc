@@ -97,8 +97,7 @@ TEST_F(BrokerAccessTest, WithoutAKeyNothingIsOpen) {
     EXPECT_THAT(refused.error().message, HasSubstr("[[broker.keys]]"));
   }
   ASSERT_TRUE(made("0.0.0.0:4567", kConfigured).load().ok());
-  EXPECT_FALSE(access_->check({}).ok());
-  EXPECT_FALSE(access_->reload({}).ok()) << "the last one stays";
+  EXPECT_FALSE(access_->prepare({}).ok()) << "the last one stays";
 }
 
 TEST_F(BrokerAccessTest, AKeyThatIsStoredWhileItRunsIsGood) {
@@ -123,19 +122,20 @@ TEST_F(BrokerAccessTest, AMasterKeyThatWasLostIsNotMadeAnew) {
   EXPECT_NE((*keys)->find("AKIDSTORED")->fault, "");
   EXPECT_FALSE(std::filesystem::exists(path));
   std::filesystem::rename(path + ".away", path);
-  EXPECT_EQ(access_->reload({}).value()->find("AKIDSTORED")->secret, "its secret");
+  EXPECT_EQ(access_->load().value()->find("AKIDSTORED")->secret, "its secret");
+  EXPECT_EQ(access_->use(access_->prepare({}).value())->find("AKIDSTORED")->secret, "its secret");
   EXPECT_THAT(log_.text, HasSubstr("no master key"));
   EXPECT_THAT(log_.text, Not(HasSubstr("its secret")));
 }
 
 TEST_F(BrokerAccessTest, AReloadThatIsOnlyCheckedChangesNothing) {
   ASSERT_TRUE(made("127.0.0.1:1", kConfigured).load().ok());
-  EXPECT_TRUE(access_->check({}).ok()) << "loopback may be open";
+  EXPECT_TRUE(access_->prepare({}).ok()) << "loopback may be open";
   EXPECT_NE(access_->load().value()->find("AKIDCONFIGURED"), nullptr);
-  EXPECT_EQ(access_->reload({}).value()->find("AKIDCONFIGURED"), nullptr);
+  EXPECT_EQ(access_->use(access_->prepare({}).value())->find("AKIDCONFIGURED"), nullptr);
   store({"AKIDSTORED"});
   std::filesystem::resize_file(directory_ + "/access-keys.json", 5);
-  EXPECT_FALSE(access_->check(kConfigured).ok());
+  EXPECT_FALSE(access_->prepare(kConfigured).ok());
 }
 
 }  // namespace

@@ -30,8 +30,9 @@ struct BrokerPlan {
   std::vector<std::size_t> changed_targets;
 };
 
-// kDenied: an input would listen beyond loopback; kInvalid: two would on one port, or a file can't
-// be followed.
+// kDenied: an input that asks nobody for a key would listen beyond loopback, or the Kinesis API
+// would move across it while the broker runs; kInvalid: two would on one port, or a file can't be
+// followed.
 Result<BrokerPlan> plan_start(const Config& wanted);
 
 // `running`: as of the plan before. `wanted`: valid by itself. Errors as of plan_start(); kInvalid,

@@ -44,8 +44,8 @@ Task<void> BrokerReload::make() {
 Task<Status> BrokerReload::change(Config wanted) {
   auto plan = plan_change(running_, wanted);
   if (!plan.ok()) co_return std::move(plan).error();
-  if (auto allowed = parts_.access.check(plan->config.broker.keys); !allowed.ok())
-    co_return allowed;
+  auto keys = parts_.access.prepare(plan->config.broker.keys);
+  if (!keys.ok()) co_return std::move(keys).error();
   auto targets = read_targets(*plan);
   if (!targets.ok()) co_return std::move(targets).error();
   const auto names = names_of(*targets);
@@ -68,7 +68,7 @@ Task<Status> BrokerReload::change(Config wanted) {
                     {{"targets", fmt::to_string(fmt::join(names, ", "))},
                      {"used", parts_.path.route().current().target().name()}});
   }
-  use(*plan, *std::move(targets));
+  use(*plan, *std::move(targets), *std::move(keys));
   running_ = std::move(plan->config);
   parts_.log.info("configuration reloaded",
                   {{"streams", fmt::to_string(fmt::join(plan->streams, ", "))}});
@@ -99,12 +99,12 @@ Result<BrokerReload::TargetOptions> BrokerReload::read_targets(const BrokerPlan&
   return options;
 }
 
-void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets) {
+void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets, AccessKeys::Prepared keys) {
   const auto& config = plan.config.broker;
   for (std::size_t i = 0; i < targets.size(); ++i)
     parts_.path.reach(plan.changed_targets[i], std::move(targets[i]));
   parts_.inputs.use(plan, seconds(config.drain_seconds));
-  use_keys(config.keys);
+  parts_.inputs.set_keys(parts_.access.use(std::move(keys)), nullptr);
   parts_.path.set_streams(plan.streams);
   parts_.telemetry.change(telemetry_options(config, host_));
   parts_.room.change(seconds(config.keep_seconds), when_full(config));
@@ -112,14 +112,6 @@ void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets) {
   parts_.path.set_switching(route_settings(config).switching);
   parts_.path.set_catch_up(catch_up(config));
   parts_.log.set_lowest(log_level(plan.config.log));
-}
-
-// They were checked: only `spillway keys` at the same moment can have them refused here.
-void BrokerReload::use_keys(const std::vector<AccessKey>& configured) {
-  auto keys = parts_.access.reload(configured);
-  if (!keys.ok())
-    return parts_.log.error("access keys not reloaded", {{"reason", keys.error().message}});
-  parts_.inputs.set_keys(*std::move(keys), nullptr);
 }
 
 }  // namespace spillway::server

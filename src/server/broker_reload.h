@@ -1,6 +1,7 @@
-// Carries a plan out in a broker that runs. What can fail comes first: targets' certificates are
-// read, the spool's streams are made and new ports opened; only then does anything change. One
-// change at a time: of those that are wanted meanwhile the last one is made when it has ended.
+// Carries a plan out in a broker that runs. What can fail comes first: access keys and targets'
+// certificates are read, the spool's streams are made and new ports opened; only then does anything
+// change. One change at a time: of those that are wanted meanwhile the last one is made when it has
+// ended.
 #pragma once
 
 #include <optional>
@@ -56,8 +57,7 @@ class BrokerReload {
   using TargetOptions = DeliveryPath::TargetOptions;
   Task<Status> open(BrokerPlan plan);
   Result<TargetOptions> read_targets(const BrokerPlan& plan) const;
-  void use(const BrokerPlan& plan, TargetOptions targets);
-  void use_keys(const std::vector<AccessKey>& configured);
+  void use(const BrokerPlan& plan, TargetOptions targets, AccessKeys::Prepared keys);
 
   Config running_;
   const std::string host_;

@@ -114,7 +114,7 @@ const ConfigKey kKeys[] = {
   {.name = "broker.ca", .field = +[](Config& c) -> std::string& { return c.broker.ca; },
    .meaning = "For https: a file in PEM with the certificates to trust; empty trusts whom this system trusts.", .reloaded = true},
   {.name = "broker.region", .field = +[](Config& c) -> std::string& { return c.broker.region; },
-   .meaning = "The region that requests are signed for.", .reloaded = true},
+   .meaning = "The region that requests are signed for, and, as of the start, that of signatures and ARNs at the Kinesis API.", .reloaded = true},
   {.name = "broker.access_key", .field = +[](Config& c) -> std::string& { return c.broker.access_key; },
    .meaning = "The access key that requests are signed with.", .reloaded = true},
   {.name = "broker.secret_key", .field = +[](Config& c) -> std::string& { return c.broker.secret_key; },

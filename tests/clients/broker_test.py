@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -382,6 +383,20 @@ def test_producers_that_insist_on_https(directory):
         expect(authority.read_bytes() == made, "producers would have to trust a new one")
         put(client, KEYS, 20, 1)
         broker.stop()
+        # With a certificate that is configured; and the other ports.
+        for file, setting in (("certificate.pem", "tls_certificate"), ("key.pem", "tls_key")):
+            broker.settings[setting] = str((authority.parent / file).rename(pathlib.Path(directory) / file))
+        authority = authority.rename(pathlib.Path(directory) / "ca.pem")
+        http, otlp = free_port(), free_port()
+        broker.settings |= {"http": f"127.0.0.1:{http}", "otlp": f"127.0.0.1:{otlp}"}
+        broker.start()
+        context = ssl.create_default_context(cafile=authority)
+        for url, body in ((f"https://localhost:{http}/v1/records/telemetry", b"[1]"),
+                          (f"https://localhost:{otlp}/v1/logs", b"{}")):
+            request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+                expect(answer.status == 200, url, answer.read())
+        broker.stop()
         expect(arrived(region) == {key: list(range(21)) for key in KEYS}, arrived(region))
 
 
@@ -666,7 +681,7 @@ def test_access_keys(directory):
     expect(refused(by_app) == ("UnrecognizedClientException", 400), "disabled")
     keys("enable", app[0])
 
-    # A key that goes from the file is none any more. The API stays on its side of loopback.
+    # A key that goes from the file is none any more.
     reloaded("[broker]\n", "configuration reloaded")
     wait_until(lambda: refused(by_config) == ("UnrecognizedClientException", 400))
     keys("disable", reader[0])
