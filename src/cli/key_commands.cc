@@ -221,8 +221,9 @@ Result<std::string> KeyCommands::tell_region() const {
   auto answer = call_admin(config_.admin, "POST", "/v1/keys/reload");
   if (!answer.ok() && answer.error().code == ErrorCode::kNotFound) {
     const bool open = stored.empty() && config_.keys.empty();
-    return fmt::format("no region answers at {}: this counts from its next start{}", config_.admin,
-                       open ? ". No access key is left: without [[serve.keys]] it takes any "
+    return fmt::format("no region or broker answers at {}: this counts from its next start{}",
+                       config_.admin,
+                       open ? ". No access key is left: without any in spillway.toml it takes any "
                               "well-formed signature then, on loopback alone"
                             : "");
   }
@@ -231,19 +232,21 @@ Result<std::string> KeyCommands::tell_region() const {
     const auto used = count_of(answer->body);
     if (used && *used < stored.size()) {
       return fmt::format(
-          "the region at {} goes by {} access keys, and {} has {}: --data must be where it stores",
+          "what answers at {} goes by {} access keys, and {} has {}: --data must be where it "
+          "stores",
           config_.admin, *used, config_.data, stored.size());
     }
     if (used == 0U) {
       return fmt::format(
-          "there is no access key now: the region at {} takes any well-formed signature, from "
+          "there is no access key now: {} takes any well-formed signature, from "
           "anybody on its machine",
           config_.admin);
     }
     return std::string();
   }
-  return Error{ErrorCode::kDenied, fmt::format("stored, but the region at {} doesn't take it: {}",
-                                               config_.admin, answer->body)};
+  return Error{ErrorCode::kDenied,
+               fmt::format("stored, but what answers at {} goes on by the keys that it had: {}",
+                           config_.admin, answer->body)};
 }
 
 }  // namespace spillway::cli

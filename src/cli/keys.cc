@@ -180,7 +180,7 @@ int run_keys(Options& options) {
   KeyCommands commands(config->serve);
   const auto text = reads_only(options) ? look(commands, options) : change(commands, options);
   if (commands.made_directory()) {
-    std::fprintf(stderr, "spillway: made %s: is this where your region stores?\n",
+    std::fprintf(stderr, "spillway: made %s: is this where your region or broker stores?\n",
                  config->serve.data.c_str());
   }
   if (!text.ok()) return fail(text.error());
