@@ -908,6 +908,42 @@ TEST_F(LiveFirstTest, DamageInWhatWasLeftBehindIsPassedOver) {
   EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_broker_unreadable_records_total 10"));
 }
 
+TEST_F(LiveFirstTest, DamageInWhatWasLeftBehindIsPassedOverWhileOthersCome) {
+  leave_behind(7);
+  for (int i = 8; i <= 1000; ++i) put("a", i, 1);
+  engine_.damaged = {6, 16};
+  target_.down = false;
+  loop_.run(seconds(1));
+  for (int i = 1001; i <= 1050; ++i) {
+    put("a", i, 1);
+    loop_.run(milliseconds(200));
+    EXPECT_THAT(order(), Contains(i)) << "it doesn't wait for what was left behind";
+  }
+  EXPECT_EQ(delivery_->held(), 0u);
+  auto numbers = order();
+  std::ranges::sort(numbers);
+  auto expected = up_to(1050);
+  expected.erase(expected.begin() + 6, expected.begin() + 16);
+  EXPECT_EQ(numbers, expected);
+}
+
+TEST_F(LiveFirstTest, DamageInWhatWasLeftBehindSaysNothingOfWhatComes) {
+  leave_behind(1000);
+  engine_.damaged = {6, 7};
+  target_.down = false;
+  while (order().size() < 6) loop_.run(milliseconds(50));
+  loop_.run(milliseconds(2500));
+  ASSERT_EQ(delivery_->left_behind(), 994u) << "read in vain, and to be read once more";
+  engine_.damaged = {1000, 1001};
+  put("a", 1001, 1);
+  loop_.run(milliseconds(600));
+  engine_.damaged = {0, 0};
+  loop_.run(seconds(5));
+  auto numbers = order();
+  std::ranges::sort(numbers);
+  EXPECT_EQ(numbers, up_to(1001));
+}
+
 // As where the clock is years ahead for a while. What the outage held up was read before.
 TEST_F(LiveFirstTest, AReadThatFindsNothingGivesNothingUp) {
   leave_behind(700);

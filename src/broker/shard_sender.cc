@@ -162,7 +162,7 @@ Task<void> ShardSender::run() {
 // The shard goes on at its tip. That there are too many breaks is no reason to send nothing.
 void ShardSender::leave_backlog_behind() {
   const auto tip = parts_.engine.tip(shard_);
-  if (!parts_.catch_up.live_first || draining_ || !tip.ok()) return;
+  if (!is_live_first() || draining_ || !tip.ok()) return;
   const auto left = ranges_left();
   const bool fits = left.size() < Cursors::kUnsentMax || left.back().second == cursor_.next;
   if (tip->next.value - cursor_.next.value < parts_.catch_up.backlog_min || !fits) return;
@@ -184,10 +184,11 @@ void ShardSender::leave_backlog_behind() {
 
 ShardSender::Part ShardSender::next_part() const {
   if (left_behind_ == 0) return Part::kNext;
-  if (!parts_.catch_up.live_first) return Part::kLeftBehind;
+  if (!is_live_first()) return Part::kLeftBehind;
+  if (draining_ || parts_.loop.mono_now() < left_behind_from_) return Part::kNext;
   const auto tip = parts_.engine.tip(shard_);
   const bool comes = tip.ok() && cursor_.next < tip->next && !caught_up_;
-  return comes || draining_ || parts_.route.is_crowded() ? Part::kNext : Part::kLeftBehind;
+  return comes || parts_.route.is_crowded() ? Part::kNext : Part::kLeftBehind;
 }
 
 // What comes next of the part; empty where there is nothing, or nothing that could be read now.
@@ -199,8 +200,7 @@ Task<ShardSender::Batch> ShardSender::read(Part part) {
   auto share = parts_.budget.take(behind ? kLeftBehindBytesMax : kRequestBytesMax);
   auto read = co_await read_from(range.first, share.bytes());
   if (read.ok()) {
-    damaged_reads_ = 0;
-    if (std::exchange(unreadable_, false))
+    if (std::exchange(reading_of(part), {}).failing)
       parts_.log.info("the spool can be read again", {{"stream", stream_}, {"shard", shard_}});
     auto taken = take_batch(*read, range.first, behind ? range.second : read->tip, share.bytes());
     share.settle(taken.bytes);
@@ -217,20 +217,29 @@ Task<ShardSender::Batch> ShardSender::read(Part part) {
     link(batch);
     co_return batch;
   }
-  if (!std::exchange(unreadable_, true)) {
+  if (!std::exchange(reading_of(part).failing, true)) {
     parts_.log.error("the spool can't be read, trying again",
                      {{"stream", stream_}, {"shard", shard_}, {"error", read.error().message}});
   }
   share.settle(0);
   // It may have been the reading.
   const bool damaged = read.error().code == ErrorCode::kCorrupt;
-  damaged_reads_ = damaged ? damaged_reads_ + 1 : 0;
-  if (damaged_reads_ > kDamagedReads)
+  auto& damaged_reads = reading_of(part).damaged_reads;
+  damaged_reads = damaged ? damaged_reads + 1 : 0;
+  if (damaged_reads > kDamagedReads)
     co_await pass_over_damage(part, range, std::move(read).error());
   else
-    co_await wait(kRetryMax);
+    co_await put_off(part);
   woken_ = true;
   co_return Batch();
+}
+
+// Where what comes goes first, it doesn't wait until what was left behind can be read.
+Task<void> ShardSender::put_off(Part part) {
+  if (part == Part::kLeftBehind && is_live_first())
+    left_behind_from_ = parts_.loop.mono_now() + kRetryMax;
+  else
+    co_await wait(kRetryMax);
 }
 
 Task<Result<stream::ReadResult>> ShardSender::read_from(stream::Position from, std::size_t bytes) {
@@ -248,7 +257,7 @@ Task<void> ShardSender::pass_over_damage(Part part, PositionRange within, Error 
       co_await readable_behind(parts_.loop, parts_.engine, shard_, within.first, within.second);
   if (closed_) co_return;
   if (!behind || *behind == within.first) {
-    co_await wait(kRetryMax);
+    co_await put_off(part);
     co_return;
   }
   pass_over(part, {within.first, *behind}, damage.message);
@@ -264,7 +273,7 @@ void ShardSender::pass_over(Part part, PositionRange unreadable, std::string_vie
                     {"position", first.value},
                     {"records", records},
                     {"damage", why}});
-  damaged_reads_ = 0;
+  reading_of(part).damaged_reads = 0;
   if (part == Part::kNext) return go_on_at(behind);
   parts_.cursors.give_up(shard_, unreadable);
   count_left();

@@ -21,6 +21,7 @@
 // origins.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -133,10 +134,19 @@ class ShardSender {
     ReadBudget::Share share;
     bool empty() const { return entries.empty(); }
   };
+  // Of a part.
+  struct Reading {
+    bool failing = false;   // told
+    int damaged_reads = 0;  // in a row
+  };
 
   Task<void> run();
   Part next_part() const;
+  // What comes goes before what was left behind.
+  bool is_live_first() const { return parts_.catch_up.live_first; }
+  Reading& reading_of(Part part) { return readings_[static_cast<std::size_t>(part)]; }
   Task<Batch> read(Part part);
+  Task<void> put_off(Part part);
   Task<Result<stream::ReadResult>> read_from(stream::Position from, std::size_t bytes);
   // Of the part's first records.
   Task<void> pass_over_damage(Part part, PositionRange within, Error damage);
@@ -174,16 +184,16 @@ class ShardSender {
   // Of what was left behind, the lanes before that position, where they are known.
   stream::Position left_at_;
   LaneMarks left_lanes_;
+  MonoTime left_behind_from_{};  // it isn't read before that, where what comes goes first
   stream::Position give_up_before_;
   nanoseconds retry_ = kRetryFirst;
   const std::unique_ptr<io::Timer> timer_;  // of wait()
   UniqueFunction<void(bool)> waiting_;
-  bool unreadable_ = false;  // told
-  int damaged_reads_ = 0;    // in a row
-  bool stopped_ = true;      // the target took nothing, as of the last request, or look for it
-  bool caught_up_ = false;   // the last request took all that there was
-  bool idle_ = false;        // waiting for records
-  bool woken_ = false;       // since the last look
+  std::array<Reading, 2> readings_;  // what the one says isn't known of the other
+  bool stopped_ = true;     // the target took nothing, as of the last request, or look for it
+  bool caught_up_ = false;  // the last request took all that there was
+  bool idle_ = false;       // waiting for records
+  bool woken_ = false;      // since the last look
   bool draining_ = false;
   bool leaving_ = false;
   bool closed_ = false;
