@@ -25,6 +25,7 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                       const MonoTime now = parts_.loop.mono_now();
                       return pace(now).take(bytes, now);
                     },
+                    [this](std::size_t bytes) { return take_spare(bytes); },
                     parts.log,
                     parts.metrics.counter("spillway_broker_unreadable_records_total",
                                           "Records given up: damaged in the spool"),
@@ -35,10 +36,7 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                                  parts.spool.engine(),
                                  parts.cursors,
                                  parts.route,
-                                 [this](std::size_t bytes) {
-                                   const MonoTime now = parts_.loop.mono_now();
-                                   return pace(now).take_spare(bytes, now);
-                                 },
+                                 [this](std::size_t bytes) { return take_spare(bytes); },
                                  parts.log,
                                  parts.metrics};
   for (const auto place : backfilled)
@@ -85,6 +83,11 @@ Pace& Delivery::pace(MonoTime now) {
   }
   yields_.set(pace_.yields() ? 1 : 0);
   return pace_;
+}
+
+nanoseconds Delivery::take_spare(std::size_t bytes) {
+  const MonoTime now = parts_.loop.mono_now();
+  return pace(now).take_spare(bytes, now);
 }
 
 void Delivery::start(UniqueFunction<void()> flows) {

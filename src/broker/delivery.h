@@ -88,6 +88,7 @@ class Delivery {
   void end(nanoseconds at_most, UniqueFunction<void()> done, void (ShardSender::*how)());
   void ended();
   Pace& pace(MonoTime now);
+  nanoseconds take_spare(std::size_t bytes);
 
   const Parts parts_;
   ReadBudget budget_{kReadBytesMax};

@@ -944,6 +944,85 @@ TEST_F(LiveFirstTest, DamageInWhatWasLeftBehindSaysNothingOfWhatComes) {
   EXPECT_EQ(numbers, up_to(1001));
 }
 
+TEST_F(LiveFirstTest, WhatWasLeftBehindTakesNoTurnOfWhatComes) {
+  leave_behind(2000);
+  bring_back_silent();
+  step();
+  loop_.run(milliseconds(100));
+  auto& took = metrics_.histogram("spillway_spool_put_seconds", "");
+  took.record(seconds(1));
+  put("b", 1, 1);
+  loop_.run();
+  ASSERT_EQ(metrics_.gauge("spillway_broker_yields", "").value(), 1);
+  std::vector<std::string> data;
+  std::vector<stream::RecordView> records;
+  data.reserve(8);
+  records.reserve(8);
+  for (int i = 2; i < 10; ++i) {
+    data.push_back(fmt::format("b-{}{:1000000}", i, ""));
+    records.push_back({"b", data.back(), std::nullopt, std::nullopt});
+  }
+  ASSERT_EQ(put(records), 0u);
+  target_.silent = false;
+  target_.answer();
+  loop_.run();
+  EXPECT_EQ(delivery_->left_behind(), 1494u);
+  for (int i = 0; i < 8; ++i) {
+    took.record(seconds(1));
+    loop_.run(milliseconds(50));
+    EXPECT_LT(stored()["b"].size(), 9u);
+    EXPECT_EQ(delivery_->left_behind(), 1494u) << "others wait for their turn";
+  }
+  loop_.run(seconds(5));
+  EXPECT_EQ(delivery_->held(), 0u);
+}
+
+// Two shards read some of it at the same time, and there is a turn for one.
+TEST_F(LiveFirstTest, WhatWasReadOfItGivesWayToo) {
+  for (const auto* key : {"a", "b"}) put(key, 1, 5);
+  loop_.run(seconds(1));
+  target_.down = true;
+  for (const auto* key : {"a", "b"}) put(key, 6, 1);
+  loop_.run(seconds(5));
+  const std::string filler(100'000, ' ');
+  for (const auto* key : {"a", "b"}) {
+    for (int i = 7; i < 27; ++i) {
+      const std::string data = fmt::format("{}-{}{}", key, i, filler);
+      const std::vector<stream::RecordView> record{{key, data, std::nullopt, std::nullopt}};
+      ASSERT_EQ(put(record), 0u);
+    }
+  }
+  target_.silent = true;
+  target_.down = false;
+  target_.answer();
+  loop_.run(seconds(1));
+  ASSERT_EQ(target_.in_flight, 2);
+  metrics_.histogram("spillway_spool_put_seconds", "").record(seconds(1));
+  step();
+  EXPECT_EQ(delivery_->left_behind(), 40u);
+  EXPECT_EQ(target_.in_flight, 1);
+  for (const auto* key : {"a", "b"}) put(key, 27, 1);
+  target_.silent = false;
+  target_.answer();
+  loop_.run(seconds(5));
+  EXPECT_EQ(delivery_->held(), 0u);
+  const auto numbers = stored();
+  EXPECT_EQ(numbers.at("b")[6], 7) << "it was the first to read";
+  EXPECT_EQ(numbers.at("a")[6], 27) << "what comes has the next turn";
+}
+
+TEST_F(LiveFirstTest, WhatWasLeftBehindGoesOnHoweverMuchComes) {
+  leave_behind(2000);
+  bring_back_silent();
+  step();
+  for (int i = 0; i < 31; ++i) {
+    put("a", 2001 + 600 * i, 600);
+    loop_.run(milliseconds(100));
+    step();
+  }
+  EXPECT_EQ(delivery_->left_behind(), 494u) << "a request a second, of those that may be larger";
+}
+
 // As where the clock is years ahead for a while. What the outage held up was read before.
 TEST_F(LiveFirstTest, AReadThatFindsNothingGivesNothingUp) {
   leave_behind(700);

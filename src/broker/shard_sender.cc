@@ -20,6 +20,7 @@ ShardSender::ShardSender(Parts parts, std::string stream, const stream::ShardInf
       random_(random),
       cursor_(parts.cursors.furthest(shard.id)),
       next_(cursor_.next.value),
+      left_behind_due_(parts.loop.mono_now() + kLeftBehindEvery),
       timer_(parts.loop.make_timer()) {
   count_left();
 }
@@ -146,8 +147,9 @@ Task<void> ShardSender::run() {
     auto batch = co_await read(next_part());
     if (closed_ || leaving_) break;
     if (!batch.empty()) {
-      const auto delay = draining_ ? nanoseconds(0) : parts_.turn(batch.share.bytes());
-      if (delay > nanoseconds(0)) co_await wait(delay);
+      const auto delay = turn_of(batch);
+      if (!delay) continue;
+      if (*delay > nanoseconds(0)) co_await wait(*delay);
       co_await send(std::move(batch));
     } else if (draining_) {
       break;
@@ -169,6 +171,7 @@ void ShardSender::leave_backlog_behind() {
   if (left.empty()) {
     left_at_ = cursor_.next;
     left_lanes_ = cursor_.lanes;
+    left_behind_due_ = parts_.loop.mono_now() + kLeftBehindEvery;
   }
   LaneMarks unknown;
   for (unsigned lane = first_lane_; lane <= last_lane_; ++lane)
@@ -186,9 +189,21 @@ ShardSender::Part ShardSender::next_part() const {
   if (left_behind_ == 0) return Part::kNext;
   if (!is_live_first()) return Part::kLeftBehind;
   if (draining_ || parts_.loop.mono_now() < left_behind_from_) return Part::kNext;
+  if (is_due()) return Part::kLeftBehind;
   const auto tip = parts_.engine.tip(shard_);
   const bool comes = tip.ok() && cursor_.next < tip->next && !caught_up_;
-  return comes || parts_.route.is_crowded() ? Part::kNext : Part::kLeftBehind;
+  // turn_of() asks again: this is so that little is read in vain.
+  const bool gives_way = parts_.route.is_crowded() || parts_.spare_turn(0) > nanoseconds(0);
+  return comes || gives_way ? Part::kNext : Part::kLeftBehind;
+}
+
+// How long it has to wait before it is sent. nullopt: it gives way, and is read again.
+std::optional<nanoseconds> ShardSender::turn_of(const Batch& batch) const {
+  if (draining_) return nanoseconds(0);
+  const auto bytes = batch.share.bytes();
+  if (batch.part == Part::kNext || !is_live_first() || is_due()) return parts_.turn(bytes);
+  if (parts_.spare_turn(bytes) > nanoseconds(0)) return std::nullopt;
+  return nanoseconds(0);
 }
 
 // What comes next of the part; empty where there is nothing, or nothing that could be read now.
@@ -394,6 +409,7 @@ void ShardSender::finish(Batch batch, const std::string& target) {
     parts_.cursors.fill(shard_, target, {batch.first, batch.next});
     left_at_ = batch.next;
     left_lanes_ = std::move(batch.lanes);
+    left_behind_due_ = parts_.loop.mono_now() + kLeftBehindEvery;
     return count_left();
   }
   parts_.cursors.take_over(shard_, target, cursor_);

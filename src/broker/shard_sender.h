@@ -12,10 +12,11 @@
 // Records that are damaged in the spool are passed over, and told.
 //
 // Where delivery goes on after a stop, CatchUp may have a backlog left behind: the shard goes on at
-// its end. What was left behind is then sent oldest first, by the same steps: a request after each
-// one that took all that had come, and nothing else while that is more than a request takes. What
-// precedes the first records behind the break isn't known: they name the sequence before, since
-// sequences are dense but for appends that failed and records that were given up.
+// its end. What was left behind is then sent oldest first, by the same steps, with what those of
+// what comes leave of the target and of the pace; and a request a second whatever they leave, since
+// no room comes back before it is sent. What precedes the first records behind the break isn't
+// known: they name the sequence before, since sequences are dense but for appends that failed and
+// records that were given up.
 //
 // After a restart what was acknowledged and not yet in the cursor is sent again, with the same
 // origins.
@@ -64,6 +65,8 @@ class ShardSender {
   static constexpr std::size_t kLeftBehindBytesMax = std::size_t{256} << 10;
   // Between two looks whether the target takes that.
   static constexpr nanoseconds kTurn = milliseconds(50);
+  // For so long after one that was sent the next request of that gives way to what comes.
+  static constexpr nanoseconds kLeftBehindEvery = seconds(1);
 
   struct Parts {
     io::EventLoop& loop;
@@ -74,6 +77,8 @@ class ShardSender {
     const CatchUp& catch_up;  // may change
     // How long a request with so many bytes of data and keys has to wait for its turn.
     std::function<nanoseconds(std::size_t bytes)> turn;
+    // The same for one that gives way to those: zero, or when to ask again.
+    std::function<nanoseconds(std::size_t bytes)> spare_turn;
     io::EventLog& log;
     metrics::Counter& unreadable;  // records passed over
     metrics::Counter& dropped;     // records given up for room
@@ -144,6 +149,8 @@ class ShardSender {
   Part next_part() const;
   // What comes goes before what was left behind.
   bool is_live_first() const { return parts_.catch_up.live_first; }
+  bool is_due() const { return parts_.loop.mono_now() >= left_behind_due_; }
+  std::optional<nanoseconds> turn_of(const Batch& batch) const;
   Reading& reading_of(Part part) { return readings_[static_cast<std::size_t>(part)]; }
   Task<Batch> read(Part part);
   Task<void> put_off(Part part);
@@ -184,7 +191,9 @@ class ShardSender {
   // Of what was left behind, the lanes before that position, where they are known.
   stream::Position left_at_;
   LaneMarks left_lanes_;
-  MonoTime left_behind_from_{};  // it isn't read before that, where what comes goes first
+  // Where what comes goes first: that isn't read before the one, and gives way until the other.
+  MonoTime left_behind_from_{};
+  MonoTime left_behind_due_;
   stream::Position give_up_before_;
   nanoseconds retry_ = kRetryFirst;
   const std::unique_ptr<io::Timer> timer_;  // of wait()
