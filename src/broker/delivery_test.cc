@@ -38,7 +38,8 @@ class DeliveryTest : public SpoolTest {
   // The cursors are there. `dropped`: what is to be.
   void make(const Delivered& dropped = {}) {
     const std::vector<std::string> streams = {"s"};
-    Target* const targets[] = {&target_};
+    std::vector<Target*> targets = {&target_};
+    if (has_other_) targets.push_back(&other_);
     RouteSettings settings;
     settings.canary_stream = FakeTarget::kCanaryStream;
     route_ = std::make_unique<Route>(Route::Parts{loop_, log_, metrics_}, targets, settings);
@@ -64,7 +65,7 @@ class DeliveryTest : public SpoolTest {
     const auto dropped = delivery_->given_up_before();
     delivery_.reset();
     route_.reset();
-    target_.closed = target_.silent = false;
+    target_.closed = target_.silent = other_.closed = false;
     make(dropped);
   }
   // As SIGKILL and a start: a target that was being sent to has got it or not, nobody knows.
@@ -84,6 +85,8 @@ class DeliveryTest : public SpoolTest {
 
   RecordingLog log_;
   FakeTarget target_{loop_};
+  FakeTarget other_{loop_, "b"};
+  bool has_other_ = false;
   std::unique_ptr<Cursors> cursors_;
   std::unique_ptr<Route> route_;
   std::unique_ptr<Delivery> delivery_;
@@ -1021,6 +1024,50 @@ TEST_F(LiveFirstTest, WhatWasLeftBehindGoesOnHoweverMuchComes) {
     step();
   }
   EXPECT_EQ(delivery_->left_behind(), 494u) << "a request a second, of those that may be larger";
+}
+
+TEST_F(LiveFirstTest, ASwitchBetweenTargetsThatTakeRecordsLeavesNothingBehind) {
+  has_other_ = true;
+  drain(seconds(1));
+  replace();
+  for (const auto* key : {"a", "b"}) put(key, 1, 5);
+  loop_.run(seconds(1));
+  target_.silent = true;
+  for (const auto* key : {"a", "b"}) put(key, 6, 1);
+  loop_.run();
+  ASSERT_EQ(target_.in_flight, 2) << "of two shards";
+  for (const auto* key : {"a", "b"}) put(key, 7, 994);
+  other_.silent = true;
+  EXPECT_TRUE(route_->hold(1, "by hand").ok());
+  for (int i = 0; i < 10; ++i) {  // the one may wait for the stream that the other prepares
+    loop_.run(milliseconds(50));
+    other_.answer();
+    EXPECT_EQ(delivery_->left_behind(), 0u);
+  }
+  EXPECT_EQ(delivery_->held(), 0u);
+  const auto all = up_to(1000);
+  for (const auto* key : {"a", "b"})
+    EXPECT_EQ(other_.stored_numbers()[key], std::vector(all.begin() + 5, all.end()));
+}
+
+TEST_F(LiveFirstTest, ASwitchFromATargetThatTookNothingLeavesTheBacklogBehind) {
+  has_other_ = true;
+  drain(seconds(1));
+  replace();
+  put("a", 1, 5);
+  loop_.run(seconds(1));
+  target_.silent = other_.silent = true;
+  put("a", 6, 1);
+  loop_.run(milliseconds(600));
+  put("a", 7, 994);
+  EXPECT_TRUE(route_->hold(1, "by hand").ok());
+  loop_.run();
+  for (int i = 0; i < 2; ++i) {  // that the stream is there, and the request
+    other_.answer();
+    loop_.run();
+  }
+  EXPECT_EQ(other_.stored_numbers()["a"], std::vector<int>{6});
+  EXPECT_EQ(delivery_->left_behind(), 994u);
 }
 
 // As where the clock is years ahead for a while. What the outage held up was read before.

@@ -346,7 +346,7 @@ Task<void> ShardSender::send(Batch batch) {
     }
     if (!to->prepared(stream_)) {
       const bool prepared = co_await to->prepare(stream_);
-      if (!prepared) stopped_ = true;
+      if (!prepared && !to->preparing(stream_)) stopped_ = true;
       if (!prepared) co_await wait(next_delay());
       continue;
     }
@@ -356,11 +356,13 @@ Task<void> ShardSender::send(Batch batch) {
     entries.reserve(sent.size());
     for (const auto number : sent) entries.push_back(batch.entries[number]);
     under_way_.sent = std::max(under_way_.sent, under_way_.acknowledged + sent.size());
+    const MonoTime asked = parts_.loop.mono_now();
     auto result = co_await to->put(stream_, std::move(entries));
     if (closed_) co_return;
     if (!result.ok()) {
       const bool refused = result.error().code == ErrorCode::kInvalid;
-      if (!refused) stopped_ = true;
+      const bool abandoned = result.error().code == ErrorCode::kClosed;
+      if (abandoned ? parts_.loop.mono_now() - asked > kAnswered : !refused) stopped_ = true;
       if (refused && sent.size() > 1) {
         most = sent.size() / 2;
       } else if (refused && to->gives_up()) {
@@ -369,7 +371,7 @@ Task<void> ShardSender::send(Batch batch) {
       } else if (refused) {
         co_await to->try_canary(batch.entries[sent.front()].origin);
         if (!to->gives_up()) co_await wait(next_delay());
-      } else if (result.error().code != ErrorCode::kClosed) {
+      } else if (!abandoned) {
         co_await wait(next_delay());
       }
       continue;

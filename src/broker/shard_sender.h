@@ -67,6 +67,8 @@ class ShardSender {
   static constexpr nanoseconds kTurn = milliseconds(50);
   // For so long after one that was sent the next request of that gives way to what comes.
   static constexpr nanoseconds kLeftBehindEvery = seconds(1);
+  // A request that another target's use ended says that its own took nothing, if it took longer.
+  static constexpr nanoseconds kAnswered = milliseconds(500);
 
   struct Parts {
     io::EventLoop& loop;

@@ -47,6 +47,11 @@ bool TargetLink::prepared(const std::string& stream) const {
   return found != streams_.end() && found->second.state == State::kPrepared;
 }
 
+bool TargetLink::preparing(const std::string& stream) const {
+  const auto found = streams_.find(stream);
+  return found != streams_.end() && found->second.state == State::kPreparing;
+}
+
 Task<bool> TargetLink::prepare(std::string stream) {
   const auto [known, is_new] = streams_.try_emplace(stream);
   if (!is_new) {

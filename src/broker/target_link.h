@@ -46,6 +46,8 @@ class TargetLink {
   const Target& target() const { return target_; }
   // Whether the stream is there, as far as is known.
   bool prepared(const std::string& stream) const;
+  // Whether it is being prepared, for whoever asked first.
+  bool preparing(const std::string& stream) const;
   // Prepares the stream, one call of this at a time for each, and after a failure not before a
   // delay that doubles: however many senders ask, the target is asked once. False: it is not there
   // yet.
