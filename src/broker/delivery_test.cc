@@ -785,6 +785,15 @@ class LiveFirstTest : public DeliveryTest {
     target_.answer();
     loop_.run();
   }
+  // The end comes, of which some is left behind.
+  void expect_quick_end() {
+    EXPECT_GT(delivery_->left_behind(), 0u);
+    bool ended = false;
+    delivery_->drain(seconds(60), [&] { ended = true; });
+    loop_.run(seconds(2));
+    EXPECT_TRUE(ended);
+    running_ = !ended;
+  }
   stream::ShardId shard() const {
     for (const auto& of : delivery_->under_way())
       if (of.tip.value > 0) return of.id;
@@ -1137,6 +1146,27 @@ TEST_F(LiveFirstTest, TheEndWaitsForNothingThatWasLeftBehind) {
   running_ = false;
   EXPECT_EQ(order().back(), 1003);
   EXPECT_EQ(delivery_->left_behind(), 494u) << "but for what was under way";
+}
+
+TEST_F(LiveFirstTest, TheEndWaitsForNoTargetToTakeWhatWasLeftBehind) {
+  leave_behind(1000);
+  bring_back_silent();
+  step();
+  target_.silent = false;
+  target_.down = true;
+  target_.answer();
+  loop_.run(seconds(5));
+  expect_quick_end();
+}
+
+TEST_F(LiveFirstTest, TheEndWaitsForNoTargetWhereOnlySomeIsLeftBehind) {
+  leave_behind(1000);
+  bring_back_silent();
+  step();
+  route_->set_back(0, "set back");
+  step();
+  loop_.run(seconds(5));
+  expect_quick_end();
 }
 
 }  // namespace

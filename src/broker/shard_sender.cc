@@ -138,7 +138,8 @@ Task<void> ShardSender::run() {
   while (!closed_ && !leaving_) {
     woken_ = false;
     if (has_to_drop()) drop();
-    if (held() > 0 && parts_.route.sendable() == nullptr) {
+    if (held() > (sends(Part::kLeftBehind) ? 0 : left_behind()) &&
+        parts_.route.sendable() == nullptr) {
       stopped_ = true;
       co_await wait(next_delay());
       continue;
@@ -185,10 +186,15 @@ void ShardSender::leave_backlog_behind() {
   count_left();
 }
 
+// The end waits for nothing that was left behind: it is kept.
+bool ShardSender::sends(Part part) const {
+  return part == Part::kNext || !draining_ || !is_live_first();
+}
+
 ShardSender::Part ShardSender::next_part() const {
-  if (left_behind_ == 0) return Part::kNext;
+  if (left_behind_ == 0 || !sends(Part::kLeftBehind)) return Part::kNext;
   if (!is_live_first()) return Part::kLeftBehind;
-  if (draining_ || parts_.loop.mono_now() < left_behind_from_) return Part::kNext;
+  if (parts_.loop.mono_now() < left_behind_from_) return Part::kNext;
   if (is_due()) return Part::kLeftBehind;
   const auto tip = parts_.engine.tip(shard_);
   const bool comes = tip.ok() && cursor_.next < tip->next && !caught_up_;
@@ -339,6 +345,7 @@ Task<void> ShardSender::send(Batch batch) {
     }
     if (has_to_drop()) drop_left_behind();
     if (pending.empty()) break;
+    if (!sends(batch.part)) co_return;
     if (link == nullptr) {
       stopped_ = true;
       co_await wait(next_delay());

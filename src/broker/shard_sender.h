@@ -151,6 +151,8 @@ class ShardSender {
   Part next_part() const;
   // What comes goes before what was left behind.
   bool is_live_first() const { return parts_.catch_up.live_first; }
+  // Whether it is sent at all now.
+  bool sends(Part part) const;
   bool is_due() const { return parts_.loop.mono_now() >= left_behind_due_; }
   std::optional<nanoseconds> turn_of(const Batch& batch) const;
   Reading& reading_of(Part part) { return readings_[static_cast<std::size_t>(part)]; }
