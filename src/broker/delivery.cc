@@ -90,6 +90,13 @@ nanoseconds Delivery::take_spare(std::size_t bytes) {
   return pace(now).take_spare(bytes, now);
 }
 
+void Delivery::set_catch_up(const CatchUp& catch_up) {
+  const bool begins = catch_up.live_first && !catch_up_.live_first;
+  catch_up_ = catch_up;
+  if (!begins) return;
+  for (const auto& [shard, sender] : senders_) sender->look_for_backlog();
+}
+
 void Delivery::start(UniqueFunction<void()> flows) {
   parts_.route.on_flow(std::move(flows));
   parts_.route.start([this] {

@@ -53,7 +53,7 @@ class Delivery {
   // Takes these streams of the spool, too, if it doesn't yet. Between start() and drain().
   void add(std::span<const std::string> streams);
   // What waits is sent so from now on.
-  void set_catch_up(const CatchUp& catch_up) { catch_up_ = catch_up; }
+  void set_catch_up(const CatchUp& catch_up);
   // These shards of the spool have new records. Any thread.
   void wake(std::span<const stream::ShardId> shards);
   // Sends what the spool holds, then ends; after `at_most` it gives up. The route is closed then.

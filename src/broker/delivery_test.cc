@@ -1169,5 +1169,20 @@ TEST_F(LiveFirstTest, TheEndWaitsForNoTargetWhereOnlySomeIsLeftBehind) {
   expect_quick_end();
 }
 
+// Also where the target never stopped taking what waits.
+TEST_F(LiveFirstTest, LiveFirstFromNowOnLeavesBehindWhatWaits) {
+  delivery_->set_catch_up({});
+  leave_behind(3000);
+  bring_back_silent();
+  step();
+  step();
+  ASSERT_EQ(order(), up_to(506));
+  delivery_->set_catch_up(catch_up_);
+  put("a", 3001, 3);
+  step();
+  EXPECT_EQ(order(), up_to(1006)) << "what was under way";
+  EXPECT_EQ(delivery_->left_behind(), 3003u - 1006);
+}
+
 }  // namespace
 }  // namespace spillway::broker

@@ -45,6 +45,11 @@ void ShardSender::rerouted() {
   if (!idle_) resume();
 }
 
+// One that is idle has none.
+void ShardSender::look_for_backlog() {
+  if (!idle_) stopped_ = true;
+}
+
 void ShardSender::drain() {
   draining_ = true;
   wake();

@@ -99,6 +99,8 @@ class ShardSender {
   void give_up_before(stream::Position next);
   // Another target is used.
   void rerouted();
+  // What waits now may be left behind, as where delivery goes on after a stop.
+  void look_for_backlog();
   // Ends when the shard is sent.
   void drain();
   // Ends when what it is sending is delivered, at the latest when it is closed.
