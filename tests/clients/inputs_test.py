@@ -513,8 +513,9 @@ def test_statsd_goes_on_where_its_ports_move(directory):
         broker.settings["drain_seconds"] = "60"
         broker.start()
         broker.stop()
+        # The first stop had no time for a request's answer: what it sent may be there again, as it was.
         found = sorted((record["name"], record["value"])
-                       for record in (json.loads(data) for _, data in records_in(region, "statsd")))
+                       for record in map(json.loads, {data for _, data in records_in(region, "statsd")}))
         expect(found == [("shop.carts", 6), ("shop.sold", 7)], found)
 
 
