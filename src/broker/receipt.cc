@@ -158,6 +158,10 @@ bool ReceiptFigures::is_resolved() const {
   return std::ranges::all_of(matters, &MatterFigures::is_resolved);
 }
 
+PositionRanges old_only_of(const ShardUnderWay& before, const ShardPlaces& places) {
+  return clipped(difference(places.new_lacks, places.old_lacks), {{}, before.at});
+}
+
 ReceiptFigures figures_of(const ReceiptShard& shard, const ShardPlaces& places) {
   const auto& before = shard.before;
   ReceiptFigures figures;
@@ -182,9 +186,10 @@ ReceiptFigures figures_of(const ReceiptShard& shard, const ShardPlaces& places) 
   figures.sent_twice = in_flight.records - in_flight.open;
   fill(figures.of(Matter::kSpool), between(before.at, before.tip) + before.left_behind,
        between(std::max(before.at, places.furthest), before.tip) + count_of(left), 0);
-  const auto old_only = clipped(difference(places.new_lacks, places.old_lacks), {{}, before.at});
-  fill(figures.of(Matter::kOldOnly), shard.old_only, count_of(old_only),
-       count_of(clipped(old_only, {{}, places.oldest})));
+  const auto old_only = old_only_of(before, places);
+  // The old one may be sent afterwards what it lacked itself.
+  fill(figures.of(Matter::kOldOnly), shard.old_only, std::min(shard.old_only, count_of(old_only)),
+       std::min(shard.old_only, count_of(clipped(old_only, {{}, places.oldest}))));
   const auto until = places.until.value_or(std::max(before.at, places.furthest));
   const auto new_only = clipped(difference(places.old_lacks, places.new_lacks), {before.at, until});
   fill(figures.of(Matter::kNewOnly), between(before.at, until), count_of(new_only),

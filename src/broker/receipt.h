@@ -99,6 +99,8 @@ struct ReceiptFigures {
   void add(const ReceiptFigures& other);
   bool is_resolved() const;
 };
+// What the old target has now of what was before the switch, and the new one lacks.
+PositionRanges old_only_of(const ShardUnderWay& before, const ShardPlaces& places);
 ReceiptFigures figures_of(const ReceiptShard& shard, const ShardPlaces& places);
 // Notes what is no longer open. Whether that was anything.
 bool resolve(ReceiptShard& shard, const ShardPlaces& places, WallTime now);

@@ -106,8 +106,7 @@ std::uint64_t Receipts::begin(const SwitchEvent& event, std::span<const ShardUnd
     ReceiptShard& shard = receipt.shards[before.id];
     shard.before = before;
     const auto places = places_of(receipt, before.id);
-    shard.old_only =
-        figures_of(shard, places).matters[static_cast<std::size_t>(Matter::kOldOnly)].open;
+    shard.old_only = count_of(old_only_of(before, places));
     resolve(shard, places, event.time);
   }
   forget_oldest();

@@ -81,6 +81,12 @@ TEST(Receipt, FiguresAreThoseOfTheCursors) {
   EXPECT_EQ(figures.of(Matter::kNewOnly).open, 0u);
   EXPECT_FALSE(resolve(shard, places, kTime));
 
+  auto later = places;  // a was sent what it lacked itself
+  later.old_lacks.clear();
+  later.oldest = {90};
+  EXPECT_EQ(figures_of(shard, later).of(Matter::kOldOnly).open, 80u) << "it had no more";
+  EXPECT_EQ(figures_of(shard, later).of(Matter::kOldOnly).gone, 80u);
+
   places.furthest = {200};
   places.old_lacks.push_back({{100}, {200}});
   figures = figures_of(shard, places);
