@@ -273,15 +273,26 @@ void Cursors::give_up(stream::ShardId shard, PositionRange dropped) {
   auto& ranges = table_[{shard, kNoTarget}].unsent;
   add(ranges, dropped);
   const auto left = left_behind(shard);
-  // Behind so many the spool hardly holds the oldest any more.
-  if (ranges.size() > kDroppedMax) ranges.erase(ranges.begin());
-  // Before the cursor: were that stored alone, it would say that a target was sent these.
+  // Behind so many the spool hardly holds the oldest any more, or it was left behind.
+  PositionRanges forgotten;
+  if (ranges.size() > kDroppedMax) {
+    forgotten.push_back(ranges.front());
+    ranges.erase(ranges.begin());
+  }
+  // Before the cursors: were one stored alone, it would say that a target was sent these.
   moved({shard, kNoTarget}, {}, {});
-  const auto* const at = furthest_of(table_, shard);
-  if (at == nullptr || at->second.left_behind == left) return;
-  const CursorKey key = at->first;
-  table_[key].left_behind = left;
-  moved(key, table_[key].next, {});
+  const auto* const furthest = furthest_of(table_, shard);
+  for (auto at = table_.upper_bound({shard, kNoTarget});
+       at != table_.end() && at->first.first == shard; ++at) {
+    auto& [next, lanes, unsent, behind] = at->second;
+    auto now_unsent = difference(unsent, forgotten);
+    const bool moves = now_unsent != unsent || (&*at == furthest && behind != left);
+    if (!moves) continue;
+    unsent = std::move(now_unsent);
+    if (unsent.size() > kUnsentMax) merge_nearest(unsent);
+    if (&*at == furthest) behind = left;
+    moved(at->first, next, {});
+  }
 }
 
 void Cursors::lose(stream::ShardId shard, const std::string& target, stream::Position first) {

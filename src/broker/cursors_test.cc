@@ -191,6 +191,23 @@ TEST_F(CursorsTest, WhatWasDroppedIsMissedNowhere) {
   EXPECT_EQ(cursors_->missing(7, "c"), (PositionRanges{{{0}, {10}}}));
 }
 
+TEST_F(CursorsTest, WhatNoLongerCountsAsDroppedIsMissedByNobodyThatWentPastIt) {
+  cursors_->advance(7, "a", {10}, {});
+  cursors_->leave_behind(7, "a", {20}, {});
+  cursors_->advance(7, "a", {30}, {});
+  cursors_->take_over(7, "b", cursors_->furthest(7));
+  for (std::uint64_t i = 0; i < Cursors::kDroppedMax; ++i)
+    cursors_->give_up(7, {{40 + 2 * i}, {41 + 2 * i}});
+  cursors_->give_up(7, {{10}, {20}});
+  for (const bool restarted : {false, true}) {
+    EXPECT_EQ(cursors_->left_behind(7), PositionRanges()) << restarted;
+    EXPECT_EQ(cursors_->missing(7, "a"), PositionRanges()) << restarted;
+    EXPECT_EQ(cursors_->missing(7, "b"), (PositionRanges{{{0}, {10}}, {{20}, {30}}})) << restarted;
+    loop_.run();
+    load();
+  }
+}
+
 TEST_F(CursorsTest, EveryPieceOfARequestThatWasCutIsMissedNowhere) {
   cursors_->advance(7, "a", {1000}, {});
   for (std::uint64_t i = 0; i < 1000; i += 2) cursors_->give_up(7, {{i}, {i + 1}});
