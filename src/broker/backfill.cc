@@ -76,13 +76,17 @@ Task<void> Backfill::run() {
 
 // One request of what comes next.
 Task<Backfill::Left> Backfill::fill(Shard shard) {
+  // What was sent before a target was set back is lost there.
+  const auto set_backs = parts_.route.set_backs();
+  if (std::exchange(set_backs_, set_backs) != set_backs) passed_over_.clear();
   const auto range = next_of(shard.id);
   if (!range) co_return Left::kNone;
   // What the other target takes from now on is left to the next look.
   const auto end = parts_.cursors.missing(shard.id, name_).back().second;
   auto batch = co_await read(shard.id, *range);
   if (closed_ || !batch) co_return Left::kUnknown;
-  gone_before_[shard.id] = batch->entries.empty() ? range->second : batch->first;
+  const auto held = batch->entries.empty() ? range->second : batch->first;
+  if (range->first < held) broker::add(passed_over_[shard.id], {range->first, held});
   if (batch->entries.empty()) co_return Left::kSome;
   while (!closed_) {
     const auto delay = parts_.turn(batch->bytes);
@@ -92,8 +96,8 @@ Task<Backfill::Left> Backfill::fill(Shard shard) {
   const std::uint64_t records = batch->entries.size();
   const MonoTime began = parts_.loop.mono_now();
   const bool sent = co_await send(shard.stream, std::move(batch->entries));
-  if (!sent) co_return Left::kUnknown;
-  parts_.cursors.fill(shard.id, name_, {batch->first, batch->next});
+  if (!sent || set_backs != parts_.route.set_backs()) co_return Left::kUnknown;
+  filled(shard.id, {batch->first, batch->next});
   progress_.sent += records;
   sent_.add(records);
   co_await wait(parts_.loop.mono_now() - began);
@@ -103,13 +107,25 @@ Task<Backfill::Left> Backfill::fill(Shard shard) {
   co_return next && next->first < end ? Left::kSome : Left::kNone;
 }
 
-// The first range that it lacks and the spool may hold.
+// Where cursors make one of two ranges, what was sent between them is missing again: were it sent
+// again, the next two would be made one, without end.
+void Backfill::filled(stream::ShardId shard, PositionRange sent) {
+  const auto left = difference(parts_.cursors.missing(shard, name_), {sent});
+  parts_.cursors.fill(shard, name_, sent);
+  const auto merged = difference(parts_.cursors.missing(shard, name_), left);
+  for (const auto& range : merged) broker::add(passed_over_[shard], range);
+}
+
+// What it lacks and the spool may hold.
+PositionRanges Backfill::lacks(stream::ShardId shard) const {
+  const auto missing = parts_.cursors.missing(shard, name_);
+  const auto passed = passed_over_.find(shard);
+  return passed != passed_over_.end() ? difference(missing, passed->second) : missing;
+}
+
 std::optional<PositionRange> Backfill::next_of(stream::ShardId shard) const {
-  const auto gone = gone_before_.find(shard);
-  const auto from = gone != gone_before_.end() ? gone->second : stream::Position();
-  for (const auto& [first, behind] : parts_.cursors.missing(shard, name_))
-    if (from < behind) return PositionRange{std::max(first, from), behind};
-  return std::nullopt;
+  const auto ranges = lacks(shard);
+  return ranges.empty() ? std::nullopt : std::optional(ranges.front());
 }
 
 // Without entries where the spool holds nothing of the range any more. nullopt: not now.
@@ -139,8 +155,8 @@ Task<std::optional<SpoolBatch>> Backfill::read(stream::ShardId shard, PositionRa
                       {"records", behind->value - range.first.value},
                       {"damage", read.error().message}});
     damaged = 0;
+    broker::add(passed_over_[shard], {range.first, *behind});
     range.first = *behind;
-    gone_before_[shard] = range.first;
   }
   co_return std::nullopt;
 }
@@ -209,10 +225,9 @@ Task<TargetLink*> Backfill::turn() {
 void Backfill::look() {
   progress_.missing = progress_.gone = 0;
   for (const auto& shard : shards_) {
-    const auto missing = parts_.cursors.missing(shard.id, name_);
-    progress_.missing += count_of(missing);
-    if (const auto gone = gone_before_.find(shard.id); gone != gone_before_.end())
-      progress_.gone += count_of(clipped(missing, {{}, gone->second}));
+    const auto missing = count_of(parts_.cursors.missing(shard.id, name_));
+    progress_.missing += missing;
+    progress_.gone += missing - count_of(lacks(shard.id));
   }
   missing_.set(static_cast<std::int64_t>(progress_.missing));
   gone_.set(static_cast<std::int64_t>(progress_.gone));

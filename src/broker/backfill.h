@@ -93,6 +93,8 @@ class Backfill {
 
   Task<void> run();
   Task<Left> fill(Shard shard);
+  void filled(stream::ShardId shard, PositionRange sent);
+  PositionRanges lacks(stream::ShardId shard) const;
   std::optional<PositionRange> next_of(stream::ShardId shard) const;
   Task<std::optional<SpoolBatch>> read(stream::ShardId shard, PositionRange range);
   Task<bool> send(std::string stream, std::vector<client::PutEntry> entries);
@@ -104,7 +106,10 @@ class Backfill {
   const std::size_t place_;
   const std::string name_;
   std::vector<Shard> shards_;
-  std::map<stream::ShardId, stream::Position> gone_before_;  // the spool doesn't hold it
+  // The spool doesn't hold these, but for some that were sent. Neighbours are one range, so there
+  // are no more of them than gaps in what the spool holds and in what is missing, both bounded.
+  std::map<stream::ShardId, PositionRanges> passed_over_;
+  std::uint64_t set_backs_ = 0;  // of the route, as of the last request
   Progress progress_;
   metrics::Counter& sent_;
   metrics::OwnedGauge missing_;

@@ -76,6 +76,12 @@ class BackfillTest : public SpoolTest {
     loop_.run(seconds(40));
     EXPECT_EQ(route_->breaker(0).state(), BreakerState::kClosed);
   }
+  // As a broker does where a was found to have lost everything.
+  void set_back() {
+    route_->set_back(0, "it lost records");
+    a_.stored.clear();
+    for (const auto& shard : spool_->shards_of("s")) cursors_->lose(shard.id, "a", {});
+  }
   const Backfill::Progress& progress() const { return delivery_->backfill(0)->progress(); }
   static std::map<std::string, std::vector<int>> stored(const FakeTarget& target) {
     return target.stored_numbers();
@@ -138,6 +144,35 @@ TEST_F(BackfillTest, WhatWasLeftBehindGoesOnAtTheNextTargetAndIsMissedByTheFirst
     EXPECT_EQ(at_b, later) << key;
     EXPECT_EQ(stored(a_)[key], up_to(721)) << key << ": backfill goes oldest first";
   }
+}
+
+TEST_F(BackfillTest, WhatWasLeftBehindIsSentThoughLaterRecordsWereBefore) {
+  catch_up_ = {.live_first = true, .backlog_min = 10};
+  delivery_->set_catch_up(catch_up_);
+  EXPECT_TRUE(route_->hold(1, "b").ok());
+  put("a", 1, 10);
+  loop_.run(seconds(5));
+  b_.down = true;
+  put("a", 11, 1);
+  loop_.run(seconds(5));
+  put("a", 12, 700);
+  loop_.run(seconds(5));
+  ASSERT_EQ(stored(a_)["a"], up_to(10));
+  engine_.damaged = {11, 711};  // for a moment, so that b is sent it after what comes now
+  b_.down = false;
+  for (int i = 0; i < 100 && delivery_->left_behind() == 0; ++i) loop_.run(milliseconds(100));
+  put("a", 712, 10);
+  for (int i = 0; i < 25 && a_.stored.size() < 21; ++i) loop_.run(milliseconds(100));
+  ASSERT_EQ(stored(a_)["a"].back(), 721);
+  ASSERT_EQ(delivery_->left_behind(), 700u);
+  engine_.damaged = {0, 0};
+  loop_.run(seconds(60));
+  EXPECT_EQ(delivery_->left_behind(), 0u);
+  auto numbers = stored(a_)["a"];
+  std::ranges::sort(numbers);
+  EXPECT_EQ(numbers, up_to(721));
+  EXPECT_EQ(progress().missing, 0u);
+  EXPECT_EQ(progress().gone, 0u);
 }
 
 TEST_F(BackfillTest, ATargetThatHasNoBackfillGetsNone) {
@@ -479,6 +514,52 @@ TEST_F(BackfillTest, ATargetThatWasSetBackGetsItBeforeItIsUsed) {
   EXPECT_EQ(route_->breaker(0).state(), BreakerState::kClosed);
   EXPECT_EQ(route_->choice().target, 1u);
   EXPECT_EQ(stored(a_)["a"], up_to(20));
+}
+
+TEST_F(BackfillTest, WhatWasBackfilledBeforeASetBackIsSentAgain) {
+  fail_over(10, 20);
+  bring_back();
+  ASSERT_EQ(stored(a_)["a"], up_to(20));
+  set_back();
+  loop_.run(seconds(60));
+  for (const auto* key : kKeys) EXPECT_EQ(stored(a_)[key], up_to(20)) << key;
+  EXPECT_EQ(progress().missing, 0u);
+}
+
+TEST_F(BackfillTest, WhatWasTakenOfARequestBeforeASetBackIsSentAgain) {
+  EXPECT_TRUE(route_->hold(1, "b").ok());
+  a_.refuse_every = 7;
+  put("a", 1, 10);
+  while (a_.stored.empty()) loop_.run(milliseconds(1));
+  ASSERT_EQ(a_.stored.size(), 9u);
+  a_.refuse_every = 0;
+  set_back();
+  loop_.run(seconds(60));
+  auto numbers = stored(a_)["a"];
+  std::ranges::sort(numbers);
+  numbers.erase(std::ranges::unique(numbers).begin(), numbers.end());
+  EXPECT_EQ(numbers, up_to(10));
+  EXPECT_EQ(progress().missing, 0u);
+}
+
+// Cursors then make one of two, with what was sent between them.
+TEST_F(BackfillTest, MoreGapsThanCursorsKeepApartHaveNothingSentAgainForEver) {
+  EXPECT_TRUE(route_->hold(1, "b").ok());
+  loop_.run(milliseconds(500));  // between two looks
+  int last = 0;
+  for (std::size_t i = 0; i < Cursors::kUnsentMax + 6; ++i, last += 4) {
+    for (int number = last + 1; number <= last + 4; ++number) put("a", number, 1);
+    loop_.run(milliseconds(1));
+    ASSERT_EQ(stored(b_)["a"].size(), static_cast<std::size_t>(last + 4));
+    engine_.damaged = {static_cast<std::uint64_t>(last + 1), static_cast<std::uint64_t>(last + 2)};
+    loop_.run(seconds(10));
+  }
+  EXPECT_EQ(stored(a_)["a"].size(), static_cast<std::size_t>(last * 3 / 4));
+  EXPECT_EQ(progress().missing, progress().gone);
+  engine_.damaged = {0, 0};
+  set_back();
+  loop_.run(seconds(60));
+  EXPECT_EQ(stored(a_)["a"], up_to(last)) << "be it that it was sent before";
 }
 
 }  // namespace
