@@ -22,6 +22,8 @@ sys.path[:0] = [str(TESTS), str(TESTS / "clients")]
 from broker_test import Broker, expect  # noqa: E402
 from region import BINARY, ROOT, Region, free_port, read_all, run_tests, wait_until  # noqa: E402
 
+SANITIZED = os.environ.get("SPILLWAY_SANITIZE")  # whose own memory says nothing of the broker's
+
 NDJSON, JSON = "application/x-ndjson", "application/json"
 
 
@@ -412,7 +414,7 @@ def test_stuck_connections_keep_nobody_out(directory):
             expect(broker.count("refused_connections", name) >= 1, "it is counted")
         after = broker.metric("process_resident_memory_bytes")
         print(f"resident: {before / 2 ** 20:.0f} MiB, with 5,000 connections {after / 2 ** 20:.0f} MiB", flush=True)
-        expect(after - before < 64 * 2 ** 20, before, after)
+        expect(after - before < 64 * 2 ** 20 or SANITIZED, before, after)
         broker.stop()
     finally:
         for connection in connections:
