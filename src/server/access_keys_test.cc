@@ -8,6 +8,7 @@
 
 #include "io/movable_clock.h"
 #include "io/posix_disk.h"
+#include "server/key_samples.h"
 
 namespace spillway::server {
 namespace {
@@ -35,21 +36,7 @@ class AccessKeysTest : public testing::Test {
     return ::mkdtemp(pattern);
   }
   void store(const std::vector<std::string>& ids) {
-    const auto edited =
-        auth::KeyFile(disk_, directory_).edit([&](std::vector<auth::StoredKey>& keys) -> Status {
-          keys.clear();
-          keys.reserve(ids.size());
-          for (const auto& id : ids) {
-            auth::StoredKey& key = keys.emplace_back();
-            key.id = id;
-            key.wrapped_secret = master_keys_
-                                     .wrap(auth::kDefaultMasterKey, "secret",
-                                           auth::wrapping_purpose(id, auth::KeyPart::kSecret))
-                                     .value();
-          }
-          return {};
-        });
-    ASSERT_TRUE(edited.ok()) << edited.error().message;
+    store_keys(disk_, directory_, master_keys_, ids, "secret");
   }
   std::string path() const { return directory_ + "/access-keys.json"; }
 

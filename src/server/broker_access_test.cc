@@ -8,6 +8,7 @@
 
 #include "io/movable_clock.h"
 #include "io/posix_disk.h"
+#include "server/key_samples.h"
 
 namespace spillway::server {
 namespace {
@@ -47,21 +48,7 @@ class BrokerAccessTest : public testing::Test {
     auth::MasterKeys master_keys({directory_, "us-east-1", "000000000000"}, disk_, clock_, entropy_,
                                  log_);
     master_keys.configure({});
-    const auto edited =
-        auth::KeyFile(disk_, directory_).edit([&](std::vector<auth::StoredKey>& keys) -> Status {
-          keys.clear();
-          keys.reserve(ids.size());
-          for (const auto& id : ids) {
-            auth::StoredKey& key = keys.emplace_back();
-            key.id = id;
-            key.wrapped_secret = master_keys
-                                     .wrap(auth::kDefaultMasterKey, "its secret",
-                                           auth::wrapping_purpose(id, auth::KeyPart::kSecret))
-                                     .value();
-          }
-          return {};
-        });
-    ASSERT_TRUE(edited.ok()) << edited.error().message;
+    store_keys(disk_, directory_, master_keys, ids, "its secret");
   }
 
   const std::string parent_ = make_directory();
