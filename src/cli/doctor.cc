@@ -1,5 +1,5 @@
-// spillway doctor: what is in a data directory that no process uses, whether it is whole, and
-// whether a stream's records are encrypted in it.
+// spillway doctor: what is in the data directory of a region or a broker that doesn't run, whether
+// it is whole, and whether a stream's records are encrypted in it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,6 +20,7 @@
 #include "engine/embedded/inspection.h"
 #include "io/clock.h"
 #include "io/posix_disk.h"
+#include "server/spool_salvage.h"
 
 namespace spillway::cli {
 namespace {
@@ -148,7 +149,10 @@ struct Findings {
 Result<Findings> examine(const DoctorOptions& options) {
   io::PosixDisk disk;
   SPILLWAY_ASSIGN(auto search, make_search(disk, options));
-  SPILLWAY_ASSIGN(const auto inspection, engine::Inspection::open(disk, options.data));
+  const auto owner = owner_of(disk, options.data);
+  const std::string stored =
+      owner == Owner::kBroker ? server::spool_directory(options.data) : options.data;
+  SPILLWAY_ASSIGN(const auto inspection, engine::Inspection::open(disk, stored));
   std::string given_up;
   if (options.accept_loss) {
     for (const auto& missing : inspection->missing())
@@ -163,7 +167,7 @@ Result<Findings> examine(const DoctorOptions& options) {
   for (const auto& name : options.encrypted) {
     const auto stream = report.catalog->find(name);
     if (stream == nullptr)
-      return Error{ErrorCode::kNotFound, fmt::format("{} has no stream {}", options.data, name)};
+      return Error{ErrorCode::kNotFound, fmt::format("{} has no stream {}", stored, name)};
     checks.emplace_back(*stream);
   }
   SPILLWAY_TRY(inspection->walk([&](const engine::FoundBatch& found) {
@@ -176,12 +180,13 @@ Result<Findings> examine(const DoctorOptions& options) {
     }));
   }
   auto wrong_files = check_files(disk, options.data);
-  std::ranges::move(check_directory_key(disk, options.data, *report.catalog),
+  std::ranges::move(check_directory_key(disk, options.data, *report.catalog, owner),
                     std::back_inserter(wrong_files));
-  Findings findings{given_up + text_of(options.data, report),
+  Findings findings{given_up + text_of(stored, report),
                     report.damage_count == 0 && wrong_files.empty() && search.hits == 0};
-  findings.text += fmt::format("  keys, certificate, callers: {}\n",
-                               wrong_files.empty() ? "as they should be" : "not as they should be");
+  findings.text += fmt::format(
+      "  {}: {}\n", owner == Owner::kBroker ? "keys, certificate" : "keys, certificate, callers",
+      wrong_files.empty() ? "as they should be" : "not as they should be");
   for (const auto& wrong : wrong_files) findings.text += fmt::format("    {}\n", wrong);
   for (std::size_t i = 0; i < checks.size(); ++i) {
     findings.text += text_of(*report.catalog->find(options.encrypted[i]), checks[i]);
@@ -206,7 +211,7 @@ int run_doctor(const DoctorOptions& options) {
 CommandRun declare_doctor(CLI::App& app) {
   auto options = std::make_shared<DoctorOptions>();
   app.add_option("--data", options->data,
-                 "The directory that `serve` stores in, which must not run")
+                 "The directory that `serve` or `broker` stores in, which must not run")
       ->capture_default_str();
   app.add_option("--prove-encrypted", options->encrypted,
                  "A stream that has no plain record from a time in which it was encrypted")

@@ -11,6 +11,7 @@
 #include "io/tls.h"
 #include "kinesis/callers.h"
 #include "kinesis/data_keys.h"
+#include "server/spool_salvage.h"
 #include "stream/token.h"
 
 namespace spillway::cli {
@@ -77,6 +78,10 @@ constexpr FileCheck kFileChecks[] = {
 
 }  // namespace
 
+Owner owner_of(io::Disk& disk, const std::string& directory) {
+  return disk.list(server::spool_directory(directory)).ok() ? Owner::kBroker : Owner::kRegion;
+}
+
 std::vector<std::string> check_files(io::PosixDisk& disk, const std::string& directory) {
   std::vector<std::string> wrong;
   for (const auto& [name, secret, check] : kFileChecks) {
@@ -101,7 +106,7 @@ std::vector<std::string> check_files(io::PosixDisk& disk, const std::string& dir
 }
 
 std::vector<std::string> check_directory_key(io::PosixDisk& disk, const std::string& directory,
-                                             const stream::Catalog& catalog) {
+                                             const stream::Catalog& catalog, Owner owner) {
   io::SystemClock clock;
   io::SystemEntropy entropy;
   io::SilentLog log;
@@ -123,7 +128,8 @@ std::vector<std::string> check_directory_key(io::PosixDisk& disk, const std::str
   const auto access_keys = auth::KeyFile(disk, directory).read();
   if (!access_keys.ok()) return wrong;  // check_files() tells that
   for (const auto& stored : *access_keys) {
-    if (!auth::is_wrapped_under(stored, auth::kDirectoryMasterKey)) continue;
+    if (owner == Owner::kRegion && !auth::is_wrapped_under(stored, auth::kDirectoryMasterKey))
+      continue;
     const auto opened = auth::open_key(stored, master_keys);
     if (opened.ok() && !opened->fault.empty())
       wrong.push_back(

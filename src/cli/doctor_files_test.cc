@@ -105,7 +105,9 @@ TEST_F(DoctorFilesTest, TellsWhatTheMasterKeyDoesNotOpen) {
   put("access-keys.json", auth::encode(std::vector<auth::StoredKey>{access}));
   stream::Catalog catalog;
   catalog.streams.emplace("orders", orders);
-  const auto closed = [&] { return check_directory_key(disk_, directory_, catalog); };
+  const auto closed = [&] {
+    return check_directory_key(disk_, directory_, catalog, Owner::kRegion);
+  };
   EXPECT_THAT(closed(), IsEmpty());
 
   const std::string key = content("master.key");
@@ -118,6 +120,34 @@ TEST_F(DoctorFilesTest, TellsWhatTheMasterKeyDoesNotOpen) {
   EXPECT_FALSE(std::filesystem::exists(path("master.key"))) << "none is made";
   put("master.key", key);
   EXPECT_THAT(closed(), IsEmpty());
+}
+
+TEST_F(DoctorFilesTest, ABrokerHasNoMasterKeyFromElsewhere) {
+  io::SystemClock clock;
+  io::SystemEntropy entropy;
+  io::SilentLog log;
+  put("elsewhere.key", std::string(32, '\x02'));
+  auth::MasterKeys master_keys({directory_, "", "", true}, disk_, clock, entropy, log);
+  master_keys.configure({{.id = "alias/elsewhere", .source = "file:" + path("elsewhere.key")}});
+  auth::StoredKey access;
+  access.id = "AKIAEXAMPLE";
+  access.wrapped_secret = master_keys
+                              .wrap("alias/elsewhere", "secret",
+                                    auth::wrapping_purpose(access.id, auth::KeyPart::kSecret))
+                              .value();
+  put("access-keys.json", auth::encode(std::vector<auth::StoredKey>{access}));
+  const auto closed = [&](Owner owner) {
+    return check_directory_key(disk_, directory_, stream::Catalog(), owner);
+  };
+  EXPECT_THAT(closed(Owner::kRegion), IsEmpty());
+  EXPECT_THAT(closed(Owner::kBroker),
+              ElementsAre(HasSubstr("master.key doesn't open access key AKIAEXAMPLE: ")));
+}
+
+TEST_F(DoctorFilesTest, ABrokerIsKnownByItsSpool) {
+  EXPECT_EQ(owner_of(disk_, directory_), Owner::kRegion);
+  ASSERT_TRUE(disk_.make_directory(path("spool")).ok());
+  EXPECT_EQ(owner_of(disk_, directory_), Owner::kBroker);
 }
 
 TEST_F(DoctorFilesTest, SecretsAreTheirOwnersAlone) {

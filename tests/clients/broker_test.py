@@ -701,6 +701,16 @@ def test_access_keys(directory):
         expect(secret not in told, "a secret was told")
     broker.kill()
 
+    def doctor():
+        ended = subprocess.run([str(BINARY), "doctor", "--data", broker.settings["data"]],
+                               capture_output=True, text=True, timeout=60, check=False)
+        return ended.returncode, ended.stdout
+    expect(doctor()[0] == 0 and "keys, certificate: as they should be" in doctor()[1], doctor())
+    master_key = pathlib.Path(broker.settings["data"]) / "master.key"
+    master_key.rename(master_key.with_suffix(".away"))
+    code, said = doctor()
+    expect(code == 1 and f"{master_key} doesn't open access key {app[0]}" in said, said)
+
 
 if __name__ == "__main__":
     run_tests(globals(), sys.argv[1:])
