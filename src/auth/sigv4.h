@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -53,6 +54,10 @@ struct Caller {
   std::string access_key;
   std::shared_ptr<const Key> key;  // nullptr: any is accepted, and the signature wasn't checked
 };
+
+// Why a key is good for no request now, whatever signs it; nullopt: it is. `session_token`: that of
+// the request; empty: it has none.
+std::optional<AuthError> check_key(const Key& key, std::string_view session_token, WallTime now);
 
 // Checks requests on one thread (each event loop has its own), caching the day's signing keys.
 class Verifier {

@@ -224,29 +224,32 @@ std::optional<Reply> authorize(Service& service, Call& call, const wire::Value& 
   if (call.key->policy == nullptr && resource_policy == nullptr) return std::nullopt;
 
   if (call.resource.empty()) call.resource = arn_of(service, target, found);
-  const std::string& account = service.options().account;
-  const std::string action = "kinesis:" + call.operation;
-  const std::string principal = fmt::format("arn:aws:iam::{}:user/{}", account, call.key->user());
+  const auto check = [&](std::string_view action) {
+    return check_policies(service.options(), call, action, resource_policy.get());
+  };
+  if (auto refusal = check("kinesis:" + call.operation)) return refusal;
+  const auto more = besides(row, input);
+  return more.empty() ? std::nullopt : check(more);
+}
+
+std::optional<Reply> check_policies(const ServiceOptions& options, const Call& call,
+                                    std::string_view action, const auth::Policy* of_resource) {
+  if (call.key == nullptr) return std::nullopt;
+  const std::string principal =
+      fmt::format("arn:aws:iam::{}:user/{}", options.account, call.key->user());
   auth::AccessRequest request;
   request.action = action;
   request.resource = call.resource;
   request.principal = principal;
-  request.account = account;
+  request.account = options.account;
   request.user = call.key->user();
   request.source_ip = call.peer;
   request.user_agent = call.user_agent;
-  request.region = service.options().region;
+  request.region = options.region;
   request.secure = call.secure;
-  const auto decide = [&] {
-    return auth::decide(call.key->policy.get(), resource_policy.get(), request);
-  };
-  if (const auto decision = decide(); decision.outcome != auth::Outcome::kAllow)
-    return access_denied(request, decision);
-  request.action = besides(row, input);
-  if (request.action.empty()) return std::nullopt;
-  if (const auto decision = decide(); decision.outcome != auth::Outcome::kAllow)
-    return access_denied(request, decision);
-  return std::nullopt;
+  const auto decision = auth::decide(call.key->policy.get(), of_resource, request);
+  if (decision.outcome == auth::Outcome::kAllow) return std::nullopt;
+  return access_denied(request, decision);
 }
 
 std::shared_ptr<const auth::Policy> ResourcePolicies::find(std::uint64_t id,

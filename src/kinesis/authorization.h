@@ -15,6 +15,8 @@
 
 namespace spillway::kinesis {
 
+struct ServiceOptions;  // service.h
+
 // Whether an operation moves records (PutRecord, GetRecords, …) and not what holds them. Those are
 // not audited one by one.
 bool is_data_plane(std::string_view operation);
@@ -23,6 +25,11 @@ bool is_data_plane(std::string_view operation);
 // resource in the call, for the audit log. Where the input names no resource in a form that is
 // right, it is left to the operation to say so.
 std::optional<Reply> authorize(Service& service, Call& call, const wire::Value& input);
+
+// Whether the caller's policy and that of call.resource (nullptr: it has none) allow it `action`
+// ("kinesis:PutRecord"); the answer to give instead.
+std::optional<Reply> check_policies(const ServiceOptions& options, const Call& call,
+                                    std::string_view action, const auth::Policy* of_resource);
 
 // The resource policies of streams and consumers, parsed when they are first needed. Thread-safe.
 class ResourcePolicies {

@@ -59,8 +59,8 @@ ErrorRow row_of(ApiError error) {
 
 }  // namespace
 
-std::string Service::arn_of(std::string_view stream) const {
-  return fmt::format("arn:aws:kinesis:{}:{}:stream/{}", options_.region, options_.account, stream);
+std::string stream_arn(const ServiceOptions& options, std::string_view stream) {
+  return fmt::format("arn:aws:kinesis:{}:{}:stream/{}", options.region, options.account, stream);
 }
 
 SharedBytes error_document(wire::Format format, std::string_view type, std::string_view message) {

@@ -37,6 +37,8 @@ struct ServiceOptions {
 
 inline constexpr std::int64_t kShardsMax = 100'000;  // of a stream
 
+std::string stream_arn(const ServiceOptions& options, std::string_view stream);
+
 // Thread-safe. What it is handed must outlive it.
 class Service {
  public:
@@ -67,7 +69,7 @@ class Service {
     constexpr Uint128 kGolden = Uint128{0x9e3779b97f4a7c15} << 64 | 0xf39cc0605cedc835;
     return kGolden * spread_.fetch_add(1, std::memory_order_relaxed);
   }
-  std::string arn_of(std::string_view stream) const;
+  std::string arn_of(std::string_view stream) const { return stream_arn(options_, stream); }
   // An iterator or token that was made then is too old.
   bool token_expired(WallTime made) { return made + options_.token_life < now(); }
 

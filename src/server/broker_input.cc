@@ -11,19 +11,6 @@ constexpr std::string_view kNoOthers =
     "a broker takes records (PutRecord, PutRecords) and tells of its streams (DescribeStream, "
     "DescribeStreamSummary, ListShards, ListStreams); read them, and change streams, at a region";
 
-auth::AuditOptions audit_options(const BrokerConfig& config) {
-  auth::AuditOptions options;
-  options.directory = io::join_path(config.data, "audit");
-  return options;
-}
-
-kinesis::ServiceOptions service_options(const BrokerConfig& config) {
-  kinesis::ServiceOptions options;
-  options.region = config.region;
-  options.account = kAccount;
-  return options;
-}
-
 stream::TokenKey make_token_key(io::Entropy& entropy) {
   stream::TokenKey key{};
   entropy.fill(key);
@@ -40,16 +27,21 @@ DispatchOptions dispatch_options(const BrokerConfig& config) {
 
 }  // namespace
 
+kinesis::ServiceOptions service_options(const BrokerConfig& config) {
+  kinesis::ServiceOptions options;
+  options.region = config.region;
+  options.account = kAccount;
+  return options;
+}
+
 BrokerInput::BrokerInput(const BrokerConfig& config, const InputStreams& streams,
                          const KeyTableRef& keys, const Parts& parts)
     : engine_(parts.spool, streams.named, parts.metrics),
       master_keys_({config.data, config.region, std::string(kAccount)}, parts.disk, parts.clock,
                    parts.entropy, parts.log),
-      audit_log_(audit_options(config), parts.disk, parts.clock, parts.workers, parts.metrics,
-                 parts.log),
       service_(service_options(config), engine_, parts.clock, parts.entropy,
                make_token_key(parts.entropy), master_keys_),
-      dispatch_(dispatch_options(config), parts.loops, service_, keys, audit_log_, parts.entropy,
-                parts.metrics, parts.log) {}
+      dispatch_(dispatch_options(config), parts.loops, service_, keys, parts.audit_log,
+                parts.entropy, parts.metrics, parts.log) {}
 
 }  // namespace spillway::server

@@ -14,7 +14,6 @@
 #include "io/entropy.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
-#include "io/worker.h"
 #include "kinesis/service.h"
 #include "metrics/registry.h"
 #include "server/access_keys.h"
@@ -23,6 +22,9 @@
 #include "server/http_port.h"
 
 namespace spillway::server {
+
+// Region and account of a broker's streams.
+kinesis::ServiceOptions service_options(const BrokerConfig& config);
 
 // On the loops of the servers that hand it requests.
 class BrokerInput final : public InputHandler {
@@ -33,10 +35,10 @@ class BrokerInput final : public InputHandler {
     io::Disk& disk;
     io::Clock& clock;
     io::Entropy& entropy;
-    io::Workers& workers;
     io::EventLog& log;
     metrics::Registry& metrics;
     broker::Spool& spool;
+    auth::AuditLog& audit_log;
   };
 
   BrokerInput(const BrokerConfig& config, const InputStreams& streams, const KeyTableRef& keys,
@@ -57,7 +59,6 @@ class BrokerInput final : public InputHandler {
  private:
   broker::SpoolInput engine_;
   auth::MasterKeys master_keys_;  // none: streams of the spool are not encrypted
-  auth::AuditLog audit_log_;
   kinesis::Service service_;
   Dispatch dispatch_;
 };

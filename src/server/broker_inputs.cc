@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "auth/audit_log.h"
 #include "base/assert.h"
 #include "io/on_loop.h"
 #include "server/broker_input.h"
 #include "server/http_input.h"
+#include "server/input_access.h"
 #include "server/otlp_input.h"
 #include "server/statsd_input.h"
 #include "server/syslog_input.h"
@@ -72,7 +74,25 @@ std::string name_of(InputKind kind) {
   assertion_failed("an input of no kind", __FILE__, __LINE__);
 }
 
+auth::AuditOptions audit_options(const BrokerConfig& config) {
+  auth::AuditOptions options;
+  options.directory = io::join_path(config.data, "audit");
+  return options;
+}
+
 }  // namespace
+
+struct BrokerInputs::Callers {
+  Callers(const BrokerConfig& config, const KeyTableRef& keys, const Parts& parts)
+      : audit_log(audit_options(config), parts.disk, parts.clock, parts.workers, parts.metrics,
+                  parts.log),
+        audit(audit_log, parts.metrics, parts.log),
+        access(service_options(config), keys, audit, parts.entropy) {}
+
+  auth::AuditLog audit_log;
+  CallAudit audit;
+  InputAccess access;
+};
 
 BrokerInputs::BrokerInputs(const BrokerConfig& config, std::string host, KeyTableRef keys,
                            const Parts& parts)
@@ -211,25 +231,35 @@ broker::StatsdIntake& BrokerInputs::statsd_of(const BrokerConfig& config) {
 
 InputHandler& BrokerInputs::handler_of(InputKind kind, const BrokerPlan& plan) {
   auto& handler = handlers_[kind];
-  if (handler != nullptr) return *handler;
-  const auto streams = input_streams(plan);
-  if (kind == InputKind::kHttp) {
-    handler = std::make_unique<HttpInput>(parts_.spool, streams, parts_.entropy, parts_.metrics);
-  } else if (kind == InputKind::kOtlp) {
-    handler = std::make_unique<OtlpInput>(parts_.spool, streams, parts_.metrics);
-  } else {
-    auto kinesis = std::make_unique<BrokerInput>(
-        plan.config.broker, streams, keys_,
-        BrokerInput::Parts{loops_.loops(), parts_.disk, parts_.clock, parts_.entropy,
-                           parts_.workers, parts_.log, parts_.metrics, parts_.spool});
-    kinesis_ = kinesis.get();
-    handler = std::move(kinesis);
-  }
+  if (handler == nullptr) handler = make_handler(kind, plan);
   return *handler;
+}
+
+std::unique_ptr<InputHandler> BrokerInputs::make_handler(InputKind kind, const BrokerPlan& plan) {
+  const auto streams = input_streams(plan);
+  auto& callers = callers_of(plan.config.broker);
+  if (kind == InputKind::kHttp) {
+    return std::make_unique<HttpInput>(parts_.spool, streams, parts_.entropy, parts_.metrics,
+                                       callers.access);
+  }
+  if (kind == InputKind::kOtlp)
+    return std::make_unique<OtlpInput>(parts_.spool, streams, parts_.metrics, callers.access);
+  auto kinesis = std::make_unique<BrokerInput>(
+      plan.config.broker, streams, keys_,
+      BrokerInput::Parts{loops_.loops(), parts_.disk, parts_.clock, parts_.entropy, parts_.log,
+                         parts_.metrics, parts_.spool, callers.audit_log});
+  kinesis_ = kinesis.get();
+  return kinesis;
+}
+
+BrokerInputs::Callers& BrokerInputs::callers_of(const BrokerConfig& config) {
+  if (callers_ == nullptr) callers_ = std::make_unique<Callers>(config, keys_, parts_);
+  return *callers_;
 }
 
 void BrokerInputs::set_keys(KeyTableRef keys, UniqueFunction<void()> done) {
   keys_ = std::move(keys);
+  if (callers_ != nullptr) callers_->access.set_keys(keys_);
   if (kinesis_ != nullptr) return kinesis_->set_keys(keys_, std::move(done));
   if (done) done();
 }

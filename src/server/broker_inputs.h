@@ -46,8 +46,8 @@ class BrokerInputs {
     std::shared_ptr<io::TlsContext> tls;  // of the ports over HTTP, beside plain HTTP; or nullptr
   };
 
-  // No port is open yet. `host`: this machine, in what it writes itself; `keys`: of those who may
-  // call the Kinesis API.
+  // No port is open yet. `host`: this machine, in what it writes itself; `keys`: of those whose
+  // calls are taken.
   // Errors are those of standard input, where the configuration says that it is read.
   static Result<std::unique_ptr<BrokerInputs>> make(const BrokerConfig& config,
                                                     const std::string& host, KeyTableRef keys,
@@ -60,8 +60,8 @@ class BrokerInputs {
   // What the plan closes goes, and has `at_most` for that; all others put what they take where the
   // plan says. The spool has its streams. Once open() has succeeded with it.
   void use(const BrokerPlan& plan, nanoseconds at_most);
-  // Whose calls the Kinesis API takes from now on. `done`, unless it is null, is called when it
-  // does, on any thread.
+  // Whose calls are taken from now on by those that ask for an access key. `done`, unless it is
+  // null, is called when it does, on any thread.
   void set_keys(KeyTableRef keys, UniqueFunction<void()> done);
   // What they take, and where, for people: "records for orders on http://127.0.0.1:4567".
   std::vector<std::string> described(const BrokerPlan& plan) const;
@@ -85,6 +85,10 @@ class BrokerInputs {
   BrokerInputs(const BrokerConfig& config, std::string host, KeyTableRef keys, const Parts& parts);
   std::unique_ptr<PortInput> make_input(InputKind kind, const BrokerPlan& plan);
   InputHandler& handler_of(InputKind kind, const BrokerPlan& plan);
+  std::unique_ptr<InputHandler> make_handler(InputKind kind, const BrokerPlan& plan);
+  // Who calls those over HTTP, once one of them was ever open.
+  struct Callers;
+  Callers& callers_of(const BrokerConfig& config);
   // Keeps the input until it has gone; what is to be called then.
   UniqueFunction<void()> let_go(std::unique_ptr<PortInput> input);
   broker::StatsdIntake& statsd_of(const BrokerConfig& config);
@@ -95,6 +99,7 @@ class BrokerInputs {
   KeyTableRef keys_;
   const Parts parts_;
   io::LoopThreads loops_;
+  std::unique_ptr<Callers> callers_;
   // Of those over HTTP that were ever open: one port after the other hands them its requests.
   std::map<InputKind, std::unique_ptr<InputHandler>> handlers_;
   BrokerInput* kinesis_ = nullptr;  // of these, once it is there

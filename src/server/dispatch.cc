@@ -79,16 +79,6 @@ wire::Response xml_response(int status, std::string_view code, std::string_view 
   return response;
 }
 
-std::string make_request_id(io::Entropy& entropy) {
-  std::array<unsigned char, 16> bytes{};
-  entropy.fill(bytes);
-  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);  // RFC 9562, version 4
-  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
-  std::string id = to_hex(bytes);
-  for (const std::size_t at : {8, 13, 18, 23}) id.insert(at, "-");
-  return id;
-}
-
 bool is_media_type(std::string_view content_type, std::string_view wanted) {
   content_type = content_type.substr(0, content_type.find(';'));
   while (content_type.ends_with(' ')) content_type.remove_suffix(1);
@@ -315,7 +305,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   }
 
   wire::Response refuse_caller(const auth::AuthError& error) {
-    dispatch_.refused_signatures_.add();
+    dispatch_.callers_.count_unknown();
     call_.access_key = error.access_key;
     const auto type = to_string(error.type);
     if (asks_for_caller_) {
@@ -330,12 +320,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
 
   // The answer to a caller whose key has used up its rate.
   std::optional<wire::Response> refuse_rate() {
-    if (call_.key == nullptr || call_.key->limiter == nullptr) return std::nullopt;
-    auto& limiter = *call_.key->limiter;
-    const bool passes = limiter.take_request(call_.loop->mono_now());
-    limiter.pay(call_.body.size());
-    if (passes) return std::nullopt;
-    dispatch_.throttled_.add();
+    if (dispatch_.callers_.take_request(call_, call_.body.size())) return std::nullopt;
     constexpr std::string_view kType = "ThrottlingException";
     constexpr std::string_view kMessage = "Rate exceeded";
     if (asks_for_caller_) return caller_identity_error(400, kType, kMessage, call_.request_id);
@@ -346,7 +331,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   void audit(const kinesis::Reply& reply) {
     using auth::AuditOutcome;
     const bool denied = reply.error_type == "AccessDeniedException";
-    if (denied) dispatch_.denied_.add();
+    if (denied) dispatch_.callers_.count_denied();
     if (!denied && kinesis::is_data_plane(call_.operation)) return;
     const auto outcome = denied                ? AuditOutcome::kDenied
                          : reply.status == 200 ? AuditOutcome::kOk
@@ -367,28 +352,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
 
   void note(std::string action, auth::AuditOutcome outcome, std::string_view error,
             std::string_view message) {
-    if (outcome == auth::AuditOutcome::kDenied) {
-      dispatch_.log_.write(io::LogLevel::kDebug, "request denied",
-                           {{"action", action},
-                            {"request_id", call_.request_id},
-                            {"key", call_.access_key},
-                            {"error", error}});
-    }
-    auth::AuditEvent event;
-    event.time = call_.loop->wall_now();
-    event.request_id = call_.request_id;
-    event.access_key = call_.access_key;
-    if (call_.key != nullptr) event.user = call_.key->user();
-    event.authenticated = call_.key != nullptr;
-    event.peer = call_.peer;
-    event.secure = call_.secure;
-    event.action = std::move(action);
-    event.resource = call_.resource;
-    event.outcome = outcome;
-    event.error = error;
-    event.message = message;
-    event.user_agent = call_.user_agent;
-    dispatch_.audit_log_.write(event);
+    dispatch_.callers_.note(call_, std::move(action), outcome, error, message);
   }
 
   // How the body is packed. By gzip alone, once, is a way that is understood.
@@ -426,14 +390,13 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
     const auto before = dispatch_.inflated_.fetch_add(size, std::memory_order_relaxed);
     if (before + size > kInflatedMax)
       return refused("ServiceUnavailable", "Too many requests are under way; try again", 503);
-    if (call_.key != nullptr && call_.key->limiter != nullptr) call_.key->limiter->pay(size);
+    CallAudit::pay(call_, size);
     inflated_.reserve(size + kinesis::kBodyPadding);
     return std::nullopt;
   }
 
   void answer(wire::Response response) {
-    if (call_.key != nullptr && call_.key->limiter != nullptr)
-      for (const auto& part : response.body) call_.key->limiter->pay(part.size());
+    for (const auto& part : response.body) CallAudit::pay(call_, part.size());
     count(response);
     responder_.respond(std::move(response));
   }
@@ -468,15 +431,10 @@ Dispatch::Dispatch(DispatchOptions options, std::span<io::EventLoop* const> loop
                    io::EventLog& log)
     : options_(std::move(options)),
       service_(service),
-      audit_log_(audit_log),
+      callers_(audit_log, metrics, log),
       entropy_(entropy),
       metrics_(metrics),
-      log_(log),
-      refused_signatures_(metrics.counter("spillway_api_refused_signatures_total",
-                                          "Requests without a signature that is accepted")),
-      denied_(metrics.counter("spillway_api_denied_total", "Requests that no policy allowed")),
-      throttled_(metrics.counter("spillway_api_key_throttled_total",
-                                 "Requests beyond the rate of their access key")) {
+      log_(log) {
   for (auto* loop : loops) {
     verifiers_[loop] = std::make_unique<Verifiers>(
         Verifiers{auth::Verifier(options_.region, "kinesis", keys),

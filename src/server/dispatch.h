@@ -14,6 +14,7 @@
 #include "auth/sigv4.h"
 #include "io/entropy.h"
 #include "kinesis/service.h"
+#include "server/call_audit.h"
 #include "server/http_server.h"
 
 namespace spillway::server {
@@ -50,7 +51,7 @@ class Dispatch final : public RequestHandler {
 
   const DispatchOptions options_;
   kinesis::Service& service_;
-  auth::AuditLog& audit_log_;
+  CallAudit callers_;
   io::Entropy& entropy_;
   metrics::Registry& metrics_;
   io::EventLog& log_;
@@ -61,9 +62,6 @@ class Dispatch final : public RequestHandler {
   };
   std::map<io::EventLoop*, std::unique_ptr<Verifiers>> verifiers_;
   std::map<std::string, std::unique_ptr<OperationMetrics>, std::less<>> operation_metrics_;
-  metrics::Counter& refused_signatures_;
-  metrics::Counter& denied_;
-  metrics::Counter& throttled_;
   std::atomic<std::size_t> calls_{0};
   std::atomic<std::size_t> reserved_{0};  // bytes, for bodies of calls under way
   std::atomic<std::size_t> inflated_{0};  // bytes, of bodies that came in gzip

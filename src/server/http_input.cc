@@ -33,6 +33,12 @@ wire::Response refusal(int status, std::string_view why) {
   return json_response(status, answer.text());
 }
 
+wire::Response refusal(const CallerRefusal& why) {
+  auto response = refusal(why.status, why.message);
+  why.add_headers(response);
+  return response;
+}
+
 std::optional<broker::HttpBody> kind_of(const std::string* content_type) {
   if (content_type == nullptr) return std::nullopt;
   auto type = std::string_view(*content_type);
@@ -103,17 +109,21 @@ wire::Response answer_of(Handled handled) {
 // One request. Owned by the connection while the body arrives, then by its task.
 class HttpInput::Call final : public BodyReader, public std::enable_shared_from_this<Call> {
  public:
-  Call(HttpInput& input, io::EventLoop& loop, Asked asked, Responder responder)
+  Call(HttpInput& input, io::EventLoop& loop, InputCaller caller, Asked asked, Responder responder)
       : input_(input),
         loop_(loop),
+        caller_(std::move(caller)),
         asked_(std::move(asked)),
         responder_(std::move(responder)),
         inflated_(input.inflated_) {}
 
   void on_body(std::string_view bytes) override { body_.append(bytes); }
   void on_end() override {
+    if (const auto why = caller_.check_whole(asked_.stream, body_.size()))
+      return responder_.respond(refusal(*why));
     start(handle(shared_from_this()), UniqueFunction<void(wire::Response)>(
                                           [self = shared_from_this()](wire::Response response) {
+                                            self->caller_.pay(response);
                                             self->responder_.respond(std::move(response));
                                           }));
   }
@@ -125,6 +135,7 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
           co_await inflate(&self->loop_, &self->body_, &self->inflated_, broker::kHttpBodyPadding);
       if (!inflated.ok())
         co_return refusal(status_of(inflated.error().code), inflated.error().message);
+      self->caller_.pay(self->body_.size());
     }
     self->body_.reserve(self->body_.size() + broker::kHttpBodyPadding);
     auto read = broker::read_http_records(self->asked_.kind, self->body_, self->asked_.rule,
@@ -158,6 +169,7 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
 
   HttpInput& input_;
   io::EventLoop& loop_;
+  InputCaller caller_;
   const Asked asked_;
   Responder responder_;
   std::string body_;
@@ -165,10 +177,11 @@ class HttpInput::Call final : public BodyReader, public std::enable_shared_from_
 };
 
 HttpInput::HttpInput(broker::Spool& spool, const InputStreams& streams, io::Entropy& entropy,
-                     metrics::Registry& metrics)
+                     metrics::Registry& metrics, InputAccess& access)
     : spool_(spool),
       streams_(streams.named.begin(), streams.named.end()),
       entropy_(entropy),
+      access_(access),
       counts_(metrics, "http"),
       inflated_(kInflatedMax) {}
 
@@ -184,17 +197,22 @@ bool HttpInput::takes(std::string_view stream) const {
   return streams_.contains(stream);
 }
 
-std::unique_ptr<BodyReader> HttpInput::on_request(io::EventLoop& loop, Peer, wire::RequestHead head,
-                                                  Responder responder) {
+std::unique_ptr<BodyReader> HttpInput::on_request(io::EventLoop& loop, Peer peer,
+                                                  wire::RequestHead head, Responder responder) {
   const auto refused = [&responder](int status, std::string_view why) {
     responder.respond(refusal(status, why));
     return nullptr;
   };
   const std::string_view path = std::string_view(head.target).substr(0, head.target.find('?'));
-  if (!path.starts_with(kPath))
-    return refused(404, "There is nothing here: POST to /v1/records/STREAM");
   Asked asked;
-  asked.stream = path.substr(kPath.size());
+  if (path.starts_with(kPath)) asked.stream = path.substr(kPath.size());
+  InputCaller caller(access_, loop, peer, head);
+  if (const auto why = caller.check(asked.stream)) {
+    responder.respond(refusal(*why));
+    return nullptr;
+  }
+  if (asked.stream.empty())
+    return refused(404, "There is nothing here: POST to /v1/records/STREAM");
   if (!takes(asked.stream)) {
     return refused(404,
                    "The broker takes no records for that stream: it must be in broker.streams");
@@ -213,8 +231,8 @@ std::unique_ptr<BodyReader> HttpInput::on_request(io::EventLoop& loop, Peer, wir
   auto rule = rule_of(head);
   if (!rule.ok()) return refused(400, rule.error().message);
   asked.rule = *std::move(rule);
-  return std::make_unique<SharedReader>(
-      std::make_shared<Call>(*this, loop, std::move(asked), std::move(responder)));
+  return std::make_unique<SharedReader>(std::make_shared<Call>(
+      *this, loop, std::move(caller), std::move(asked), std::move(responder)));
 }
 
 wire::Response HttpInput::refuse(Refusal) {

@@ -3,8 +3,9 @@
 //
 // It has a port of its own, beside the Kinesis API's: that one answers whatever it doesn't know as
 // AWS does, and asks for a signature, which nobody who has only curl can make. Here nothing is
-// signed, so that it is for loopback alone, and takes its two content types only, which a web page
-// of another origin can't send without being asked for leave first.
+// signed: an access key comes by HTTP Basic (server/input_access.h), and without keys it is for
+// loopback alone. It takes its two content types only, which a web page of another origin can't
+// send without being asked for leave first.
 #pragma once
 
 #include <memory>
@@ -19,6 +20,7 @@
 #include "io/entropy.h"
 #include "metrics/registry.h"
 #include "server/http_port.h"
+#include "server/input_access.h"
 #include "server/input_body.h"
 
 namespace spillway::server {
@@ -27,7 +29,7 @@ namespace spillway::server {
 class HttpInput final : public InputHandler {
  public:
   HttpInput(broker::Spool& spool, const InputStreams& streams, io::Entropy& entropy,
-            metrics::Registry& metrics);
+            metrics::Registry& metrics, InputAccess& access);
   ~HttpInput() override;
 
   void set_streams(const InputStreams& streams) override;
@@ -45,6 +47,7 @@ class HttpInput final : public InputHandler {
   mutable std::mutex mutex_;  // of streams_
   Streams streams_;
   io::Entropy& entropy_;
+  InputAccess& access_;
   broker::InputMetrics counts_;
   ByteBudget inflated_;  // of bodies that were packed
 };

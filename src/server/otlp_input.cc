@@ -70,6 +70,16 @@ wire::Response refusal(OtlpEncoding encoding, int status, std::string_view why) 
   return response(encoding, status, message);
 }
 
+// Exporters send again what is answered with 503, and nothing else: 429, which OTLP has too, makes
+// Python's drop it.
+constexpr int kTryAgain = 503;
+
+wire::Response refusal(OtlpEncoding encoding, const CallerRefusal& why) {
+  auto answer = refusal(encoding, why.status == 429 ? kTryAgain : why.status, why.message);
+  why.add_headers(answer);
+  return answer;
+}
+
 // Export…ServiceResponse: empty where all is accepted.
 wire::Response success(const Asked& asked, std::size_t rejected) {
   std::string body;
@@ -92,11 +102,9 @@ wire::Response success(const Asked& asked, std::size_t rejected) {
   return response(asked.encoding, 200, body);
 }
 
-// Exporters send again what is answered with 503, and nothing else: 429, which OTLP has too, makes
-// Python's drop it.
 int status_of(ErrorCode why) {
   if (why == ErrorCode::kInvalid) return 400;
-  return why == ErrorCode::kNoSpace ? 413 : 503;
+  return why == ErrorCode::kNoSpace ? 413 : kTryAgain;
 }
 
 }  // namespace
@@ -104,17 +112,22 @@ int status_of(ErrorCode why) {
 // One request. Owned by the connection while the body arrives, then by its task.
 class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_this<Call> {
  public:
-  Call(OtlpInput& input, io::EventLoop& loop, Asked asked, Responder responder)
+  Call(OtlpInput& input, io::EventLoop& loop, InputCaller caller, Asked asked, Responder responder)
       : input_(input),
         loop_(loop),
+        caller_(std::move(caller)),
         asked_(asked),
         responder_(std::move(responder)),
         held_(input.held_) {}
 
   void on_body(std::string_view bytes) override { body_.append(bytes); }
   void on_end() override {
+    stream_ = input_.stream_of(asked_.signal->stream);
+    if (const auto why = caller_.check_whole(stream_, body_.size()))
+      return responder_.respond(refusal(asked_.encoding, *why));
     start(handle(shared_from_this()), UniqueFunction<void(wire::Response)>(
                                           [self = shared_from_this()](wire::Response response) {
+                                            self->caller_.pay(response);
                                             self->responder_.respond(std::move(response));
                                           }));
   }
@@ -133,6 +146,7 @@ class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_
       auto inflated =
           co_await inflate(&self->loop_, &self->body_, &self->held_, broker::kOtlpBodyPadding);
       if (!inflated.ok()) co_return std::move(inflated).error();
+      self->caller_.pay(self->body_.size());
     }
     auto read = self->read();
     if (!read.ok()) {
@@ -145,9 +159,8 @@ class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_
     views.reserve(all.records.size());
     for (const auto& record : all.records)
       views.push_back({record.key, record.data, std::nullopt, std::nullopt});
-    const auto outcomes = co_await put_in_order(&self->loop_, &self->input_.spool_,
-                                                self->input_.stream_of(self->asked_.signal->stream),
-                                                std::move(views));
+    const auto outcomes =
+        co_await put_in_order(&self->loop_, &self->input_.spool_, self->stream_, std::move(views));
     const auto failed = std::ranges::find_if(outcomes, [](const auto& one) { return !one.ok(); });
     const auto refused = static_cast<std::size_t>(
         std::ranges::count_if(outcomes, [](const auto& one) { return !one.ok(); }));
@@ -170,14 +183,21 @@ class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_
 
   OtlpInput& input_;
   io::EventLoop& loop_;
+  InputCaller caller_;
   const Asked asked_;
+  std::string stream_;  // of the signal, once the body is whole
   Responder responder_;
   std::string body_;
   ByteBudget::Share held_;
 };
 
-OtlpInput::OtlpInput(broker::Spool& spool, const InputStreams& streams, metrics::Registry& metrics)
-    : spool_(spool), streams_(streams.otlp), counts_(metrics, "otlp"), held_(kHeldMax) {}
+OtlpInput::OtlpInput(broker::Spool& spool, const InputStreams& streams, metrics::Registry& metrics,
+                     InputAccess& access)
+    : spool_(spool),
+      streams_(streams.otlp),
+      access_(access),
+      counts_(metrics, "otlp"),
+      held_(kHeldMax) {}
 
 OtlpInput::~OtlpInput() = default;
 
@@ -191,8 +211,8 @@ std::string OtlpInput::stream_of(std::string OtlpStreams::*signal) const {
   return streams_.*signal;
 }
 
-std::unique_ptr<BodyReader> OtlpInput::on_request(io::EventLoop& loop, Peer, wire::RequestHead head,
-                                                  Responder responder) {
+std::unique_ptr<BodyReader> OtlpInput::on_request(io::EventLoop& loop, Peer peer,
+                                                  wire::RequestHead head, Responder responder) {
   Asked asked;
   const auto refused = [&](int status, std::string_view why) {
     responder.respond(refusal(asked.encoding, status, why));
@@ -202,7 +222,13 @@ std::unique_ptr<BodyReader> OtlpInput::on_request(io::EventLoop& loop, Peer, wir
   asked.encoding = encoding.value_or(OtlpEncoding::kJson);
   const std::string_view path = std::string_view(head.target).substr(0, head.target.find('?'));
   const auto* const signal = std::ranges::find(kSignals, path, &Signal::path);
-  if (signal == std::end(kSignals))
+  const bool known = signal != std::end(kSignals);
+  InputCaller caller(access_, loop, peer, head);
+  if (const auto why = caller.check(known ? stream_of(signal->stream) : "")) {
+    responder.respond(refusal(asked.encoding, *why));
+    return nullptr;
+  }
+  if (!known)
     return refused(404, "There is nothing here: POST to /v1/logs, /v1/metrics or /v1/traces");
   asked.signal = signal;
   if (head.method != "POST") return refused(405, "OTLP is sent by POST");
@@ -213,7 +239,7 @@ std::unique_ptr<BodyReader> OtlpInput::on_request(io::EventLoop& loop, Peer, wir
   if (!packed) return refused(415, "The only Content-Encoding that is accepted is gzip, once");
   asked.packed = *packed;
   return std::make_unique<SharedReader>(
-      std::make_shared<Call>(*this, loop, asked, std::move(responder)));
+      std::make_shared<Call>(*this, loop, std::move(caller), asked, std::move(responder)));
 }
 
 wire::Response OtlpInput::refuse(Refusal) {

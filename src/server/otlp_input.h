@@ -2,8 +2,9 @@
 // send it over HTTP, in protobuf or JSON (broker/otlp_records.h). The answer comes when all of it
 // is durable in the spool, in the encoding of the request.
 //
-// Like the HTTP input it is unsigned, for loopback alone, and takes content types that a web page
-// of another origin can't send without being asked for leave first.
+// Who may send is as with the HTTP input: whoever has an access key, or this machine where there
+// are none. It takes content types that a web page of another origin can't send without being asked
+// for leave first.
 #pragma once
 
 #include <memory>
@@ -14,6 +15,7 @@
 #include "broker/spool.h"
 #include "metrics/registry.h"
 #include "server/http_port.h"
+#include "server/input_access.h"
 #include "server/input_body.h"
 
 namespace spillway::server {
@@ -21,7 +23,8 @@ namespace spillway::server {
 // Each request on its connection's loop. What it is handed outlives it.
 class OtlpInput final : public InputHandler {
  public:
-  OtlpInput(broker::Spool& spool, const InputStreams& streams, metrics::Registry& metrics);
+  OtlpInput(broker::Spool& spool, const InputStreams& streams, metrics::Registry& metrics,
+            InputAccess& access);
   ~OtlpInput() override;
 
   void set_streams(const InputStreams& streams) override;
@@ -37,6 +40,7 @@ class OtlpInput final : public InputHandler {
   broker::Spool& spool_;
   mutable std::mutex mutex_;  // of streams_
   OtlpStreams streams_;
+  InputAccess& access_;
   broker::InputMetrics counts_;
   ByteBudget held_;  // of bodies that were packed, of reading them, and of records
 };

@@ -80,21 +80,22 @@ def records_in(region, stream="orders"):
             for records in read_all(region.client(), stream).values() for record in records]
 
 
-def example(name):
-    """The shell lines that docs/broker.md has below a mark, and what it says that they print."""
-    mark = re.escape(f"<!-- run by tests/clients/inputs_test.py: {name} -->")
-    found = re.search(mark + r"\n```sh\n(.*?)```\n+```(?:json|text)\n(.*?)```\n",
+def example(name, by="inputs_test.py"):
+    """The shell lines that docs/broker.md has below a mark, and what it says that they print, if it does."""
+    mark = re.escape(f"<!-- run by tests/clients/{by}: {name} -->")
+    found = re.search(mark + r"\n```sh\n(.*?)```\n(?:\n*```(?:json|text)\n(.*?)```\n)?",
                       (ROOT / "docs/broker.md").read_text("utf-8"), re.DOTALL)
     expect(found is not None, f"docs/broker.md has no example {name}")
     return found.groups()
 
 
-def run_example(name, port, default_port):
+def run_example(name, port, default_port, data="spillway-data/broker", **environment):
     """What its lines print, and the block that it has below."""
     script, shown = example(name)
     expect(str(default_port) in script, script)
-    ran = subprocess.run(["bash", "-euc", script.replace(str(default_port), str(port))],
-                         capture_output=True, text=True, timeout=60)
+    script = script.replace(str(default_port), str(port)).replace("spillway-data/broker", data)
+    ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60,
+                         env=os.environ | environment)
     expect(ran.returncode == 0, ran)
     return ran.stdout, shown
 
@@ -254,6 +255,46 @@ def test_http_example(directory):
         broker.stop()
         expect(sorted(records_in(region)) == [("7", '{"customer": 7, "item": "bread"}'),
                                               ("8", '{"customer": 8, "item": "salt"}')], records_in(region))
+
+
+def make_key(broker, *arguments):
+    """Variables with the id and the secret of a new key of the broker."""
+    made = subprocess.run([str(BINARY), "keys", "create", "shop", "--json", *arguments, "--data", broker.settings["data"],
+                           "--admin", f"127.0.0.1:{broker.admin}"], capture_output=True, text=True, timeout=60)
+    expect(made.returncode == 0, made)
+    key = json.loads(made.stdout)
+    return {"AWS_ACCESS_KEY_ID": key["access_key"], "AWS_SECRET_ACCESS_KEY": key["secret_key"]}
+
+
+def basic(key):
+    text = f"{key['AWS_ACCESS_KEY_ID']}:{key['AWS_SECRET_ACCESS_KEY']}"
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+
+def test_http_asks_for_a_key_once_there_is_one(directory):
+    with Region() as region:
+        broker = Inputs(directory, region)
+        broker.start()
+        expect(broker.post("[0]", Content_Type=JSON)[0] == 200, "there is none")
+        key = make_key(broker)
+        status, headers, answer = broker.post("[1]", Content_Type=JSON)
+        expect(status == 401 and headers["WWW-Authenticate"].startswith("Basic ") and answer["error"], status, answer)
+        printed, shown = run_example("http-key", broker.http, 4602, broker.settings["data"], **key)
+        expect(printed == shown, printed, shown)
+        policy = pathlib.Path(directory) / "telemetry.json"
+        policy.write_text(json.dumps({"Statement": [{"Effect": "Allow", "Action": "kinesis:PutRecords",
+                                                     "Resource": "arn:aws:kinesis:*:*:stream/telemetry"}]}), "ascii")
+        other = basic(make_key(broker, "--policy", str(policy)))
+        expect(broker.post("[2]", Content_Type=JSON, **other)[0] == 403, "not to that stream")
+        expect(broker.post("[3]", "/v1/records/telemetry", Content_Type=JSON, **other)[0] == 200, "to this one")
+
+        def denied():
+            return subprocess.run([str(BINARY), "audit", "log", "--denied", "--json", "--data", broker.settings["data"]],
+                                  capture_output=True, text=True, timeout=60, check=True).stdout
+        wait_until(lambda: len(denied().splitlines()) == 2)
+        expect(all(json.loads(line)["action"] == "kinesis:PutRecords" for line in denied().splitlines()), denied())
+        broker.stop()
+        expect(sorted(data for _, data in records_in(region)) == ["0", '{"item": "bread"}'], records_in(region))
 
 
 def test_otlp_example(directory):

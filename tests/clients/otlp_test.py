@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from inputs_test import Inputs, expect, records_in  # noqa: E402
+from inputs_test import Inputs, example, expect, make_key, records_in  # noqa: E402
 from region import BINARY, Region, run_tests, wait_until  # noqa: E402
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -112,6 +112,34 @@ def test_exporters_send_logs_metrics_and_traces(directory):
                and points["sold"]["attributes"] == {"item": "bread"}, points)
         expect(points["price"]["type"] == "histogram" and points["price"]["count"] == 1
                and points["price"]["sum"] == 2.5 and sum(points["price"]["bucketCounts"]) == 1, points)
+
+
+def test_an_exporter_with_an_access_key(directory):
+    with Region() as region:
+        broker = OtlpBroker(directory, region)
+        broker.start()
+        key = make_key(broker)
+        for encoding, message in ((PROTOBUF, lambda answer: answer[2:].decode()),
+                                  (JSON, lambda answer: json.loads(answer)["message"])):
+            status, headers, answer = broker.send(b"", Content_Type=encoding)
+            expect(status == 401 and headers["WWW-Authenticate"].startswith("Basic "), status, headers)
+            expect(headers["Content-Type"] == encoding and "access key" in message(answer), answer)
+        script, _ = example("otlp-key", by="otlp_test.py")
+        script = script.replace("4318", str(broker.otlp)).replace("spillway-data/broker", broker.settings["data"])
+        ran = subprocess.run(["bash", "-euc", script + "env --null"], capture_output=True, text=True, timeout=60,
+                             env=os.environ | key, check=True)
+        exported = dict(line.split("=", 1) for line in ran.stdout.split("\0") if line.startswith("OTEL_"))
+        expect(len(exported) == 3, exported)
+        with environment(**exported):
+            for bundle in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+                os.environ.pop(bundle, None)  # they win over what the exporter is told
+            logging = LoggerProvider(resource=SHOP)
+            logging.add_log_record_processor(SimpleLogRecordProcessor(OTLPLogExporter()))
+            logging.get_logger("till").emit(body="by a known one")
+            logging.shutdown()
+        broker.stop()
+        found = [json.loads(data)["body"] for _, data in records_in(region, "otlp-logs")]
+        expect(found == ["by a known one"], found)
 
 
 def test_what_is_answered_is_durable(directory):
