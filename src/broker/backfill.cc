@@ -133,12 +133,12 @@ Task<std::optional<SpoolBatch>> Backfill::read(stream::ShardId shard, PositionRa
   int damaged = 0;
   while (!closed_ && range.first < range.second) {
     stream::ReadRequest request{shard, range.first};
-    request.max_records = client::kPutRecordsMax;
-    request.max_bytes = kRequestBytesMax;
+    request.max_records = kRequest.records;
+    request.max_bytes = kRequest.bytes;
     auto reading = io::on_loop<Result<stream::ReadResult>>(
         &parts_.loop, [this, request](auto done) { parts_.engine.read(request, std::move(done)); });
     const auto read = co_await reading;
-    if (read.ok()) co_return take_batch(*read, range.first, range.second, kRequestBytesMax);
+    if (read.ok()) co_return take_batch(*read, range.first, range.second, kRequest, kRequest);
     if (read.error().code != ErrorCode::kCorrupt) break;
     // It may have been the reading.
     if (++damaged <= kDamagedReads) {
@@ -182,7 +182,8 @@ Task<bool> Backfill::send(std::string stream, std::vector<client::PutEntry> entr
       if (!prepared) co_return false;
       continue;
     }
-    const Pending sent = next_of_lanes(entries, pending, to->target().packing(), most);
+    const Pending sent =
+        next_of_lanes(entries, pending, to->target().packing(), {most, kRequest.bytes});
     std::vector<client::PutEntry> chosen;
     chosen.reserve(sent.size());
     for (const auto number : sent) chosen.push_back(entries[number]);

@@ -44,7 +44,7 @@ namespace spillway::broker {
 // On the loop's thread. What it is handed outlives it.
 class Backfill {
  public:
-  static constexpr std::size_t kRequestBytesMax = std::size_t{256} << 10;
+  static constexpr RequestBounds kRequest = {.bytes = std::size_t{256} << 10};
   // Between two looks for what the target lacks, where there is no more of it now.
   static constexpr nanoseconds kLook = seconds(1);
   // Between two looks whether the target takes more.

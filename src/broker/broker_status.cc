@@ -27,6 +27,7 @@ std::string target_json(const StatusParts& of, std::size_t place, MonoTime now) 
   object.add("used", route.choice().target == place);
   object.add("acknowledged_records", link.acknowledged());
   object.add("records_per_second", of.activity.per_second(link.target().name()));
+  object.add("requests_limit", route.requests_limit(place));
   if (const auto* const backfill = delivery.backfill(place)) {
     const auto& progress = backfill->progress();
     object.add("missing_records", progress.missing);

@@ -7,7 +7,8 @@
 namespace spillway::broker {
 
 Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random,
-                   std::span<const std::size_t> backfilled, CatchUp catch_up)
+                   std::span<const std::size_t> backfilled, CatchUp catch_up,
+                   const RequestBounds& request)
     : parts_(parts),
       catch_up_(catch_up),
       dropped_(parts.metrics.counter(
@@ -21,6 +22,7 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                     parts.route,
                     budget_,
                     catch_up_,
+                    request,
                     [this](std::size_t bytes) {
                       const MonoTime now = parts_.loop.mono_now();
                       return pace(now).take(bytes, now);

@@ -44,9 +44,10 @@ class Delivery {
   };
 
   // `streams`: of the spool, as opened. `random` spreads retries. `backfilled`: the places of the
-  // targets that get what they missed.
+  // targets that get what they missed. `request`: what one may be.
   Delivery(Parts parts, std::span<const std::string> streams, Random random,
-           std::span<const std::size_t> backfilled = {}, CatchUp catch_up = {});
+           std::span<const std::size_t> backfilled = {}, CatchUp catch_up = {},
+           const RequestBounds& request = {});
 
   // Starts the route too. `flows` is called once, when the first records are acknowledged.
   void start(UniqueFunction<void()> flows);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -19,10 +20,6 @@ Uint128 hash_key_of(const client::PutEntry& entry) {
   return parse_uint128(*entry.explicit_hash_key).value();  // entry_of() wrote it
 }
 
-std::uint8_t lane_of(const client::PutEntry& entry) {
-  return entry.origin ? entry.origin->lane : stream::lane_of(hash_key_of(entry));
-}
-
 bool same_hash_key(const client::PutEntry& a, const client::PutEntry& b) {
   if (a.explicit_hash_key == b.explicit_hash_key &&
       (a.explicit_hash_key || a.partition_key == b.partition_key))
@@ -30,8 +27,12 @@ bool same_hash_key(const client::PutEntry& a, const client::PutEntry& b) {
   return hash_key_of(a) == hash_key_of(b);
 }
 
+std::size_t size_of(const client::PutEntry& entry) {
+  return entry.data.size() + entry.partition_key.size();
+}
+
 std::size_t bytes_in_aggregate(const client::PutEntry& entry) {
-  return entry.data.size() + entry.partition_key.size() + client::kAggregateEntryBytes;
+  return size_of(entry) + client::kAggregateEntryBytes;
 }
 
 // The aggregate that one lane's record becomes, as entries are added in their order.
@@ -63,30 +64,73 @@ class LaneAggregate {
 
 }  // namespace
 
-std::vector<std::size_t> next_of_lanes(std::span<const client::PutEntry> entries,
-                                       std::span<const std::size_t> pending, LanePacking packing,
-                                       std::size_t most) {
+std::uint8_t lane_of(const client::PutEntry& entry) {
+  return entry.origin ? entry.origin->lane : stream::lane_of(hash_key_of(entry));
+}
+
+Pending next_of_lanes(std::span<const client::PutEntry> entries,
+                      std::span<const std::size_t> pending, LanePacking packing,
+                      const RequestBounds& bounds) {
   struct Lane {
     LaneAggregate aggregate;
     bool full = false;
   };
-  std::vector<std::size_t> taken;
-  taken.reserve(std::min(most, pending.size()));
+  Pending taken;
+  taken.reserve(std::min(bounds.records, pending.size()));
+  std::size_t bytes = 0;
   std::vector<Lane> lanes(packing == LanePacking::kPrefix ? 0 : stream::kLanes);
   for (const auto number : pending) {
-    if (taken.size() == most) break;
-    if (packing != LanePacking::kPrefix) {
-      const auto& entry = entries[number];
-      Lane& lane = lanes[lane_of(entry)];
-      if (lane.full) continue;
-      // What is behind one that isn't taken waits with it.
-      lane.full = !lane.aggregate.add(entry);
-      if (lane.full) continue;
-      lane.full = packing == LanePacking::kSingle;
+    if (taken.size() == bounds.records) break;
+    const auto& entry = entries[number];
+    const auto lane = packing == LanePacking::kPrefix ? nullptr : &lanes[lane_of(entry)];
+    // What is behind one that isn't taken waits with it.
+    if (lane != nullptr && lane->full) continue;
+    if (bytes + size_of(entry) > bounds.bytes && !taken.empty()) break;
+    if (lane != nullptr) {
+      lane->full = !lane->aggregate.add(entry);
+      if (lane->full) continue;
+      lane->full = packing == LanePacking::kSingle;
     }
+    bytes += size_of(entry);
     taken.push_back(number);
   }
   return taken;
+}
+
+std::size_t requests_for(std::size_t records, std::size_t bytes, const RequestBounds& bounds) {
+  return std::max((records + bounds.records - 1) / bounds.records,
+                  (bytes + bounds.bytes - 1) / bounds.bytes);
+}
+
+std::vector<Pending> deal_lanes(std::span<const client::PutEntry> entries, const Pending& pending,
+                                const RequestBounds& bounds) {
+  struct Lane {
+    std::size_t number = 0;
+    std::uint64_t share = 0;  // of requests
+  };
+  std::array<Lane, stream::kLanes> lanes;
+  for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i].number = i;
+  std::size_t bytes = 0;
+  for (const auto number : pending) {
+    const auto& entry = entries[number];
+    bytes += size_of(entry);
+    lanes[lane_of(entry)].share += size_of(entry) * bounds.records + bounds.bytes;
+  }
+  const auto requests = requests_for(pending.size(), bytes, bounds);
+  if (requests <= 1) return {pending};
+  // The largest first, each to where there is least.
+  std::ranges::stable_sort(lanes, std::ranges::greater(), &Lane::share);
+  std::vector<std::uint64_t> shares(requests);
+  std::array<std::size_t, stream::kLanes> request_of{};
+  for (const auto& lane : lanes) {
+    const auto least = std::ranges::min_element(shares);
+    *least += lane.share;
+    request_of[lane.number] = static_cast<std::size_t>(least - shares.begin());
+  }
+  std::vector<Pending> dealt(requests);
+  for (const auto number : pending) dealt[request_of[lane_of(entries[number])]].push_back(number);
+  std::erase_if(dealt, [](const Pending& one) { return one.empty(); });
+  return dealt;
 }
 
 PackedEntries pack_lanes(std::vector<client::PutEntry> entries) {

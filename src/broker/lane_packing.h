@@ -23,12 +23,32 @@ enum class LanePacking : std::uint8_t {
 // With its partition key, at most, as Kinesis has it for a stream of which nothing else was said.
 inline constexpr std::size_t kAggregateBytesMax = std::size_t{1} << 20;
 
-// Of `pending`, ascending numbers of `entries`, those that the next request takes, `most` at most:
-// of each lane the first, and with kAggregate those behind it that go into the same Kinesis record.
-// At least one where there is one.
-std::vector<std::size_t> next_of_lanes(std::span<const client::PutEntry> entries,
-                                       std::span<const std::size_t> pending, LanePacking packing,
-                                       std::size_t most);
+// Of an entry's origin, or of its hash key.
+std::uint8_t lane_of(const client::PutEntry& entry);
+
+struct RequestBounds {
+  std::size_t records = client::kPutRecordsMax;
+  // Of data and keys, but for one record that is larger.
+  std::size_t bytes = std::size_t{1} << 20;
+};
+
+// Ascending numbers of the entries of a batch.
+using Pending = std::vector<std::size_t>;
+
+// Of `pending` those that the next request takes: of each lane the first, and with kAggregate those
+// behind it that go into the same Kinesis record; with kPrefix the first ones of all. At least one
+// where there is one.
+Pending next_of_lanes(std::span<const client::PutEntry> entries,
+                      std::span<const std::size_t> pending, LanePacking packing,
+                      const RequestBounds& bounds);
+
+// How many requests that is.
+std::size_t requests_for(std::size_t records, std::size_t bytes, const RequestBounds& bounds);
+
+// Deals `pending` out to as many requests as it fills, for a target that is sent several side by
+// side: each lane to one of them. Where lanes are uneven, one may be for more than a request.
+std::vector<Pending> deal_lanes(std::span<const client::PutEntry> entries, const Pending& pending,
+                                const RequestBounds& bounds);
 
 // A request's entries as Kinesis records. What can't be in an aggregate goes as it is, without its
 // origin: a record that is too large for one, or is an aggregate itself, which its readers would

@@ -38,22 +38,89 @@ const std::vector<PutEntry> kEntries{entry(1, 7, 1), entry(2, 7, 1), entry(1, 7,
 
 TEST(LanePacking, ARequestHasOneRecordOfALane) {
   const auto pending = all(kEntries);
-  EXPECT_EQ(next_of_lanes(kEntries, pending, LanePacking::kPrefix, 99), pending);
-  EXPECT_THAT(next_of_lanes(kEntries, pending, LanePacking::kSingle, 99), ElementsAre(0, 1, 6));
-  EXPECT_THAT(next_of_lanes(kEntries, Numbers{2, 3, 4}, LanePacking::kSingle, 99),
+  EXPECT_EQ(next_of_lanes(kEntries, pending, LanePacking::kPrefix, {99}), pending);
+  EXPECT_THAT(next_of_lanes(kEntries, pending, LanePacking::kSingle, {99}), ElementsAre(0, 1, 6));
+  EXPECT_THAT(next_of_lanes(kEntries, Numbers{2, 3, 4}, LanePacking::kSingle, {99}),
               ElementsAre(2, 4));
 }
 
 TEST(LanePacking, OrOneAggregateOfOneHashKey) {
-  EXPECT_THAT(next_of_lanes(kEntries, all(kEntries), LanePacking::kAggregate, 99),
+  EXPECT_THAT(next_of_lanes(kEntries, all(kEntries), LanePacking::kAggregate, {99}),
               ElementsAre(0, 1, 2, 4, 6))
       << "5 is behind 3, which has another hash key";
-  EXPECT_THAT(next_of_lanes(kEntries, Numbers{3, 5}, LanePacking::kAggregate, 99), ElementsAre(3));
+  EXPECT_THAT(next_of_lanes(kEntries, Numbers{3, 5}, LanePacking::kAggregate, {99}),
+              ElementsAre(3));
 }
 
 TEST(LanePacking, NoMoreThanItMay) {
   for (const auto packing : {LanePacking::kPrefix, LanePacking::kSingle, LanePacking::kAggregate})
-    EXPECT_EQ(next_of_lanes(kEntries, all(kEntries), packing, 2), (Numbers{0, 1}));
+    EXPECT_EQ(next_of_lanes(kEntries, all(kEntries), packing, {2}), (Numbers{0, 1}));
+}
+
+TEST(LanePacking, NoMoreBytesThanItMayButForOneRecord) {
+  const std::vector<PutEntry> entries{entry(1, 7, 1, std::string(99, 'x')),
+                                      entry(1, 7, 2, std::string(99, 'x')), entry(2, 7, 1, "y")};
+  EXPECT_EQ(next_of_lanes(entries, all(entries), LanePacking::kPrefix, {99, 200}), (Numbers{0, 1}));
+  EXPECT_EQ(next_of_lanes(entries, all(entries), LanePacking::kPrefix, {99, 199}), Numbers{0})
+      << "what is behind it in its lane doesn't go before it";
+  EXPECT_EQ(next_of_lanes(entries, all(entries), LanePacking::kSingle, {99, 102}), (Numbers{0, 2}));
+  EXPECT_EQ(next_of_lanes(entries, all(entries), LanePacking::kPrefix, {99, 1}), Numbers{0});
+}
+
+// Whatever there is: each lane is in one of them, in its order, and none has much more than others.
+TEST(LanePacking, DealsLanesOutEvenly) {
+  constexpr std::uint64_t kSeed = 1;
+  SCOPED_TRACE(testing::Message() << "seed " << kSeed);
+  Random random(kSeed);
+  for (int round = 0; round < 300; ++round) {
+    const RequestBounds bounds{1 + random.below(50), 100 + random.below(1000)};
+    std::vector<PutEntry> entries;
+    std::size_t bytes = 0;
+    const auto lanes = 1 + random.below(32);
+    for (auto count = 1 + random.below(400); count > 0; --count) {
+      entries.push_back(entry(static_cast<std::uint8_t>(random.below(lanes)), 7, count,
+                              std::string(random.below(60), 'd')));
+      bytes += entries.back().data.size() + 1;
+    }
+    Numbers pending;
+    for (std::size_t i = 0; i < entries.size(); ++i)
+      if (!random.one_in(5)) pending.push_back(i);
+    if (pending.empty()) continue;
+    const auto dealt = deal_lanes(entries, pending, bounds);
+    Numbers found;
+    std::map<std::uint8_t, std::size_t> request_of;
+    for (std::size_t request = 0; request < dealt.size(); ++request) {
+      EXPECT_FALSE(dealt[request].empty());
+      EXPECT_TRUE(std::ranges::is_sorted(dealt[request]));
+      for (const auto number : dealt[request]) {
+        found.push_back(number);
+        const auto lane = entries[number].origin->lane;
+        EXPECT_EQ(request_of.try_emplace(lane, request).first->second, request) << "lane " << +lane;
+      }
+    }
+    std::ranges::sort(found);
+    EXPECT_EQ(found, pending);
+    EXPECT_LE(dealt.size(), requests_for(entries.size(), bytes, bounds));
+  }
+}
+
+TEST(LanePacking, ALaneThatFillsARequestHasItAlone) {
+  std::vector<PutEntry> entries;
+  entries.reserve(100);
+  for (std::uint64_t i = 0; i < 50; ++i) entries.push_back(entry(9, 7, i + 1));
+  for (std::uint64_t i = 0; i < 50; ++i)
+    entries.push_back(entry(static_cast<std::uint8_t>(i % 8), 7, i + 1));
+  const auto dealt = deal_lanes(entries, all(entries), {.records = 50});
+  ASSERT_EQ(dealt.size(), 2u);
+  EXPECT_EQ(dealt[0].size(), 50u);
+  EXPECT_EQ(std::ranges::count_if(dealt[0], [&](auto i) { return i < 50; }) % 50, 0);
+}
+
+TEST(LanePacking, WhatFitsOneRequestIsNotDealtOut) {
+  EXPECT_THAT(deal_lanes(kEntries, all(kEntries), {.records = kEntries.size()}),
+              ElementsAre(all(kEntries)));
+  EXPECT_THAT(deal_lanes(kEntries, all(kEntries), {.records = kEntries.size() - 1}),
+              testing::SizeIs(2));
 }
 
 TEST(LanePacking, PartitionKeysWithoutAHashKeyHaveTheirOwn) {
@@ -63,7 +130,8 @@ TEST(LanePacking, PartitionKeysWithoutAHashKeyHaveTheirOwn) {
                                       {"a", "x", std::nullopt, origin},
                                       {"b", "x", to_string(stream::hash_key_of("a")), origin},
                                       {"b", "x", to_string(stream::hash_key_of("a") + 1), origin}};
-  EXPECT_EQ(next_of_lanes(entries, all(entries), LanePacking::kAggregate, 99), (Numbers{0, 1, 2}));
+  EXPECT_EQ(next_of_lanes(entries, all(entries), LanePacking::kAggregate, {99}),
+            (Numbers{0, 1, 2}));
 }
 
 TEST(LanePacking, AggregatesHoldTheOriginsAndTheHashKey) {
@@ -106,7 +174,7 @@ TEST(LanePacking, WhatFitsNoAggregateGoesAlone) {
   auto pending = all(entries);
   for (const auto& expected :
        {Numbers{0}, Numbers{1}, Numbers{2}, Numbers{3}, Numbers{4}, Numbers{5}}) {
-    const auto taken = next_of_lanes(entries, pending, LanePacking::kAggregate, 99);
+    const auto taken = next_of_lanes(entries, pending, LanePacking::kAggregate, {99});
     ASSERT_EQ(taken, expected);
     pending.erase(pending.begin());
     const auto& sent = entries[taken.front()];
@@ -137,7 +205,7 @@ TEST(LanePacking, KeepsLanesInOrderWhateverThereIs) {
     auto pending = all(entries);
     std::map<std::uint8_t, std::uint64_t> stored;
     while (!pending.empty()) {
-      const auto taken = next_of_lanes(entries, pending, packing, 1 + random.below(60));
+      const auto taken = next_of_lanes(entries, pending, packing, {1 + random.below(60)});
       ASSERT_FALSE(taken.empty());
       std::vector<PutEntry> request;
       for (const auto number : taken) {

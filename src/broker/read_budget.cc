@@ -27,6 +27,8 @@ void ReadBudget::Share::settle(std::size_t bytes) {
   if (budget_ == nullptr) return;
   budget_->used_ -= shared_part(bytes_);
   budget_->used_ += shared_part(bytes);
+  budget_->holders_ -= bytes_ > 0 ? 1 : 0;
+  budget_->holders_ += bytes > 0 ? 1 : 0;
   bytes_ = bytes;
 }
 

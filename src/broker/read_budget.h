@@ -38,10 +38,15 @@ class ReadBudget {
 
   // `wanted`, or less where there isn't so much.
   Share take(std::size_t wanted);
+  // How many shares hold something.
+  std::size_t holders() const { return holders_; }
+  // What each of those would have, and one more.
+  std::size_t fair() const { return bytes_ / (holders_ + 1); }
 
  private:
   const std::size_t bytes_;
   std::size_t used_ = 0;
+  std::size_t holders_ = 0;
 };
 
 }  // namespace spillway::broker

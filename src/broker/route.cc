@@ -25,19 +25,24 @@ Route::Route(Parts parts, std::span<Target* const> targets, const RouteSettings&
       switches_(parts.metrics.counter("spillway_broker_switches_total",
                                       "Times that another target was used than before")),
       timer_(parts.loop.make_timer()) {
+  queued_.reserve(targets.size());
   links_.reserve(targets.size());
   for (auto* target : targets) {
+    std::function<bool()> takes;
     if (targets.size() > 1) {
       auto watched = std::make_unique<WatchedTarget>(parts.loop, *target, settings.health,
                                                      settings.canary_stream);
+      takes = [&breaker = watched->breaker()] { return breaker.may_send(); };
       target = watched.get();
       watched_.push_back(std::move(watched));
       states_.emplace_back(parts.metrics, "spillway_broker_target_state",
                            "Of its breaker: 0 closed, 1 half-open, 2 open",
                            metrics::Labels{{"target", target->name()}});
     }
-    links_.push_back(std::make_unique<TargetLink>(parts.loop, *target, settings.canary_stream,
-                                                  parts.log, parts.metrics));
+    queued_.push_back(
+        std::make_unique<QueuedTarget>(parts.loop, *target, std::move(takes), parts.metrics));
+    links_.push_back(std::make_unique<TargetLink>(
+        parts.loop, *queued_.back(), settings.canary_stream, parts.log, parts.metrics));
   }
 }
 
@@ -124,8 +129,8 @@ void Route::use(const Choice& choice) {
   }
   changed_();
   // Where there is no other, what is under way may yet come to a good end.
-  for (std::size_t place = 0; choice_.target && place < watched_.size(); ++place)
-    if (place != *choice_.target) watched_[place]->abandon();
+  for (std::size_t place = 0; choice_.target && place < queued_.size(); ++place)
+    if (place != *choice_.target) queued_[place]->abandon();
 }
 
 Status Route::hold(std::size_t place, std::string because) {
@@ -156,7 +161,7 @@ std::string Route::name_of(const Choice& choice) const {
 
 TargetLink* Route::sendable() {
   if (closed_ || !choice_.target) return nullptr;
-  if (has_choice() && !watched_[*choice_.target]->may_send()) return nullptr;
+  if (!queued_[*choice_.target]->may_send()) return nullptr;
   return links_[*choice_.target].get();
 }
 
@@ -164,15 +169,18 @@ TargetLink* Route::spare(std::size_t place) {
   if (closed_) return nullptr;
   // Nobody else asks one that was set back whether it is there.
   const bool is_set_back = !kept().set_back[place].empty();
-  if (!has_choice())
-    return is_set_back || links_[place]->status().ok() ? links_[place].get() : nullptr;
-  const auto& watched = *watched_[place];
-  const bool well = watched.breaker().state() == BreakerState::kClosed;
-  return well && watched.may_send() && !watched.waiting() ? links_[place].get() : nullptr;
+  const auto& queued = *queued_[place];
+  const bool well = has_choice() ? breaker(place).state() == BreakerState::kClosed
+                                 : is_set_back || links_[place]->status().ok();
+  return well && queued.may_send() && !queued.waiting() ? links_[place].get() : nullptr;
 }
 
-bool Route::is_crowded() const {
-  return has_choice() && choice_.target && watched_[*choice_.target]->waiting();
+bool Route::is_crowded() const { return choice_.target && queued_[*choice_.target]->waiting(); }
+
+std::size_t Route::requests_at_once() const {
+  if (!choice_.target) return 1;
+  const auto& target = *queued_[*choice_.target];
+  return target.packing() == LanePacking::kPrefix ? target.limit() : 1;
 }
 
 void Route::close() {

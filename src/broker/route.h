@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/queued_target.h"
 #include "broker/switching.h"
 #include "broker/target_link.h"
 #include "broker/watched_target.h"
@@ -80,11 +81,16 @@ class Route {
   TargetLink* spare(std::size_t place);
   // Whether a request waits for its turn at the target in use.
   bool is_crowded() const;
+  // How many requests of one shard of the spool may be under way to it: one, where what is stored
+  // of a request is no prefix of its lanes, and so it has something of each lane.
+  std::size_t requests_at_once() const;
   // Ends all calls under way with kClosed, from within, and each later one at once.
   void close();
 
   bool has_choice() const { return !watched_.empty(); }
   std::size_t size() const { return links_.size(); }
+  // Of requests that the target there is sent at a time.
+  std::size_t requests_limit(std::size_t place) const { return queued_[place]->limit(); }
   const TargetLink& link(std::size_t place) const { return *links_[place]; }
   // The target there is at another place.
   void moved(std::size_t place) { links_[place]->moved(); }
@@ -108,6 +114,7 @@ class Route {
 
   const Parts parts_;
   std::vector<std::unique_ptr<WatchedTarget>> watched_;  // none, where there is no choice
+  std::vector<std::unique_ptr<QueuedTarget>> queued_;
   std::vector<std::unique_ptr<TargetLink>> links_;
   std::vector<metrics::OwnedGauge> states_;  // of the watched
   Switching switching_;

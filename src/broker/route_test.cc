@@ -187,11 +187,12 @@ TEST_F(RouteTest, ABacklogIsSentAFewMebibytesAtATime) {
     const std::vector<stream::RecordView> records(3, {name, data, std::nullopt, std::nullopt});
     EXPECT_EQ(put(records), 0u);
   }
-  loop_.run();
-  EXPECT_EQ(a_.in_flight, 4) << "of 0.9 MB each";
-  a_.answer();
-  loop_.run();
-  EXPECT_EQ(a_.in_flight, 4);
+  for (int i = 0; i < 3; ++i) {
+    loop_.run();
+    EXPECT_GE(a_.bytes_in_flight, std::size_t{3} << 20);
+    EXPECT_LE(a_.bytes_in_flight, std::size_t{4} << 20);
+    a_.answer();
+  }
   // Those that wait for their turn go elsewhere with all others.
   loop_.run(seconds(3));
   EXPECT_EQ(route_->choice().target, 1u);

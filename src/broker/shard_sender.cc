@@ -21,7 +21,7 @@ ShardSender::ShardSender(Parts parts, std::string stream, const stream::ShardInf
       cursor_(parts.cursors.furthest(shard.id)),
       next_(cursor_.next.value),
       left_behind_due_(parts.loop.mono_now() + kLeftBehindEvery),
-      timer_(parts.loop.make_timer()) {
+      pause_(parts.loop) {
   count_left();
 }
 
@@ -41,7 +41,8 @@ void ShardSender::wake() {
 }
 
 void ShardSender::rerouted() {
-  retry_ = kRetryFirst;
+  backoff_.reset();
+  if (sending_ != nullptr) return sending_->rerouted();
   if (!idle_) resume();
 }
 
@@ -123,20 +124,17 @@ void ShardSender::drop_left_behind() {
 }
 
 // What was acknowledged behind that is read and sent again: a copy, in order.
-void ShardSender::cut(Batch& batch, const Pending& pending) {
-  const std::uint64_t gone = give_up_before_.value - std::min(give_up_before_, batch.first).value;
-  const auto size = std::min<std::size_t>(gone, batch.entries.size());
-  for (const auto number : pending) {
-    if (number >= size) break;
-    batch.given_up[number] = true;
+void ShardSender::cut(ShardBatch& batch, const Pending& left) {
+  Pending dropped;
+  for (const auto number : left) {
+    const auto position = batch.first().plus(number);
+    if (position >= give_up_before_) break;
+    dropped.push_back(number);
     parts_.dropped.add();
-    const auto position = batch.first.plus(number);
     parts_.cursors.give_up(shard_, {position, position.plus(1)});
   }
-  batch.entries.resize(size);
-  batch.given_up.resize(size);
-  batch.next = std::min(batch.next, give_up_before_);
-  link(batch);
+  batch.give_up(dropped);
+  batch.cut(give_up_before_);
 }
 
 Task<void> ShardSender::run() {
@@ -146,13 +144,13 @@ Task<void> ShardSender::run() {
     if (held() > (sends(Part::kLeftBehind) ? 0 : left_behind()) &&
         parts_.route.sendable() == nullptr) {
       stopped_ = true;
-      co_await wait(next_delay());
+      co_await wait(backoff_.next(random_));
       continue;
     }
     if (std::exchange(stopped_, false)) leave_backlog_behind();
     auto batch = co_await read(next_part());
     if (closed_ || leaving_) break;
-    if (!batch.empty()) {
+    if (!batch.records.empty()) {
       const auto delay = turn_of(batch);
       if (!delay) continue;
       if (*delay > nanoseconds(0)) co_await wait(*delay);
@@ -208,11 +206,11 @@ ShardSender::Part ShardSender::next_part() const {
   return comes || gives_way ? Part::kNext : Part::kLeftBehind;
 }
 
-// How long it has to wait before it is sent. nullopt: it gives way, and is read again.
+// How long it has to wait before any of it is sent. nullopt: it gives way, and is read again.
 std::optional<nanoseconds> ShardSender::turn_of(const Batch& batch) const {
-  if (draining_) return nanoseconds(0);
+  if (draining_ || batch.part == Part::kNext) return nanoseconds(0);
   const auto bytes = batch.share.bytes();
-  if (batch.part == Part::kNext || !is_live_first() || is_due()) return parts_.turn(bytes);
+  if (!is_live_first() || is_due()) return parts_.turn(bytes);
   if (parts_.spare_turn(bytes) > nanoseconds(0)) return std::nullopt;
   return nanoseconds(0);
 }
@@ -223,12 +221,17 @@ Task<ShardSender::Batch> ShardSender::read(Part part) {
   const auto range =
       behind ? ranges_left().front() : PositionRange{cursor_.next, undelivered().second};
   caught_up_ = false;
-  auto share = parts_.budget.take(behind ? kLeftBehindBytesMax : kRequestBytesMax);
-  auto read = co_await read_from(range.first, share.bytes());
+  const auto& request = parts_.request;
+  const auto requests = behind ? 1 : requests_of_next();
+  auto share = parts_.budget.take(
+      behind ? std::min(kLeftBehindBytesMax, request.bytes)
+             : std::min(requests * request.bytes, std::max(request.bytes, parts_.budget.fair())));
+  const RequestBounds bounds{requests * request.records, share.bytes()};
+  auto read = co_await read_from(range.first, bounds);
   if (read.ok()) {
     if (std::exchange(reading_of(part), {}).failing)
       parts_.log.info("the spool can be read again", {{"stream", stream_}, {"shard", shard_}});
-    auto taken = take_batch(*read, range.first, behind ? range.second : read->tip, share.bytes());
+    auto taken = take_batch(*read, range.first, behind ? range.second : read->tip, bounds, request);
     share.settle(taken.bytes);
     // Before what it begins with there is nothing; where it is empty, nothing is said.
     if (behind && taken.entries.empty() && !read->batches.empty())
@@ -238,10 +241,11 @@ Task<ShardSender::Batch> ShardSender::read(Part part) {
       woken_ = true;
     }
     caught_up_ = !behind && taken.next == read->tip;
-    Batch batch{part, std::move(taken.entries), {}, taken.first, taken.next, {}, std::move(share)};
-    batch.given_up.resize(batch.entries.size());
-    link(batch);
-    co_return batch;
+    if (!behind)
+      requests_ =
+          std::max<std::size_t>(requests_for(taken.entries.size(), taken.bytes, request), 1);
+    const auto& before = lanes_before(part, taken.first);
+    co_return Batch{part, ShardBatch(std::move(taken), before, !behind), std::move(share)};
   }
   if (!std::exchange(reading_of(part).failing, true)) {
     parts_.log.error("the spool can't be read, trying again",
@@ -263,15 +267,16 @@ Task<ShardSender::Batch> ShardSender::read(Part part) {
 // Where what comes goes first, it doesn't wait until what was left behind can be read.
 Task<void> ShardSender::put_off(Part part) {
   if (part == Part::kLeftBehind && is_live_first())
-    left_behind_from_ = parts_.loop.mono_now() + kRetryMax;
+    left_behind_from_ = parts_.loop.mono_now() + Backoff::kMax;
   else
-    co_await wait(kRetryMax);
+    co_await wait(Backoff::kMax);
 }
 
-Task<Result<stream::ReadResult>> ShardSender::read_from(stream::Position from, std::size_t bytes) {
+Task<Result<stream::ReadResult>> ShardSender::read_from(stream::Position from,
+                                                        RequestBounds bounds) {
   stream::ReadRequest request{shard_, from};
-  request.max_records = client::kPutRecordsMax;
-  request.max_bytes = bytes;
+  request.max_records = static_cast<std::uint32_t>(bounds.records);
+  request.max_bytes = bounds.bytes;
   auto reading = io::on_loop<Result<stream::ReadResult>>(
       &parts_.loop, [this, request](auto done) { parts_.engine.read(request, std::move(done)); });
   co_return co_await reading;
@@ -305,156 +310,86 @@ void ShardSender::pass_over(Part part, PositionRange unreadable, std::string_vie
   count_left();
 }
 
-void ShardSender::link(Batch& batch) const {
-  const bool behind = batch.part == Part::kLeftBehind;
-  batch.lanes = behind ? LaneMarks() : cursor_.lanes;
-  if (behind && batch.first == left_at_) batch.lanes = left_lanes_;
-  for (std::size_t i = 0; i < batch.entries.size(); ++i) {
-    auto& origin = batch.entries[i].origin;
-    if (!origin) continue;
-    const auto last = batch.lanes.find(origin->lane);
-    if (last == batch.lanes.end() ? behind : !last->second.is_known())
-      origin->previous = origin->sequence - 1;
-    else if (last != batch.lanes.end() && last->second.producer == origin->producer)
-      origin->previous = last->second.sequence;
-    else
-      origin->previous = 0;
-    batch.lanes[origin->lane] = {origin->producer,
-                                 batch.given_up[i] ? origin->previous : origin->sequence};
-  }
+std::size_t ShardSender::requests_of_next() const {
+  const auto senders = parts_.budget.holders() + 1;
+  const auto share = (parts_.route.requests_at_once() + senders - 1) / senders;
+  return std::min({share, 2 * requests_, kRequestsMax});
+}
+
+const LaneMarks& ShardSender::lanes_before(Part part, stream::Position first) const {
+  static const LaneMarks kUnknown;
+  if (part == Part::kNext) return cursor_.lanes;
+  return first == left_at_ ? left_lanes_ : kUnknown;
 }
 
 Task<void> ShardSender::send(Batch batch) {
-  TargetLink* to = nullptr;
-  Pending pending;
-  std::size_t most = 0;  // of a request
-  auto set_backs = parts_.route.set_backs();
-  while (!closed_) {
-    // The same target, once it is accepted, may lack what it acknowledged of this.
-    if (set_backs != parts_.route.set_backs()) {
-      set_backs = parts_.route.set_backs();
-      to = nullptr;
-    }
-    if (leaving_ && under_way_.sent == 0) co_return;
-    TargetLink* const link = parts_.route.sendable();
-    if (link != nullptr && link != to) {
-      to = link;
-      pending = all_of(batch);
-      most = pending.size();
-      under_way_ = {0, 0, batch.next};
-    }
-    if (to == nullptr) pending = all_of(batch);
-    if (give_up_before_ > batch.first) {
-      cut(batch, pending);
-      break;
-    }
-    if (has_to_drop()) drop_left_behind();
-    if (pending.empty()) break;
-    if (!sends(batch.part)) co_return;
-    if (link == nullptr) {
-      stopped_ = true;
-      co_await wait(next_delay());
-      continue;
-    }
-    if (!to->prepared(stream_)) {
-      const bool prepared = co_await to->prepare(stream_);
-      if (!prepared && !to->preparing(stream_)) stopped_ = true;
-      if (!prepared) co_await wait(next_delay());
-      continue;
-    }
-    const Pending sent = next_of_lanes(batch.entries, pending, to->target().packing(), most);
-    SPILLWAY_ASSERT(!sent.empty());
-    std::vector<client::PutEntry> entries;
-    entries.reserve(sent.size());
-    for (const auto number : sent) entries.push_back(batch.entries[number]);
-    under_way_.sent = std::max(under_way_.sent, under_way_.acknowledged + sent.size());
-    const MonoTime asked = parts_.loop.mono_now();
-    auto result = co_await to->put(stream_, std::move(entries));
-    if (closed_) co_return;
-    if (!result.ok()) {
-      const bool refused = result.error().code == ErrorCode::kInvalid;
-      const bool abandoned = result.error().code == ErrorCode::kClosed;
-      if (abandoned ? parts_.loop.mono_now() - asked > kAnswered : !refused) stopped_ = true;
-      if (refused && sent.size() > 1) {
-        most = sent.size() / 2;
-      } else if (refused && to->gives_up()) {
-        give_up(*to, batch, sent.front(), result.error().message);
-        pending = pending_after(pending, sent, {});
-      } else if (refused) {
-        co_await to->try_canary(batch.entries[sent.front()].origin);
-        if (!to->gives_up()) co_await wait(next_delay());
-      } else if (!abandoned) {
-        co_await wait(next_delay());
-      }
-      continue;
-    }
-    most = std::min(2 * most, batch.entries.size());
-    const auto [left, refused] = judged(batch.entries, sent, result->outcomes);
-    for (const auto& [number, why] : refused) give_up(*to, batch, number, why);
-    under_way_.acknowledged += sent.size() - left.size() - refused.size();
-    if (left.size() < sent.size()) retry_ = kRetryFirst;
-    if (left.size() == sent.size()) stopped_ = true;
-    pending = pending_after(pending, sent, left);
-    if (!left.empty()) co_await wait(next_delay());
+  const auto first = batch.records.first();
+  const auto part = batch.part;
+  BatchSend sending({parts_.loop, parts_.route, stream_, parts_.request,
+                     [this, part](std::size_t bytes) {
+                       const bool has_turn = draining_ || part == Part::kLeftBehind;
+                       return has_turn ? nanoseconds(0) : parts_.turn(bytes);
+                     },
+                     [this, part, first] { return ends(part, first); }, random_},
+                    batch.records);
+  sending_ = &sending;
+  co_await sending.run();
+  under_way_ = under_way();
+  sending_ = nullptr;
+  stopped_ = stopped_ || sending.took_nothing();
+  if (closed_ || (leaving_ && under_way_.sent == 0)) co_return;
+  const auto left = sending.left();
+  if (give_up_before_ > first) {
+    cut(batch.records, left);
+  } else if (!left.empty()) {
+    co_return;
   }
-  if (closed_) co_return;
-  const TargetLink& last = to != nullptr ? *to : parts_.route.current();
-  finish(std::move(batch), last.target().name());
+  const auto* const asked = sending.asked();
+  const auto& target = (asked != nullptr ? *asked : parts_.route.current()).target().name();
+  finish(std::move(batch), target);
 }
 
-Pending ShardSender::all_of(const Batch& batch) {
-  Pending all;
-  all.reserve(batch.entries.size());
-  for (std::size_t i = 0; i < batch.entries.size(); ++i)
-    if (!batch.given_up[i]) all.push_back(i);
-  return all;
+bool ShardSender::ends(Part part, stream::Position first) {
+  if (closed_ || (leaving_ && under_way().sent == 0) || give_up_before_ > first) return true;
+  if (has_to_drop()) drop_left_behind();
+  return !sends(part);
 }
 
-void ShardSender::give_up(TargetLink& to, Batch& batch, std::size_t number, std::string_view why) {
-  to.give_up(stream_, batch.entries[number], why);
-  batch.given_up[number] = true;
-  link(batch);
+ShardSender::UnderWay ShardSender::under_way() const {
+  if (sending_ == nullptr) return under_way_;
+  const auto& progress = sending_->progress();
+  return {progress.sent, progress.acknowledged, sending_->end()};
 }
 
 void ShardSender::finish(Batch batch, const std::string& target) {
-  retry_ = kRetryFirst;
+  backoff_.reset();
   under_way_ = {};
+  auto& records = batch.records;
   if (batch.part == Part::kLeftBehind) {
-    parts_.cursors.fill(shard_, target, {batch.first, batch.next});
-    left_at_ = batch.next;
-    left_lanes_ = std::move(batch.lanes);
+    parts_.cursors.fill(shard_, target, {records.first(), records.next()});
+    left_at_ = records.next();
+    left_lanes_ = records.take_lanes();
     left_behind_due_ = parts_.loop.mono_now() + kLeftBehindEvery;
     return count_left();
   }
   parts_.cursors.take_over(shard_, target, cursor_);
   LaneMarks moved;
-  for (const auto& [lane, mark] : batch.lanes) {
+  for (const auto& [lane, mark] : records.lanes()) {
     const auto before = cursor_.lanes.find(lane);
     if (before == cursor_.lanes.end() || before->second != mark) moved.emplace(lane, mark);
   }
-  cursor_ = {batch.next, std::move(batch.lanes)};
+  cursor_ = {records.next(), records.take_lanes()};
   next_ = cursor_.next.value;
   parts_.cursors.advance(shard_, target, cursor_.next, moved);
 }
 
-// Between half of the delay and all of it.
-nanoseconds ShardSender::next_delay() {
-  const auto delay = std::exchange(retry_, std::min(2 * retry_, kRetryMax));
-  return nanoseconds(random_.between(delay.count() / 2, delay.count()));
-}
-
 Task<void> ShardSender::wait(nanoseconds delay) {
-  if (closed_) co_return;
-  auto woken = callback<bool>([this, delay](UniqueFunction<void(bool)> done) {
-    waiting_ = std::move(done);
-    if (delay > nanoseconds(0)) timer_->start(delay, [this] { resume(); });
-  });
-  co_await woken;
+  if (!closed_) co_await pause_.wait(delay);
 }
 
 void ShardSender::resume() {
-  timer_->cancel();
-  if (waiting_) std::exchange(waiting_, nullptr)(true);
+  if (sending_ != nullptr) sending_->look();
+  pause_.end();
 }
 
 }  // namespace spillway::broker

@@ -1,13 +1,12 @@
 // Takes one shard of the spool to the target in use: from where the shard was delivered to on, one
-// batch in memory and one request in flight, so that each lane arrives in its order. While no
-// target is used nothing is read; and all senders together hold what a ReadBudget allows. Entries
-// that failed are sent again alone, after a delay that grows and is spread at random, before the
-// shard goes on. When another target is used, it gets the batch that was under way whole, and then
-// what follows.
+// batch in memory (batch_send.h), which is delivered whole before the shard goes on, so that each
+// lane arrives in its order. While no target is used nothing is read; and all senders together hold
+// what a ReadBudget allows. When another target is used, it gets the batch that was under way
+// whole, and then what follows. No later record names one that was given up as its lane's previous.
 //
-// A request that the target refuses for what is in it is halved until a record is alone; that one
-// is given up, and no later record names it as its lane's previous one. But a target that has taken
-// nothing yet has to show first that it takes anything (target_link.h).
+// A batch is for as many requests as the target takes at a time, shared by those who send. One that
+// is full asks for twice as much; one that a single lane fills, of which no two requests may be
+// under way, for little more: what is read beyond it was read in vain.
 //
 // Records that are damaged in the spool are passed over, and told.
 //
@@ -33,10 +32,13 @@
 
 #include "base/random.h"
 #include "base/task.h"
+#include "broker/backoff.h"
+#include "broker/batch_send.h"
 #include "broker/cursors.h"
+#include "broker/pause.h"
 #include "broker/read_budget.h"
 #include "broker/route.h"
-#include "broker/spool_batch.h"
+#include "broker/shard_batch.h"
 #include "io/event_log.h"
 #include "io/event_loop.h"
 #include "metrics/registry.h"
@@ -55,20 +57,16 @@ struct CatchUp {
 // On the loop's thread. What it is handed outlives it.
 class ShardSender {
  public:
-  static constexpr nanoseconds kRetryFirst = milliseconds(50);
-  static constexpr nanoseconds kRetryMax = seconds(1);
   // So often damage is read again, before what is in it is given up.
   static constexpr int kDamagedReads = 3;
-  // Of a request, but for one record that is larger.
-  static constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
-  // Likewise, of what was left behind: what comes meanwhile waits for it.
+  // Of a batch.
+  static constexpr std::size_t kRequestsMax = 8;
+  // Of a batch of what was left behind, in bytes: what comes meanwhile waits for it.
   static constexpr std::size_t kLeftBehindBytesMax = std::size_t{256} << 10;
   // Between two looks whether the target takes that.
   static constexpr nanoseconds kTurn = milliseconds(50);
   // For so long after one that was sent the next request of that gives way to what comes.
   static constexpr nanoseconds kLeftBehindEvery = seconds(1);
-  // A request that another target's use ended says that its own took nothing, if it took longer.
-  static constexpr nanoseconds kAnswered = milliseconds(500);
 
   struct Parts {
     io::EventLoop& loop;
@@ -77,6 +75,7 @@ class ShardSender {
     Route& route;
     ReadBudget& budget;
     const CatchUp& catch_up;  // may change
+    RequestBounds request;
     // How long a request with so many bytes of data and keys has to wait for its turn.
     std::function<nanoseconds(std::size_t bytes)> turn;
     // The same for one that gives way to those: zero, or when to ask again.
@@ -117,7 +116,7 @@ class ShardSender {
   };
   // Where the shard is, and what is under way behind that.
   stream::Position next() const { return cursor_.next; }
-  const UnderWay& under_way() const { return under_way_; }
+  UnderWay under_way() const;
   // Records that no target has acknowledged, and those of them that were left behind. Any thread.
   std::uint64_t held() const;
   std::uint64_t left_behind() const { return left_behind_; }
@@ -135,13 +134,8 @@ class ShardSender {
   };
   struct Batch {
     Part part = Part::kNext;
-    std::vector<client::PutEntry> entries;
-    std::vector<bool> given_up;  // of each entry
-    stream::Position first;      // of the first entry; the others follow without a gap
-    stream::Position next;
-    LaneMarks lanes;  // of the entries before `next`, but for those that are given up
+    ShardBatch records;
     ReadBudget::Share share;
-    bool empty() const { return entries.empty(); }
   };
   // Of a part.
   struct Reading {
@@ -160,7 +154,7 @@ class ShardSender {
   Reading& reading_of(Part part) { return readings_[static_cast<std::size_t>(part)]; }
   Task<Batch> read(Part part);
   Task<void> put_off(Part part);
-  Task<Result<stream::ReadResult>> read_from(stream::Position from, std::size_t bytes);
+  Task<Result<stream::ReadResult>> read_from(stream::Position from, RequestBounds bounds);
   // Of the part's first records.
   Task<void> pass_over_damage(Part part, PositionRange within, Error damage);
   void pass_over(Part part, PositionRange unreadable, std::string_view why);
@@ -168,20 +162,20 @@ class ShardSender {
   void leave_backlog_behind();
   PositionRanges ranges_left() const;
   void count_left();
-  // Gives the entries the sequences before theirs.
-  void link(Batch& batch) const;
+  // Of the next batch.
+  std::size_t requests_of_next() const;
+  const LaneMarks& lanes_before(Part part, stream::Position first) const;
   Task<void> send(Batch batch);
-  static Pending all_of(const Batch& batch);
+  // Whether the batch of that part, from `first` on, isn't sent on.
+  bool ends(Part part, stream::Position first);
   bool has_to_drop() const { return give_up_before_ > undelivered().first; }
   void drop();
   void drop_left_behind();
   // Leaves of a batch what is to be dropped or was acknowledged before that.
-  void cut(Batch& batch, const Pending& pending);
-  void give_up(TargetLink& to, Batch& batch, std::size_t number, std::string_view why);
+  void cut(ShardBatch& batch, const Pending& left);
   void finish(Batch batch, const std::string& target);
   // Until `delay` is over (zero: without end), or the end.
   Task<void> wait(nanoseconds delay);
-  nanoseconds next_delay();
   void resume();
 
   const Parts parts_;
@@ -191,7 +185,9 @@ class ShardSender {
   const std::uint8_t last_lane_;
   Random random_;
   Cursor cursor_;
-  UnderWay under_way_;
+  BatchSend* sending_ = nullptr;
+  UnderWay under_way_;                         // while there is none: what didn't come to an end
+  std::size_t requests_ = 1;                   // of the last batch
   std::atomic<std::uint64_t> next_;            // cursor_.next, for held()
   std::atomic<std::uint64_t> left_behind_{0};  // records; as the cursors have it
   // Of what was left behind, the lanes before that position, where they are known.
@@ -201,9 +197,8 @@ class ShardSender {
   MonoTime left_behind_from_{};
   MonoTime left_behind_due_;
   stream::Position give_up_before_;
-  nanoseconds retry_ = kRetryFirst;
-  const std::unique_ptr<io::Timer> timer_;  // of wait()
-  UniqueFunction<void(bool)> waiting_;
+  Backoff backoff_;
+  Pause pause_;
   std::array<Reading, 2> readings_;  // what the one says isn't known of the other
   bool stopped_ = true;     // the target took nothing, as of the last request, or look for it
   bool caught_up_ = false;  // the last request took all that there was

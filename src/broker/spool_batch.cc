@@ -1,34 +1,60 @@
 #include "broker/spool_batch.h"
 
 #include <algorithm>
+#include <array>
 #include <bitset>
 #include <iterator>
+#include <utility>
 
 #include "broker/target.h"
 #include "stream/hash_key.h"
 #include "stream/record_batch.h"
 
 namespace spillway::broker {
+namespace {
+
+// Of bounds, what is left.
+class Room {
+ public:
+  Room() = default;
+  explicit Room(const RequestBounds& bounds) : left_(bounds) {}
+  bool take(std::size_t bytes) {
+    if (left_.records == 0 || (bytes > left_.bytes && !empty_)) return false;
+    --left_.records;
+    left_.bytes -= std::min(bytes, left_.bytes);
+    empty_ = false;
+    return true;
+  }
+
+ private:
+  RequestBounds left_;
+  bool empty_ = true;
+};
+
+}  // namespace
 
 SpoolBatch take_batch(const stream::ReadResult& read, stream::Position from, stream::Position until,
-                      std::size_t bytes_max) {
+                      const RequestBounds& bounds, const RequestBounds& of_lane) {
   SpoolBatch batch;
   batch.first = batch.next = from;
+  Room all(bounds);
+  std::array<Room, stream::kLanes> lanes;
+  lanes.fill(Room(of_lane));
   for (const auto& stored : read.batches) {
     stream::RecordBatchReader records(stored.payload);
     stream::Position position = stored.first;
     for (auto record = records.next(); record;
          record = records.next(), position = position.plus(1)) {
       if (position < from) continue;
-      const std::size_t bytes = batch.bytes + record->data.size() + record->partition_key.size();
+      const std::size_t bytes = record->data.size() + record->partition_key.size();
       const bool first = batch.entries.empty();
-      const bool fits =
-          first || (batch.entries.size() < client::kPutRecordsMax && bytes <= bytes_max);
       const bool follows = first || position == batch.next;
-      if (!fits || !follows || position >= until) return batch;
+      if (!follows || position >= until || !all.take(bytes)) return batch;
+      auto entry = entry_of(*record);
+      if (!lanes[lane_of(entry)].take(bytes)) return batch;
       if (first) batch.first = position;
-      batch.bytes = bytes;
-      batch.entries.push_back(entry_of(*record));
+      batch.bytes += bytes;
+      batch.entries.push_back(std::move(entry));
       batch.next = position.plus(1);
     }
   }

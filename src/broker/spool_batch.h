@@ -1,10 +1,11 @@
-// What one request takes of a shard of the spool, and what its answer leaves of it.
+// What is taken of a shard of the spool at a time, and what an answer leaves of it.
 #pragma once
 
 #include <cstddef>
 #include <string>
 #include <vector>
 
+#include "broker/lane_packing.h"
 #include "client/kinesis_client.h"
 #include "stream/engine.h"
 
@@ -17,14 +18,10 @@ struct SpoolBatch {
   std::size_t bytes = 0;                  // of their data and keys
 };
 
-// The first records of what was read, from `from` on and before `until`, that fit one request: of
-// `bytes_max`, but for one record that is larger. Where there is none, `first` and `next` are
-// `from`.
+// The first records of what was read, from `from` on and before `until`, that are within `bounds`,
+// and those of each lane within `of_lane`. Where there is none, `first` and `next` are `from`.
 SpoolBatch take_batch(const stream::ReadResult& read, stream::Position from, stream::Position until,
-                      std::size_t bytes_max);
-
-// Entries of a batch, by their numbers.
-using Pending = std::vector<std::size_t>;
+                      const RequestBounds& bounds, const RequestBounds& of_lane);
 
 struct Refused {
   std::size_t number = 0;

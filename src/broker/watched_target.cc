@@ -1,17 +1,12 @@
 #include "broker/watched_target.h"
 
-#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
+#include "broker/queued_target.h"
 
 namespace spillway::broker {
 namespace {
-
-bool throttled(const client::PutOutcome& outcome) {
-  return outcome.error_code == "ProvisionedThroughputExceededException" ||
-         outcome.error_code == "KMSThrottlingException";
-}
 
 // What a record is refused for that no target would take says nothing of this one.
 Answer answer_of(const client::PutRecordsResult& result, std::string& detail) {
@@ -36,9 +31,7 @@ WatchedTarget::WatchedTarget(io::EventLoop& loop, Target& target, const HealthSe
       breaker_(settings, loop.mono_now()),
       timer_(loop.make_timer()) {}
 
-WatchedTarget::~WatchedTarget() {
-  SPILLWAY_ASSERT(queued_.empty() && under_way_.empty() && preparing_.empty() && !canary_running_);
-}
+WatchedTarget::~WatchedTarget() { SPILLWAY_ASSERT(under_way_ == 0 && !canary_running_); }
 
 void WatchedTarget::tick() {
   if (closed_) return;
@@ -53,79 +46,23 @@ void WatchedTarget::tick() {
   tell(before);
 }
 
-void WatchedTarget::abandon() {
-  std::vector<UniqueFunction<void(PutResult)>> told;
-  told.reserve(queued_.size() + under_way_.size());
-  for (auto& call : under_way_) {
-    if (!call.done) continue;
-    ++abandoned_;
-    told.push_back(std::exchange(call.done, nullptr));
-  }
-  for (auto& call : queued_) told.push_back(std::move(call.done));
-  queued_.clear();
-  const Error abandoned{ErrorCode::kClosed, "nobody waits for it any more"};
-  for (auto& done : told) done(abandoned);
-  std::vector<Prepared> waiting;
-  waiting.reserve(preparing_.size());
-  for (auto& done : preparing_)
-    if (done) waiting.push_back(std::exchange(done, nullptr));
-  for (auto& done : waiting) done(abandoned);
-}
-
 Task<Status> WatchedTarget::prepare(std::string stream) {
-  auto over = callback<Status>([this, stream = std::move(stream)](Prepared done) mutable {
-    const auto call = preparing_.insert(preparing_.end(), std::move(done));
-    start(target_.prepare(std::move(stream)), Prepared([this, call](Status prepared) {
-            auto waiting = std::move(*call);
-            preparing_.erase(call);
-            if (waiting) waiting(std::move(prepared));
-          }));
-  });
-  auto prepared = co_await over;
+  auto prepared = co_await target_.prepare(std::move(stream));
   co_return prepared;
 }
 
 Task<Result<client::PutRecordsResult>> WatchedTarget::put(std::string stream,
                                                           std::vector<client::PutEntry> entries) {
-  Call call{std::move(stream), std::move(entries), 0, nullptr};
-  for (const auto& entry : call.entries) call.bytes += entry.data.size();
-  auto over = callback<PutResult>(
-      [this, call = std::move(call)](UniqueFunction<void(PutResult)> done) mutable {
-        call.done = std::move(done);
-        queued_.push_back(std::move(call));
-        send_next();
-      });
-  auto result = co_await over;
-  co_return result;
-}
-
-void WatchedTarget::send_next() {
-  while (!queued_.empty() && under_way_.size() < kUnderWayMax && breaker_.may_send() &&
-         (under_way_.empty() || under_way_bytes_ + queued_.front().bytes <= kUnderWayBytesMax)) {
-    under_way_.splice(under_way_.end(), queued_, queued_.begin());
-    const auto call = std::prev(under_way_.end());
-    under_way_bytes_ += call->bytes;
-    start(send(std::move(call->stream), std::move(call->entries)),
-          UniqueFunction<void(PutResult)>([this, call](PutResult result) {
-            under_way_bytes_ -= call->bytes;
-            auto done = std::move(call->done);
-            under_way_.erase(call);
-            if (!done) --abandoned_;
-            if (!closed_) send_next();
-            if (done) done(std::move(result));
-          }));
-  }
-}
-
-Task<Result<client::PutRecordsResult>> WatchedTarget::send(std::string stream,
-                                                           std::vector<client::PutEntry> entries) {
+  ++under_way_;
   const auto request = breaker_.sent(static_cast<std::uint32_t>(entries.size()), loop_.mono_now());
   auto result = co_await target_.put(std::move(stream), std::move(entries));
   judge(request, result);
+  --under_way_;
   co_return result;
 }
 
-void WatchedTarget::judge(const Breaker::Request& request, const PutResult& result) {
+void WatchedTarget::judge(const Breaker::Request& request,
+                          const Result<client::PutRecordsResult>& result) {
   const MonoTime now = loop_.mono_now();
   const auto before = breaker_.state();
   if (result.ok()) {
@@ -215,7 +152,6 @@ Task<void> WatchedTarget::pause(nanoseconds delay) {
 
 void WatchedTarget::close() {
   closed_ = true;
-  abandon();
   target_.close();
   timer_->cancel();
   if (paused_) std::exchange(paused_, nullptr)(true);

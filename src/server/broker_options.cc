@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/version.h"
-#include "broker/watched_target.h"
+#include "broker/concurrency.h"
 #include "client/credentials_source.h"
 #include "client/trust.h"
 
@@ -32,8 +32,7 @@ Result<broker::KinesisTargetOptions> read_options(io::Disk& disk, const BrokerCo
   options.client.region = *target.region;
   options.client.credentials = {*target.access_key, *target.secret_key, ""};
   // One that waits for its turn isn't judged; one that waits for a connection would be.
-  options.client.connections_max =
-      only ? broker::Spool::kShards : broker::WatchedTarget::kUnderWayMax + 1;  // and a canary
+  options.client.connections_max = broker::Concurrency::kMax + 1;  // and a canary
   // A sender tries again for as long as it takes, and says so.
   options.client.attempts_max = 1;
   options.client.request_timeout =
