@@ -31,10 +31,11 @@ Result<wire::ClientResponse> call_admin(const std::string& address, std::string 
   io::AsioLoop loop;
   client::ConnectionPool pool(loop, options);
   Result<wire::ClientResponse> answer = Error{ErrorCode::kIo, ""};
-  pool.request(std::move(head), std::move(body), [&](Result<wire::ClientResponse> result) {
-    answer = std::move(result);
-    loop.stop();
-  });
+  pool.request(std::move(head), SharedBytes::copy_of(body),
+               [&](Result<wire::ClientResponse> result) {
+                 answer = std::move(result);
+                 loop.stop();
+               });
   loop.run();
   if (!answer.ok() && !pool.ever_connected()) {
     return Error{ErrorCode::kNotFound,

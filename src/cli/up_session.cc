@@ -246,7 +246,7 @@ void UpSession::ask_switch(std::optional<std::size_t> region) {
   head.headers = {{"Host", options_.config.broker.admin}, {"Content-Type", "application/json"}};
   const std::string what = region ? fmt::format("a switch to region {}", kUpRegions[*region])
                                   : std::string("the end of the switch");
-  status_pool_.request(std::move(head), body + "}",
+  status_pool_.request(std::move(head), SharedBytes::copy_of(body + "}"),
                        [this, what](Result<wire::ClientResponse> answer) {
                          if (closed_) return;
                          if (answer.ok() && answer->status == 200) return tell("up: " + what);
@@ -311,7 +311,7 @@ void UpSession::ask_broker() {
   head.method = "GET";
   head.target = "/v1/status";
   head.headers = {{"Host", options_.config.broker.admin}};
-  status_pool_.request(std::move(head), "", [this](Result<wire::ClientResponse> answer) {
+  status_pool_.request(std::move(head), {}, [this](Result<wire::ClientResponse> answer) {
     asking_ = false;
     if (answer.ok() && answer->status == 200) take_status(answer->body);
   });

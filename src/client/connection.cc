@@ -28,12 +28,12 @@ void Connection::start() {
 
 std::size_t Connection::capacity() const { return takes_requests() ? session_->capacity() : 0; }
 
-void Connection::send(wire::RequestHead head, std::string body, nanoseconds timeout,
+void Connection::send(wire::RequestHead head, SharedBytes body, nanoseconds timeout,
                       AnswerDone done) {
   send_streamed(std::move(head), std::move(body), timeout, nullptr, std::move(done));
 }
 
-void Connection::send_streamed(wire::RequestHead head, std::string body, nanoseconds timeout,
+void Connection::send_streamed(wire::RequestHead head, SharedBytes body, nanoseconds timeout,
                                AnswerPart part, AnswerDone done) {
   SPILLWAY_ASSERT(capacity() > 0);
   const wire::RequestId id = ++last_id_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/shared_bytes.h"
 #include "base/unique_function.h"
 #include "io/event_loop.h"
 #include "wire/http_client.h"
@@ -37,10 +38,10 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
   // When capacity() > 0. `done` is never called from within; its error is kIo when the connection
   // broke or no answer came within `timeout`, else ResponseSink's.
-  void send(wire::RequestHead head, std::string body, nanoseconds timeout, AnswerDone done);
+  void send(wire::RequestHead head, SharedBytes body, nanoseconds timeout, AnswerDone done);
   // The same, where the body of an answer with status 200 goes to `part` as it comes: `timeout` is
   // for its first bytes then, and the rest may take any time.
-  void send_streamed(wire::RequestHead head, std::string body, nanoseconds timeout, AnswerPart part,
+  void send_streamed(wire::RequestHead head, SharedBytes body, nanoseconds timeout, AnswerPart part,
                      AnswerDone done);
 
   // Tells every request under way `why`, from within.

@@ -11,7 +11,7 @@ ConnectionPool::ConnectionPool(io::EventLoop& loop, PoolOptions options)
 
 ConnectionPool::~ConnectionPool() { close(); }
 
-void ConnectionPool::request(wire::RequestHead head, std::string body, AnswerDone done) {
+void ConnectionPool::request(wire::RequestHead head, SharedBytes body, AnswerDone done) {
   SPILLWAY_ASSERT(!closed_);
   waiting_.push_back({std::move(head), std::move(body), std::move(done)});
   dispatch();

@@ -33,7 +33,7 @@ class ConnectionPool {
 
   // Sends `head` and `body` when a connection is free for it, in the order of these calls. `done`
   // is never called from within. Not after close().
-  void request(wire::RequestHead head, std::string body, AnswerDone done);
+  void request(wire::RequestHead head, SharedBytes body, AnswerDone done);
 
   // Ends all requests with kClosed, from within.
   void close();
@@ -42,7 +42,7 @@ class ConnectionPool {
  private:
   struct Waiting {
     wire::RequestHead head;
-    std::string body;
+    SharedBytes body;
     AnswerDone done;
   };
   using Dials = std::list<std::optional<Dial>>;

@@ -171,7 +171,8 @@ Task<Result<std::string>> KinesisClient::Impl::call(std::string_view operation, 
       credentials = *std::move(fetched);
     }
     auto answered = callback<Result<wire::ClientResponse>>([&](AnswerDone done) {
-      pool.request(signed_head(operation, body, credentials), body, std::move(done));
+      pool.request(signed_head(operation, body, credentials), SharedBytes::copy_of(body),
+                   std::move(done));
     });
     auto answer = co_await answered;
     auto result = judge(operation, std::move(answer));

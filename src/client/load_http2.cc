@@ -19,7 +19,7 @@ class Http2LoadConnection final : public LoadConnection {
         done(Error{ErrorCode::kIo, "the connection takes no more requests"});
       });
     }
-    connection_->send(request.head, request.body, kAnswerTimeout,
+    connection_->send(request.head, SharedBytes::copy_of(request.body), kAnswerTimeout,
                       [done = std::move(done)](Result<wire::ClientResponse> answer) mutable {
                         if (!answer.ok()) return done(std::move(answer).error());
                         done(LoadResponse{answer->status, answer->body});

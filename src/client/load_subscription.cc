@@ -28,7 +28,7 @@ void LoadSubscription::begin(io::EventLoop& loop, Connection& connection,
                              const PreparedRequest& request, UniqueFunction<void(Status)> begun) {
   begun_ = std::move(begun);
   connection.send_streamed(
-      request.head, request.body, kBeginsWithin,
+      request.head, SharedBytes::copy_of(request.body), kBeginsWithin,
       [this, &loop](std::string_view bytes) {
         if (begun_) {
           loop.post([begun = std::exchange(begun_, nullptr)]() mutable { begun(Status()); });

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -78,17 +77,17 @@ class Http1Client final : public ClientSession {
   }
   bool closing() const override { return closing_; }
 
-  void send(RequestId id, RequestHead head, std::string body, BodyWay way) override {
+  void send(RequestId id, RequestHead head, SharedBytes body, BodyWay way) override {
     SPILLWAY_ASSERT(capacity() == 1);
     under_way_ = id;
     way_ = way;
     head_only_ = head.method == "HEAD";
-    std::string& text = out_[0];
-    text = fmt::format("{} {} HTTP/1.1\r\n", head.method, head.target);
+    out_head_ = fmt::format("{} {} HTTP/1.1\r\n", head.method, head.target);
     for (const auto& header : head.headers)
-      fmt::format_to(std::back_inserter(text), "{}: {}\r\n", header.name, header.value);
-    fmt::format_to(std::back_inserter(text), "Content-Length: {}\r\n\r\n", body.size());
-    out_[1] = std::move(body);
+      fmt::format_to(std::back_inserter(out_head_), "{}: {}\r\n", header.name, header.value);
+    fmt::format_to(std::back_inserter(out_head_), "Content-Length: {}\r\n\r\n", body.size());
+    out_body_ = std::move(body);
+    out_sent_ = 0;
   }
 
   void cancel(RequestId id) override {
@@ -129,28 +128,26 @@ class Http1Client final : public ClientSession {
 
   std::vector<std::string_view> pending_output() override {
     std::vector<std::string_view> views;
-    for (std::size_t i = 0; i < out_.size(); ++i) {
-      const auto rest = std::string_view(out_[i]).substr(out_sent_[i]);
-      if (!rest.empty()) views.push_back(rest);
+    std::size_t skip = out_sent_;
+    for (const std::string_view part : {std::string_view(out_head_), out_body_.view()}) {
+      const std::size_t sent = std::min(skip, part.size());
+      skip -= sent;
+      if (sent < part.size()) views.push_back(part.substr(sent));
     }
     return views;
   }
 
   void sent(std::size_t bytes) override {
-    for (std::size_t i = 0; i < out_.size(); ++i) {
-      const std::size_t now = std::min(bytes, out_[i].size() - out_sent_[i]);
-      out_sent_[i] += now;
-      bytes -= now;
-      if (out_sent_[i] == out_[i].size()) {
-        out_[i].clear();
-        out_sent_[i] = 0;
-      }
-    }
-    SPILLWAY_ASSERT(bytes == 0);
+    out_sent_ += bytes;
+    SPILLWAY_ASSERT(out_sent_ <= out_head_.size() + out_body_.size());
+    if (out_sent_ < out_head_.size() + out_body_.size()) return;
+    out_head_.clear();
+    out_body_ = SharedBytes();
+    out_sent_ = 0;
   }
 
  private:
-  bool pending_output_empty() const { return out_[0].empty() && out_[1].empty(); }
+  bool pending_output_empty() const { return out_head_.empty(); }
 
   struct Step {
     std::size_t taken;
@@ -327,8 +324,9 @@ class Http1Client final : public ClientSession {
   ClientResponse response_;
   bool complete_ = false;  // response_ is whole
 
-  std::array<std::string, 2> out_;  // head and body
-  std::array<std::size_t, 2> out_sent_{};
+  std::string out_head_;  // empty: all was sent
+  SharedBytes out_body_;
+  std::size_t out_sent_ = 0;  // of both
 };
 
 }  // namespace

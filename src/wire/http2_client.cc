@@ -24,7 +24,7 @@ constexpr std::size_t kOutputAhead = 256 << 10;
 
 struct Exchange {
   RequestId id = 0;
-  std::string body;  // of the request
+  SharedBytes body;  // of the request
   std::size_t body_sent = 0;
   BodyWay way = BodyWay::kWhole;
   ClientResponse response;
@@ -75,7 +75,7 @@ class Http2Client final : public ClientSession {
     return closing_ || nghttp2_session_check_request_allowed(session_) == 0;
   }
 
-  void send(RequestId id, RequestHead head, std::string body, BodyWay way) override {
+  void send(RequestId id, RequestHead head, SharedBytes body, BodyWay way) override {
     SPILLWAY_ASSERT(capacity() > 0);
     const std::string length = fmt::to_string(body.size());
     std::vector<nghttp2_nv> fields;
@@ -194,11 +194,11 @@ class Http2Client final : public ClientSession {
     Exchange* exchange = find(stream);
     if (exchange == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     const std::size_t size = std::min(to.size(), exchange->body.size() - exchange->body_sent);
-    std::copy_n(exchange->body.data() + exchange->body_sent, size, to.data());
+    std::copy_n(exchange->body.view().data() + exchange->body_sent, size, to.data());
     exchange->body_sent += size;
     if (exchange->body_sent == exchange->body.size()) {
       flags |= NGHTTP2_DATA_FLAG_EOF;
-      std::string().swap(exchange->body);
+      exchange->body = SharedBytes();
       exchange->body_sent = 0;
     }
     return static_cast<ssize_t>(size);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/shared_bytes.h"
 #include "wire/http.h"
 
 namespace spillway::wire {
@@ -60,7 +61,7 @@ class ClientSession {
   virtual bool closing() const = 0;
   // Queues a request, when capacity() > 0. `head.target` is in origin form and `head.headers` has
   // Host (over HTTP/2 it is sent as :authority) but neither Content-Length nor Connection.
-  virtual void send(RequestId id, RequestHead head, std::string body, BodyWay way) = 0;
+  virtual void send(RequestId id, RequestHead head, SharedBytes body, BodyWay way) = 0;
   // The request's answer isn't wanted. Over HTTP/1.1 the connection is of no more use.
   virtual void cancel(RequestId id) = 0;
 

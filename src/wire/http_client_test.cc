@@ -45,7 +45,7 @@ TEST(Http1Client, AnswersAsTheyCome) {
     for (std::size_t cut = 0; cut <= one.answer.size(); ++cut) {
       Told told;
       const auto client = make_http1_client(told, {.body_bytes = 4});
-      client->send(1, kHead, "body", BodyWay::kAsItComes);
+      client->send(1, kHead, SharedBytes::copy_of("body"), BodyWay::kAsItComes);
       for (const auto& part : {one.answer.substr(0, cut), one.answer.substr(cut)}) {
         if (part.empty()) continue;
         ASSERT_TRUE(client->receive(part).ok()) << one.answer << cut;
@@ -61,7 +61,7 @@ TEST(Http1Client, AnAnswerThatComesMayBeCancelledFromInside) {
   told.cancel_inside = true;
   const auto client = make_http1_client(told, {});
   told.client = client.get();
-  client->send(1, kHead, "", BodyWay::kAsItComes);
+  client->send(1, kHead, {}, BodyWay::kAsItComes);
   EXPECT_TRUE(
       client->receive("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n")
           .ok());
@@ -105,7 +105,8 @@ TEST(Http2Client, AnswersAsTheyComeBesideWholeOnes) {
   };
   settle();
   for (const auto way : {BodyWay::kAsItComes, BodyWay::kWhole, BodyWay::kAsItComes})
-    client->send(static_cast<RequestId>(way == BodyWay::kWhole), kHead, "body", way);
+    client->send(static_cast<RequestId>(way == BodyWay::kWhole), kHead,
+                 SharedBytes::copy_of("body"), way);
   settle();
   ASSERT_EQ(asked.ids.size(), 3u);
   server->respond(asked.ids[0], {.body = {SharedBytes::copy_of("first ")}, .open = true});
