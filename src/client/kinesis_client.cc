@@ -11,6 +11,8 @@
 #include "auth/sigv4.h"
 #include "client/connection_pool.h"
 #include "client/kinesis_json.h"
+#include "client/put_documents.h"
+#include "wire/content_type.h"
 #include "wire/kinesis_shapes.h"
 #include "wire/shapes.h"
 
@@ -66,6 +68,10 @@ ErrorCode code_of(int status, std::string_view type) {
   return ErrorCode::kCorrupt;
 }
 
+// As servers answer a content type that they don't know. Others that refuse a request, for whatever
+// it is, say nothing of its format.
+bool refuses_format(int status) { return status == 400 || status == 404 || status == 415; }
+
 bool may_succeed_later(ErrorCode code) {
   return code == ErrorCode::kIo || code == ErrorCode::kThrottled;
 }
@@ -95,10 +101,21 @@ class KinesisClient::Impl {
     while (!pauses_.empty()) std::exchange(pauses_.front().done, nullptr)(true);
   }
 
-  // One operation, as often as it takes; the answer's body. `lost` is set where a try had no
-  // answer, or the server's failure for one.
-  Task<Result<std::string>> call(std::string_view operation, std::string body,
-                                 bool* lost = nullptr);
+  // One operation in JSON, as often as it takes; the answer's body.
+  Task<Result<std::string>> call(std::string_view operation, std::string_view json) {
+    return call({operation, wire::Format::kJson, SharedBytes::copy_of(json)}, nullptr);
+  }
+  Task<Result<std::string>> put_record(std::string_view stream, const PutEntry& entry) {
+    return call({"PutRecord", wire::Format::kJson, put_record_body(stream, entry)}, nullptr);
+  }
+  struct Answer {
+    wire::Format format;
+    std::string body;
+  };
+  // PutRecords of these entries, as often as it takes. `lost` is set where a try had no answer, or
+  // the server's failure for one. What it is handed outlives it.
+  Task<Result<Answer>> put_records(std::string_view stream, std::span<const PutEntry> entries,
+                                   std::span<const std::size_t> which, bool& lost);
   // Waits before the try after the `attempt`th, counted from 1.
   Task<void> back_off(std::uint32_t attempt);
   Task<void> pause(nanoseconds delay);
@@ -114,68 +131,91 @@ class KinesisClient::Impl {
     UniqueFunction<void(bool)> done;
   };
 
-  wire::RequestHead signed_head(std::string_view operation, std::string_view body,
-                                const auth::Credentials& credentials);
-  Result<std::string> judge(std::string_view operation, Result<wire::ClientResponse> answer) const;
+  struct Request {
+    std::string_view operation;
+    wire::Format format;
+    SharedBytes body;
+  };
+
+  Task<Result<std::string>> call(Request request, bool* lost);
+  wire::RequestHead signed_head(const Request& request, const auth::Credentials& credentials);
+  Result<std::string> judge(const Request& request, Result<wire::ClientResponse> answer);
 
   Random random_;
   std::list<Pause> pauses_;
+  bool lacks_cbor_ = false;  // the server has said so
   bool closed_ = false;
 };
 
-wire::RequestHead KinesisClient::Impl::signed_head(std::string_view operation,
-                                                   std::string_view body,
+wire::RequestHead KinesisClient::Impl::signed_head(const Request& request,
                                                    const auth::Credentials& credentials) {
   wire::RequestHead head;
   head.method = "POST";
   head.target = "/";
   head.headers = {{"Host", options.endpoint.authority},
-                  {"Content-Type", "application/x-amz-json-1.1"},
-                  {"X-Amz-Target", fmt::format("{}{}", kTargetPrefix, operation)},
+                  {"Content-Type", std::string(wire::content_type_of(request.format))},
+                  {"X-Amz-Target", fmt::format("{}{}", kTargetPrefix, request.operation)},
                   {"User-Agent", options.user_agent}};
   if (options.origins) head.headers.push_back({std::string(wire::kinesis::kOriginHeader), "true"});
-  auth::sign(head, body, credentials, options.region, kService, loop.wall_now());
+  auth::sign(head, request.body.view(), credentials, options.region, kService, loop.wall_now());
   return head;
 }
 
-Result<std::string> KinesisClient::Impl::judge(std::string_view operation,
-                                               Result<wire::ClientResponse> answer) const {
+Result<std::string> KinesisClient::Impl::judge(const Request& request,
+                                               Result<wire::ClientResponse> answer) {
   if (!answer.ok()) {
-    Error why = context(operation, std::move(answer).error());
+    Error why = context(request.operation, std::move(answer).error());
     // Bytes that are no HTTP, or no TLS, say nothing of what was asked for.
     if (why.code == ErrorCode::kInvalid) why.code = ErrorCode::kCorrupt;
     return why;
   }
   if (answer->status == 200) return std::move(answer->body);
-  auto [type, message] = parse_api_error(answer->body);
+  const auto* format = answer->find("content-type");
+  const bool cbor = format != nullptr && *format == wire::content_type_of(wire::Format::kCbor);
+  // Who knows the format answers in it.
+  if (request.format == wire::Format::kCbor && !cbor && refuses_format(answer->status))
+    lacks_cbor_ = true;
+  auto [type, message] = cbor ? read_cbor_error(answer->body) : parse_api_error(answer->body);
   if (const auto* header = answer->find("x-amzn-errortype"); header != nullptr && type.empty())
     type = header->substr(0, header->find(':'));
   if (type.empty()) {
     type = fmt::format("HTTP {} from {}", answer->status, options.endpoint.url);
     message = answer->body.substr(0, kShownBytes);
   }
-  std::string text = fmt::format("{}: {}: {}", operation, type, message);
+  std::string text = fmt::format("{}: {}: {}", request.operation, type, message);
   if (const auto* id = answer->find("x-amzn-requestid"))
     text += fmt::format(" (request id {})", *id);
   return Error{code_of(answer->status, type), std::move(text)};
 }
 
-Task<Result<std::string>> KinesisClient::Impl::call(std::string_view operation, std::string body,
-                                                    bool* lost) {
+Task<Result<KinesisClient::Impl::Answer>> KinesisClient::Impl::put_records(
+    std::string_view stream, std::span<const PutEntry> entries, std::span<const std::size_t> which,
+    bool& lost) {
+  while (true) {
+    const bool cbor = options.cbor && !lacks_cbor_;
+    const auto format = cbor ? wire::Format::kCbor : wire::Format::kJson;
+    Request request{"PutRecords", format, put_records_body(stream, entries, which, format)};
+    auto answer = co_await call(std::move(request), &lost);
+    if (!answer.ok() && cbor && lacks_cbor_) continue;
+    if (!answer.ok()) co_return std::move(answer).error();
+    co_return Answer{format, *std::move(answer)};
+  }
+}
+
+Task<Result<std::string>> KinesisClient::Impl::call(Request request, bool* lost) {
   for (std::uint32_t attempt = 1;; ++attempt) {
     if (closed_) co_return Error{ErrorCode::kClosed, "the client was closed"};
     auth::Credentials credentials = options.credentials;
     if (options.source) {
       auto fetched = co_await options.source->get();
-      if (!fetched.ok()) co_return context(operation, std::move(fetched).error());
+      if (!fetched.ok()) co_return context(request.operation, std::move(fetched).error());
       credentials = *std::move(fetched);
     }
     auto answered = callback<Result<wire::ClientResponse>>([&](AnswerDone done) {
-      pool.request(signed_head(operation, body, credentials), SharedBytes::copy_of(body),
-                   std::move(done));
+      pool.request(signed_head(request, credentials), request.body, std::move(done));
     });
     auto answer = co_await answered;
-    auto result = judge(operation, std::move(answer));
+    auto result = judge(request, std::move(answer));
     if (options.source && !result.ok() && result.error().code == ErrorCode::kDenied)
       options.source->rejected();
     if (lost != nullptr && !result.ok() && result.error().code == ErrorCode::kIo) *lost = true;
@@ -290,7 +330,7 @@ Task<Result<std::vector<Shard>>> KinesisClient::list_shards(std::string stream) 
 }
 
 Task<Result<PutOutcome>> KinesisClient::put_record(std::string stream, PutEntry entry) {
-  auto answer = co_await impl_->call("PutRecord", put_record_body(stream, entry));
+  auto answer = co_await impl_->put_record(stream, entry);
   if (!answer.ok()) co_return std::move(answer).error();
   co_return parse_put_outcome(*answer);
 }
@@ -303,8 +343,7 @@ Task<Result<PutRecordsResult>> KinesisClient::put_records(std::string stream,
   std::iota(unput.begin(), unput.end(), std::size_t{0});
   for (std::uint32_t attempt = 1;; ++attempt) {
     bool lost = false;
-    auto answer =
-        co_await impl_->call("PutRecords", put_records_body(stream, entries, unput), &lost);
+    auto answer = co_await impl_->put_records(stream, entries, unput, lost);
     if (lost)
       for (const auto i : unput) result.outcomes[i].unknown = true;
     if (!answer.ok()) {
@@ -313,7 +352,7 @@ Task<Result<PutRecordsResult>> KinesisClient::put_records(std::string stream,
       }
       break;  // what failed keeps the error that the server gave for it
     }
-    auto outcomes = parse_put_outcomes(*answer);
+    auto outcomes = read_put_outcomes(answer->body, answer->format);
     if (!outcomes.ok()) co_return std::move(outcomes).error();
     if (outcomes->size() != unput.size()) {
       co_return Error{ErrorCode::kCorrupt, fmt::format("PutRecords: {} outcomes for {} records",

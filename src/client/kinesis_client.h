@@ -52,6 +52,9 @@ struct ClientOptions {
   nanoseconds backoff_max = seconds(5);
   std::string user_agent = "spillway";
   bool origins = false;  // asks for those of the records that it gets
+  // Several records are put in CBOR, which costs both sides less, for as long as the server doesn't
+  // say that it has no such format; then in JSON.
+  bool cbor = false;
 };
 
 struct PutEntry {

@@ -29,20 +29,6 @@ void append_member(std::string& json, std::string_view name, std::string_view te
   wire::append_json_string(json, text);
 }
 
-void append_entry(std::string& json, const PutEntry& entry) {
-  json += R"("Data":")";
-  const std::size_t at = json.size();
-  json.resize(at + base64_encoded_size(entry.data.size()));
-  base64_encode(entry.data, json.data() + at);
-  json += '"';
-  append_member(json, "PartitionKey", entry.partition_key);
-  if (entry.explicit_hash_key) append_member(json, "ExplicitHashKey", *entry.explicit_hash_key);
-  if (!entry.origin) return;
-  json += fmt::format(R"(,"Origin":{{"Producer":"{}","Lane":{},"Sequence":"{}","Previous":"{}"}})",
-                      stream::to_string(entry.origin->producer), entry.origin->lane,
-                      entry.origin->sequence, entry.origin->previous);
-}
-
 // What is missing or of another type reads as empty, zero or none: servers differ in what they
 // leave out. What a caller can't do without, it checks.
 std::string text_at(element object, std::string_view name) {
@@ -151,35 +137,6 @@ std::string_view name_of(IteratorType type) {
 }
 
 }  // namespace
-
-std::string put_record_body(std::string_view stream, const PutEntry& entry) {
-  std::string json = "{";
-  append_entry(json, entry);
-  append_member(json, "StreamName", stream);
-  return json + "}";
-}
-
-std::string put_records_body(std::string_view stream, const std::vector<PutEntry>& entries,
-                             std::span<const std::size_t> which) {
-  constexpr std::size_t kFixed = 64;    // names and punctuation of an entry
-  constexpr std::size_t kOrigin = 140;  // likewise, with its values
-  std::size_t size = kFixed + stream.size();
-  for (const auto i : which) {
-    size += kFixed + base64_encoded_size(entries[i].data.size()) + entries[i].partition_key.size();
-    if (entries[i].origin) size += kOrigin;
-  }
-  std::string json = R"({"Records":[)";
-  json.reserve(size);
-  for (const auto i : which) {
-    if (json.back() != '[') json += ',';
-    json += '{';
-    append_entry(json, entries[i]);
-    json += '}';
-  }
-  json += ']';
-  append_member(json, "StreamName", stream);
-  return json + "}";
-}
 
 std::string shard_iterator_body(std::string_view stream, std::string_view shard_id,
                                 const IteratorStart& start) {

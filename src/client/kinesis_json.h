@@ -1,7 +1,6 @@
 // The Kinesis API's JSON, as a client writes and reads it.
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,10 +10,7 @@
 
 namespace spillway::client {
 
-// Request bodies.
-std::string put_records_body(std::string_view stream, const std::vector<PutEntry>& entries,
-                             std::span<const std::size_t> which);
-std::string put_record_body(std::string_view stream, const PutEntry& entry);
+// A request body; those of puts are in put_documents.h.
 std::string shard_iterator_body(std::string_view stream, std::string_view shard_id,
                                 const IteratorStart& start);
 

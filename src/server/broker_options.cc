@@ -24,6 +24,7 @@ Result<broker::KinesisTargetOptions> read_options(io::Disk& disk, const BrokerCo
   options.canary_stream = config.canary_stream;
   const bool amazon = *target.kind == "amazon";
   options.origins = *target.origins && (!amazon || *target.aggregate);
+  options.client.cbor = !amazon;
   if (amazon)
     options.packing =
         options.origins ? broker::LanePacking::kAggregate : broker::LanePacking::kSingle;

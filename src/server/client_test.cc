@@ -13,6 +13,7 @@
 #include "io/manual_loop.h"
 #include "io/posix_disk.h"
 #include "server/http_server.h"
+#include "wire/kinesis_shapes.h"
 
 namespace spillway::server {
 namespace {
@@ -22,12 +23,14 @@ using client::PutEntry;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 struct Scripted {
   int status = 200;
   std::string body;
   bool silent = false;  // never answered
+  std::string content_type = "application/x-amz-json-1.1";
 };
 
 // Answers request after request from the script, and 500 behind its end.
@@ -73,6 +76,7 @@ class Script final : public RequestHandler {
     }
     wire::Response response;
     response.status = step.status;
+    response.headers = {{"Content-Type", step.content_type}};
     response.body.push_back(SharedBytes::copy_of(step.body));
     responder.respond(std::move(response));
   }
@@ -95,7 +99,7 @@ class ClientTest : public testing::TestWithParam<bool> {
     return options;
   }
   void make_client(nanoseconds request_timeout = seconds(30),
-                   std::shared_ptr<client::CredentialsSource> source = nullptr) {
+                   std::shared_ptr<client::CredentialsSource> source = nullptr, bool cbor = false) {
     client::ClientOptions options;
     options.endpoint =
         client::parse_endpoint(fmt::format("http://127.0.0.1:{}", server_.port())).value();
@@ -103,6 +107,7 @@ class ClientTest : public testing::TestWithParam<bool> {
     options.source = std::move(source);
     options.http2 = GetParam();
     options.request_timeout = request_timeout;
+    options.cbor = cbor;
     options.attempts_max = 3;
     options.backoff_first = milliseconds(1);
     client_.emplace(loop_, options, Random(1));
@@ -130,6 +135,15 @@ class ClientTest : public testing::TestWithParam<bool> {
               : fmt::format(R"({{"SequenceNumber":"{}","ShardId":"s"}})", number);
     }
     return {200, fmt::format(R"({{"FailedRecordCount":0,"Records":[{}]}})", records), false};
+  }
+  template <typename Write>
+  static Scripted in_cbor(int status, Write write) {
+    wire::DocumentWriter to(wire::Format::kCbor);
+    to.open_map();
+    write(to);
+    to.close_map();
+    return {status, std::string(std::move(to).finish().view()), false,
+            "application/x-amz-cbor-1.1"};
   }
   static std::vector<PutEntry> entries(std::initializer_list<const char*> keys) {
     std::vector<PutEntry> all;
@@ -361,6 +375,84 @@ TEST_P(ClientTest, OriginsArePutAndRead) {
     wrong.replace(wrong.find(from), std::string_view(from).size(), to);
     script_.steps = {{200, answer("," + wrong)}};
     EXPECT_EQ(wait(client_->get_records("i")).error().code, ErrorCode::kCorrupt) << wrong;
+  }
+}
+
+TEST_P(ClientTest, PutsInCborWhereTheServerKnowsIt) {
+  make_client(seconds(30), nullptr, true);
+  script_.steps.push_back(in_cbor(200, [](wire::DocumentWriter& to) {
+    to.number("FailedRecordCount", 1).key("Records").open_list();
+    to.open_map().text("SequenceNumber", "7").text("ShardId", "s").close_map();
+    to.open_map().text("ErrorCode", "ValidationException").text("ErrorMessage", "why").close_map();
+    to.close_list();
+  }));
+  script_.steps.push_back(in_cbor(400, [](wire::DocumentWriter& to) {
+    to.text("__type", "ns#ValidationException").text("message", "not so");
+  }));
+  const std::vector<PutEntry> entries{{"a", std::string("hi\0", 3), "9" + std::string(37, '0'),
+                                       stream::Origin{{0xab}, 143, 17, 15}},
+                                      {"b", "", std::nullopt}};
+  // The last failure is the last answer to what failed.
+  const auto result = wait(client_->put_records("s", entries)).value();
+  EXPECT_THAT(outcomes_of(result), ElementsAre("7", "ValidationException"));
+  EXPECT_EQ(result.outcomes[0].shard_id, "s");
+  EXPECT_EQ(result.outcomes[1].error_message, "why");
+
+  ASSERT_EQ(script_.asked.size(), 2u) << "an error in CBOR is no lack of it";
+  const auto first = wire::decode_cbor(std::string_view(script_.asked[0]).substr(11),
+                                       wire::kinesis::kPutRecordsInput, wire::Format::kCbor);
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_THAT(wire::violations(*first), IsEmpty());
+  EXPECT_EQ((*first)["StreamName"].text, "s");
+  const auto& records = (*first)["Records"].children;
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0]["Data"].text, entries[0].data);
+  EXPECT_EQ(records[0]["PartitionKey"].text, "a");
+  EXPECT_EQ(records[0]["ExplicitHashKey"].text, entries[0].explicit_hash_key);
+  ASSERT_TRUE(records[0]["Origin"].present);
+  EXPECT_EQ(records[0]["Origin"]["Producer"].text, "ab" + std::string(30, '0'));
+  EXPECT_EQ(records[0]["Origin"]["Lane"].integer, 143);
+  EXPECT_EQ(records[0]["Origin"]["Sequence"].text, "17");
+  EXPECT_EQ(records[0]["Origin"]["Previous"].text, "15");
+  EXPECT_FALSE(records[1]["ExplicitHashKey"].present);
+  EXPECT_FALSE(records[1]["Origin"].present);
+
+  const auto error = in_cbor(400, [](wire::DocumentWriter& to) {
+    to.text("__type", "SerializationException").text("Message", "what is it?");
+  });
+  const auto no_outcomes = in_cbor(200, [](wire::DocumentWriter& to) { to.number("Records", 7); });
+  script_.steps = {error, no_outcomes, put({"1", "2"})};
+  const auto refused = wait(client_->put_records("s", entries)).error();
+  EXPECT_EQ(refused.code, ErrorCode::kInvalid);
+  EXPECT_EQ(refused.message, "PutRecords: SerializationException: what is it?");
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(wait(client_->put_records("s", entries)).error().code, ErrorCode::kCorrupt);
+}
+
+TEST_P(ClientTest, PutsInJsonWhereTheServerLacksCbor) {
+  for (const int status : {400, 404, 415}) {
+    make_client(seconds(30), nullptr, true);
+    script_.asked.clear();
+    script_.steps = {
+        {503, "busy"}, {status, "<UnknownOperationException>"}, put({"1"}), put({"2"})};
+    for (const char* number : {"1", "2"}) {
+      const auto result = wait(client_->put_records("s", entries({"a"}))).value();
+      EXPECT_THAT(outcomes_of(result), ElementsAre(number)) << status;
+    }
+    ASSERT_EQ(script_.asked.size(), 4u) << status;
+    EXPECT_THAT(script_.asked[1], Not(StartsWith("PutRecords {")));
+    EXPECT_THAT(script_.asked[2], StartsWith("PutRecords {"));
+    EXPECT_THAT(script_.asked[3], StartsWith("PutRecords {"));
+  }
+}
+
+TEST_P(ClientTest, WhatSaysNothingOfTheFormatChangesNone) {
+  make_client(seconds(30), nullptr, true);
+  for (const int status : {403, 413, 501}) {
+    script_.asked.clear();
+    script_.steps = {{status, "<html>"}, {status, "<html>"}, {status, "<html>"}};
+    EXPECT_FALSE(wait(client_->put_records("s", entries({"a"}))).ok());
+    for (const auto& asked : script_.asked) EXPECT_THAT(asked, Not(StartsWith("PutRecords {")));
   }
 }
 
