@@ -10,15 +10,13 @@
 #include "broker/cursors.h"
 #include "broker/high_water.h"
 #include "broker/make_room.h"
-#include "broker/marked_target.h"
 #include "broker/oldest_records.h"
-#include "broker/route.h"
-#include "broker/set_backs.h"
 #include "broker/spool.h"
 #include "broker/spool_horizon.h"
 #include "broker/switch_log.h"
 #include "broker/switch_state.h"
 #include "metrics/registry.h"
+#include "sim/broker_path.h"
 
 namespace spillway::sim {
 
@@ -47,15 +45,10 @@ struct BrokerMachine::Running {
   std::optional<broker::Spool> spool;
   std::optional<broker::Cursors> cursors;
   std::optional<broker::SpoolHorizon> horizon;
-  std::vector<std::unique_ptr<SimTarget>> targets;
-  std::vector<std::unique_ptr<broker::MarkedTarget>> marked_targets;
   std::optional<broker::SwitchState> switch_state;
   std::optional<broker::SwitchLog> switch_log;
-  std::optional<broker::Route> route;
-  std::optional<broker::Switches> switches;
   std::optional<broker::HighWaterFile> high_water;
-  std::optional<broker::SetBacks> set_backs;
-  std::optional<broker::Delivery> delivery;
+  std::unique_ptr<BrokerPath> path;
   broker::SpoolPacking packing;
   broker::OldestRecords oldest;
   std::unique_ptr<io::Timer> timer;
@@ -69,7 +62,8 @@ BrokerMachine::BrokerMachine(Parts parts, BrokerSettings settings, Random random
       random_(random),
       disk_(
           std::make_unique<SimDisk>(random_.fork(), parts_.stage.scheduler, parts_.stage.history)),
-      entropy_(random_.fork()) {}
+      entropy_(random_.fork()),
+      order_(settings_.targets) {}
 
 BrokerMachine::~BrokerMachine() { SPILLWAY_ASSERT(running_ == nullptr); }
 
@@ -80,7 +74,7 @@ Status BrokerMachine::start() {
   running_ = std::make_unique<Running>();
   auto opened = open(*running_);
   if (opened.ok() && !disk_->crashed()) {
-    running_->delivery->start([] {});
+    running_->path->delivery.start([] {});
     running_->delivers = running_->takes_records = true;
     keep_room(*running_);
     return {};
@@ -106,7 +100,12 @@ Status BrokerMachine::open(Running& process) {
   log_options.aside = "broker/switch-log-aside";
   process.switch_log.emplace(std::move(log_options), *disk_);
   (void)process.switch_log->open(stage.clock.wall_now());
-  open_route(process);
+  process.high_water.emplace(*disk_, "broker/high-water");
+  (void)process.high_water->load();
+  open_path(process);
+  process.spool->on_appended(
+      [&process](std::span<const stream::ShardId> shards) { process.path->delivery.wake(shards); });
+  process.timer = stage.loop.make_timer();
   return {};
 }
 
@@ -125,74 +124,67 @@ Status BrokerMachine::open_spool(Running& process) {
   return *std::move(opened);
 }
 
-void BrokerMachine::open_route(Running& process) {
-  Stage& stage = parts_.stage;
-  std::vector<broker::Target*> targets;
-  std::vector<std::string> names;
-  targets.reserve(parts_.links.size());
-  names.reserve(parts_.links.size());
-  for (std::size_t place = 0; place < parts_.links.size(); ++place) {
-    names.emplace_back(1, static_cast<char>('a' + place));
-    process.targets.push_back(std::make_unique<SimTarget>(*parts_.links[place], names.back()));
-    process.marked_targets.push_back(std::make_unique<broker::MarkedTarget>(
-        stage.loop, *process.targets.back(), settings_.route.canary_stream));
-    targets.push_back(process.marked_targets.back().get());
-  }
-  process.route.emplace(
-      broker::Route::Parts{stage.loop, parts_.log, process.metrics}, targets, settings_.route,
-      broker::kept_of(process.switch_state->of(std::string(broker::kAllStreams), names), names));
-  check_hold(*process.route);
-  process.switches.emplace(
-      broker::Switches::Parts{stage.loop, *process.route, *process.switch_state,
-                              *process.switch_log, parts_.log, process.metrics, settings_.streams},
-      "sim");
-  process.high_water.emplace(*disk_, "broker/high-water");
-  (void)process.high_water->load();
-  process.set_backs.emplace(
-      broker::SetBacks::Parts{stage.loop, parts_.log, process.metrics, *process.spool,
-                              *process.cursors, *process.horizon, *process.route, *process.switches,
-                              *process.high_water, settings_.route.canary_stream},
-      process.marked_targets);
-  process.delivery.emplace(broker::Delivery::Parts{stage.loop, *process.spool, *process.cursors,
-                                                   *process.route, parts_.log, process.metrics},
-                           process.spool->streams(), random_.fork(), settings_.backfilled,
-                           settings_.catch_up);
-  process.spool->on_appended(
-      [delivery = &*process.delivery](std::span<const stream::ShardId> shards) {
-        delivery->wake(shards);
-      });
-  process.timer = stage.loop.make_timer();
+void BrokerMachine::open_path(Running& process) {
+  process.path = std::make_unique<BrokerPath>(
+      BrokerPath::Parts{parts_.stage, parts_.log, process.metrics, settings_, *process.spool,
+                        *process.cursors, *process.switch_state, *process.switch_log,
+                        *process.horizon, *process.high_water},
+      parts_.links, order_, random_.fork());
+  check_hold(process.path->route);
+  check_set_backs(process);
+}
+
+void BrokerMachine::fault(std::string what) {
+  if (wrong_.ok()) wrong_ = Error{ErrorCode::kCorrupt, std::move(what)};
 }
 
 // What a person was told survives whatever the process and the machine go through.
 void BrokerMachine::check_hold(const broker::Route& route) {
   const auto& kept = route.kept();
   const std::string found = kept.held ? route.link(*kept.used).target().name() : std::string();
-  if (promised_hold_ && *promised_hold_ != found && wrong_.ok()) {
-    wrong_ = Error{ErrorCode::kCorrupt,
-                   fmt::format("a person was told that \"{}\" is held, and \"{}\" is after a start",
-                               *promised_hold_, found)};
+  if (promised_hold_ && *promised_hold_ != found) {
+    fault(fmt::format("a person was told that \"{}\" is held, and \"{}\" is after a start",
+                      *promised_hold_, found));
   }
   promised_hold_ = found;
 }
 
-// No region ever loses what it acknowledged.
-void BrokerMachine::check_set_backs(const broker::Route& route) {
-  for (const auto& found : route.kept().set_back) {
-    if (!found.empty() && wrong_.ok())
-      wrong_ = Error{ErrorCode::kCorrupt, "a region is said to be set back: " + found};
+// One that lost what it had acknowledged is found, at most once, and isn't used before a person
+// accepts it, over all crashes. Others never are.
+void BrokerMachine::check_set_backs(Running& process) {
+  const auto& path = *process.path;
+  const auto recorded =
+      process.switch_state->of(std::string(broker::kAllStreams), path.names).set_back;
+  for (std::size_t place = 0; place < path.order.size(); ++place) {
+    const auto& name = path.names[place];
+    const auto& found = path.route.kept().set_back[place];
+    auto& known = set_back_[path.order[place]];
+    if (found.empty()) {
+      if (known.promised) fault(name + " was set back, and is used as if it hadn't been");
+      continue;
+    }
+    if (!known.may_be_found) fault(name + " is said to be set back: " + found);
+    if (path.route.choice().target == place) fault(name + " is used, which was set back");
+    if (!recorded.contains(name) || std::exchange(known.promised, true)) continue;
+    ++set_backs_noticed_;
+    for (auto* model : parts_.models) model->noticed(path.order[place], parts_.spool);
   }
 }
 
 // As server/broker_assembly.cc does, once a second.
 void BrokerMachine::keep_room(Running& process) {
-  const auto held = process.delivery->undelivered();
+  auto& delivery = process.path->delivery;
+  const auto held = delivery.undelivered();
   note_dropped(process, held,
-               broker::make_room(*process.room, process.packing, process.oldest, *process.delivery,
+               broker::make_room(*process.room, process.packing, process.oldest, delivery,
                                  *process.cursors, parts_.stage.clock.mono_now()));
-  process.set_backs->look();
-  check_set_backs(*process.route);
-  left_behind_max_ = std::max(left_behind_max_, process.delivery->left_behind());
+  for (const auto& stream : settings_.streams)
+    for (const auto& shard : process.spool->shards_of(stream))
+      process.horizon->add(std::vector{shard.id});
+  process.horizon->look();
+  process.path->look();
+  check_set_backs(process);
+  left_behind_max_ = std::max(left_behind_max_, delivery.left_behind());
   process.timer->start(seconds(1), [this, &process] { keep_room(process); });
 }
 
@@ -216,18 +208,24 @@ void BrokerMachine::end(nanoseconds drain) {
   process.takes_records = false;
   if (process.timer) process.timer->cancel();
   if (process.delivers) {
-    if (disk_->crashed()) process.route->close();
+    if (disk_->crashed()) process.path->route.close();
     bool ended = false;
-    process.delivery->drain(drain, [&ended] { ended = true; });
+    process.path->delivery.drain(drain, [&ended] { ended = true; });
     const bool in_time = parts_.stage.run_until(kEndWithin, [&ended] { return ended; });
     SPILLWAY_ASSERT(in_time);
+    (void)process.path->set_backs.store();
   }
   if (process.engine) process.engine->stop();
   parts_.stage.loop.run_posted();
   switches_ += process.metrics.counter("spillway_broker_switches_total", "").value();
-  for (const auto place : settings_.backfilled)
-    if (process.delivery) backfilled_ += process.delivery->backfill(place)->progress().sent;
+  if (process.path) count_backfilled(*process.path);
   running_.reset();
+}
+
+void BrokerMachine::count_backfilled(const BrokerPath& path) {
+  for (std::size_t place = 0; place < path.order.size(); ++place)
+    if (const auto* backfill = path.delivery.backfill(place))
+      backfilled_ += backfill->progress().sent;
 }
 
 void BrokerMachine::crash(Loss loss) {
@@ -251,7 +249,10 @@ void BrokerMachine::restore(std::unique_ptr<SimDisk> backup) {
   SPILLWAY_ASSERT(running_ == nullptr);
   disk_ = std::move(backup);
   promised_hold_.reset();
+  for (auto& [region, known] : set_back_) known = {known.ever, known.ever, false};
 }
+
+void BrokerMachine::region_set_back(std::size_t region) { set_back_[region] = {true, true, false}; }
 
 // --- What is asked of it
 
@@ -283,49 +284,111 @@ void BrokerMachine::switch_to(const std::string& target) {
   wish.target = target;
   wish.reason = "a drill";
   wish.who = "somebody";
-  const auto done = running_->switches->make(wish);
+  const auto done = running_->path->switches.make(wish);
   promised_hold_.reset();
   if (!disk_->crashed() && done.ok() && done->fault.empty()) promised_hold_ = target;
 }
 
+bool BrokerMachine::is_set_back() const {
+  if (!running_) return false;
+  const auto& set_back = running_->path->route.kept().set_back;
+  return std::ranges::any_of(set_back, [](const auto& found) { return !found.empty(); });
+}
+
+// Whatever becomes of it, it may be set back no longer; once it is done, it never is again.
+void BrokerMachine::accept() {
+  if (!running_ || !running_->takes_records || disk_->crashed()) return;
+  auto& path = *running_->path;
+  for (std::size_t place = 0; place < path.order.size(); ++place) {
+    if (path.route.kept().set_back[place].empty()) continue;
+    broker::Switches::Wish wish;
+    wish.accept = path.names[place];
+    wish.reason = "it is as it is";
+    wish.who = "somebody";
+    auto& known = set_back_[path.order[place]];
+    known.promised = false;
+    const auto done = path.switches.make(wish);
+    if (!disk_->crashed() && done.ok() && done->fault.empty()) known.may_be_found = false;
+  }
+}
+
 std::optional<std::string> BrokerMachine::used() const {
-  if (!running_ || !running_->route->choice().target) return std::nullopt;
-  return running_->route->link(*running_->route->choice().target).target().name();
+  if (!running_ || !running_->path->route.choice().target) return std::nullopt;
+  return running_->path->names[*running_->path->route.choice().target];
+}
+
+std::string BrokerMachine::another() const {
+  const auto& path = *running_->path;
+  return path.names[(path.route.choice().target.value_or(0) + 1) % path.names.size()];
 }
 
 std::uint64_t BrokerMachine::undelivered() const {
-  return running_ ? running_->delivery->held() : 0;
+  return running_ ? running_->path->delivery.held() : 0;
 }
 
 // Not by what it says itself, which is of its last look.
 std::uint64_t BrokerMachine::lacking() const {
   std::uint64_t records = 0;
-  for (const auto place : settings_.backfilled) {
-    if (!running_) break;
-    const auto& name = running_->targets[place]->name();
+  for (std::size_t place = 0; running_ && place < running_->path->order.size(); ++place) {
+    const auto* const backfill = running_->path->delivery.backfill(place);
+    if (backfill == nullptr) continue;
     std::uint64_t missing = 0;
-    for (const auto& stream : settings_.streams)
-      for (const auto& shard : running_->spool->shards_of(stream))
-        missing += broker::count_of(running_->cursors->missing(shard.id, name));
-    records += missing - std::min(missing, running_->delivery->backfill(place)->progress().gone);
+    for (const auto& stream : settings_.streams) {
+      for (const auto& shard : running_->spool->shards_of(stream)) {
+        missing +=
+            broker::count_of(running_->cursors->missing(shard.id, running_->path->names[place]));
+      }
+    }
+    records += missing - std::min(missing, backfill->progress().gone);
   }
   return records;
 }
 
-Status BrokerMachine::check_cursors() const {
+// --- What is found at the end
+
+Status BrokerMachine::check() const {
   if (!running_) return {};
+  for (std::size_t region = 0; region < parts_.links.size(); ++region)
+    SPILLWAY_TRY(check_cursors(region));
+  return check_marks();
+}
+
+Status BrokerMachine::check_cursors(std::size_t region) const {
+  const auto name = name_of_region(region);
+  const auto place = running_->path->place_of(region);
+  const bool filled = running_->path->delivery.backfill(place) != nullptr;
   for (std::size_t stream = 0; stream < settings_.streams.size(); ++stream) {
     for (const auto& shard : running_->spool->shards_of(settings_.streams[stream])) {
-      for (std::size_t place = 0; place < running_->targets.size(); ++place) {
-        const auto& name = running_->targets[place]->name();
-        const auto cursor = running_->cursors->at(shard.id, name);
-        SPILLWAY_TRY(parts_.models[stream]->check_sent(
-            place, parts_.spool, stream::lane_of(shard.first_hash_key),
-            stream::lane_of(shard.last_hash_key), cursor.next, cursor.unsent));
-        if (std::ranges::find(settings_.backfilled, place) == settings_.backfilled.end()) continue;
+      auto cursor = running_->cursors->at(shard.id, name);
+      BrokerModel::Sent sent;
+      sent.first_lane = stream::lane_of(shard.first_hash_key);
+      sent.last_lane = stream::lane_of(shard.last_hash_key);
+      sent.next = cursor.next;
+      sent.unsent = std::move(cursor.unsent);
+      sent.oldest = running_->horizon->oldest(shard.id);
+      SPILLWAY_TRY(parts_.models[stream]->check_sent(region, parts_.spool, sent));
+      if (filled)
         SPILLWAY_TRY(check_backfilled(shard.id, running_->cursors->missing(shard.id, name)));
-      }
     }
+  }
+  return {};
+}
+
+// Of the last record that a target acknowledged, a canary asks it.
+Status BrokerMachine::check_marks() const {
+  const auto& path = *running_->path;
+  const auto& canaries = settings_.route.canary_stream;
+  for (std::size_t place = 0; place < path.order.size(); ++place) {
+    const auto last = path.marked_targets[place]->marks().last(canaries, canaries);
+    if (!last || !path.route.kept().set_back[place].empty()) continue;
+    client::PutOutcome at;
+    at.shard_id = last->shard;
+    at.sequence_number = last->mark.sequence_number;
+    const auto reached = parts_.links[path.order[place]]->region().reaches(last->stream, at);
+    if (reached.ok() && *reached) continue;
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{} was set back, lacks record {} of shard {}, and nobody noticed",
+                             path.names[place], at.sequence_number, at.shard_id)};
   }
   return {};
 }

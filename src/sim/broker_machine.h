@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,24 +13,16 @@
 
 #include "base/random.h"
 #include "broker/delivery.h"
-#include "broker/spool_room.h"
-#include "broker/switches.h"
-#include "engine/embedded/embedded_engine.h"
+#include "broker/position_ranges.h"
 #include "sim/broker_model.h"
+#include "sim/broker_seed.h"
 #include "sim/region_link.h"
 #include "sim/sim_disk.h"
 #include "sim/stage.h"
 
 namespace spillway::sim {
 
-struct BrokerSettings {
-  std::vector<std::string> streams;
-  engine::EmbeddedOptions engine;
-  broker::SpoolLimits limits;
-  broker::RouteSettings route;
-  std::vector<std::size_t> backfilled;  // places of targets
-  broker::CatchUp catch_up;
-};
+struct BrokerPath;
 
 // On the stage, which outlives it, as the links and the model do.
 class BrokerMachine {
@@ -39,7 +31,7 @@ class BrokerMachine {
     Stage& stage;
     std::vector<BrokerModel*> models;  // of the streams, in their order
     BrokerModel::Spool spool;
-    std::vector<RegionLink*> links;  // to its targets, in their order
+    std::vector<RegionLink*> links;  // to all regions
     io::EventLog& log;
   };
 
@@ -67,34 +59,55 @@ class BrokerMachine {
   void put(std::size_t stream, std::span<const BrokerModel::Put> records);
   // A person's switch, and the end of one where there is no target.
   void switch_to(const std::string& target);
-  // The name of the target in use.
+  // The name of the target in use; and of one that isn't.
   std::optional<std::string> used() const;
+  std::string another() const;
+  // A person accepts whatever is set back. Whether anything is.
+  bool is_set_back() const;
+  void accept();
   std::uint64_t undelivered() const;  // records
   // What backfill has yet to send.
   std::uint64_t lacking() const;  // records
-  // What the cursors say of what each region has; and that those with backfill have all that the
-  // spool holds.
-  Status check_cursors() const;
+  // What the cursors say of what each region has; that those with backfill have all that the spool
+  // holds; and that no target lacks, unnoticed, what it acknowledged last.
+  Status check() const;
+
+  // At any time.
+
+  // The region's disk was replaced by a backup of it.
+  void region_set_back(std::size_t region);
 
   // Of all processes.
   std::uint64_t switches() const { return switches_; }      // from one target to another
   std::uint64_t backfilled() const { return backfilled_; }  // records, sent afterwards
   // The most records that were left behind at a time.
   std::uint64_t left_behind_max() const { return left_behind_max_; }
-  // What is wrong with switches of people, at any time.
+  std::uint64_t set_backs_noticed() const { return set_backs_noticed_; }
+  // What is wrong with the use of targets, at any time.
   const Status& wrong() const { return wrong_; }
 
  private:
   struct Running;
 
+  // Of a region that was set back.
+  struct SetBack {
+    bool ever = false;
+    bool may_be_found = false;  // as far as the broker may know
+    bool promised = false;      // it was found, durably
+  };
+
   Status open(Running& process);
   Status open_spool(Running& process);
-  void open_route(Running& process);
+  void open_path(Running& process);
+  Status check_cursors(std::size_t region) const;
   Status check_backfilled(stream::ShardId shard, const broker::PositionRanges& missing) const;
+  Status check_marks() const;
   // What the spool holds of the shard. Its files go as wholes, also from amid others.
   Result<broker::PositionRanges> held_of(stream::ShardId shard) const;
   void check_hold(const broker::Route& route);
-  void check_set_backs(const broker::Route& route);
+  void check_set_backs(Running& process);
+  void fault(std::string what);
+  void count_backfilled(const BrokerPath& path);
   void keep_room(Running& process);
   void note_dropped(const Running& process, const broker::Undelivered& held,
                     const broker::Delivered& next);
@@ -108,9 +121,12 @@ class BrokerMachine {
   std::unique_ptr<Running> running_;
   // What a person was told holds; none: nobody knows, something went wrong with it.
   std::optional<std::string> promised_hold_ = "";
+  std::vector<std::size_t> order_;  // of its targets: regions
+  std::map<std::size_t, SetBack> set_back_;
   std::uint64_t switches_ = 0;
   std::uint64_t backfilled_ = 0;
   std::uint64_t left_behind_max_ = 0;
+  std::uint64_t set_backs_noticed_ = 0;
   Status wrong_;
 };
 

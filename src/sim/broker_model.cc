@@ -39,7 +39,9 @@ void BrokerModel::acknowledged(Number number, Spool spool, stream::Position posi
 
 void BrokerModel::restored(Spool spool, MonoTime backup) {
   for (auto& record : records_) {
-    if (record.spool != spool || !record.acknowledged || *record.acknowledged < backup) continue;
+    if (record.spool != spool || !record.acknowledged) continue;
+    record.unnoticed = record.lost;  // the cursors are of before
+    if (*record.acknowledged < backup) continue;
     record.position.reset();
     if (record.regions == 0) record.excused = true;
   }
@@ -90,12 +92,37 @@ BrokerModel::Record* BrokerModel::find(std::string_view where, const std::string
   return &record;
 }
 
-void BrokerModel::stored(std::size_t region, const client::PutEntry& entry) {
+void BrokerModel::stored(std::size_t region, const client::PutEntry& entry, bool passed) {
   Record* const record =
       find(fmt::format("region {}", region), entry.partition_key, entry.data, entry.origin);
   if (record == nullptr) return;
   if (record->regions != 0) ++copies_;
-  record->regions |= 1U << region;
+  const auto bit = 1U << region;
+  record->regions |= bit;
+  record->ever |= bit;
+  record->lost &= ~bit;
+  record->unnoticed &= ~bit;
+  ++record->copies.at(region);
+  if (!passed) ++record->unpassed;
+}
+
+void BrokerModel::lost(std::size_t region, const client::PutEntry& entry, bool passed) {
+  Record* const record =
+      find(fmt::format("region {}", region), entry.partition_key, entry.data, entry.origin);
+  if (record == nullptr) return;
+  ++lost_;
+  if (!passed) --record->unpassed;
+  if (--record->copies.at(region) > 0) return;
+  const auto bit = 1U << region;
+  record->regions &= ~bit;
+  record->lost |= bit;
+  record->unnoticed |= bit;
+  if (record->regions == 0) record->excused = true;
+}
+
+void BrokerModel::noticed(std::size_t region, Spool spool) {
+  for (auto& record : records_)
+    if (record.spool == spool) record.unnoticed &= ~(1U << region);
 }
 
 void BrokerModel::check_order(const client::RegionRecord& record, bool dropped) {
@@ -116,7 +143,7 @@ void BrokerModel::handed_over(const client::RegionRecord& record) {
   Record* const known =
       find("the reader", record.record.partition_key, record.record.data, record.record.origin);
   if (known == nullptr) return;
-  if ((known->regions >> record.region & 1U) == 0)
+  if ((known->ever >> record.region & 1U) == 0)
     return fault(fmt::format("the reader has {} from region {}, which never stored it",
                              record.record.data, record.region));
   if (known->handed_over) return fault(fmt::format("{} is handed over again", record.record.data));
@@ -147,8 +174,8 @@ bool BrokerModel::promised(const Record& record) {
 
 bool BrokerModel::complete() const {
   return std::ranges::all_of(records_, [this](const Record& record) {
-    if (record.regions == 0) return !promised(record);
-    return record.committed || !rules_.read;
+    if (record.regions == 0 && promised(record)) return false;
+    return record.committed || !rules_.read || record.unpassed == 0;
   });
 }
 
@@ -158,23 +185,22 @@ Status BrokerModel::missing() const {
     if (promised(record) && record.regions == 0)
       return Error{ErrorCode::kCorrupt,
                    fmt::format("record {} was acknowledged, and no region has it", number)};
-    if (rules_.read && record.regions != 0 && !record.committed)
+    if (rules_.read && record.unpassed > 0 && !record.committed)
       return Error{ErrorCode::kCorrupt,
                    fmt::format("record {} is stored, and was not handed over", number)};
   }
   return {};
 }
 
-Status BrokerModel::check_sent(std::size_t region, Spool spool, std::uint8_t first_lane,
-                               std::uint8_t last_lane, stream::Position next,
-                               const std::vector<Range>& unsent) const {
+Status BrokerModel::check_sent(std::size_t region, Spool spool, const Sent& sent) const {
   for (std::size_t number = 0; number < records_.size(); ++number) {
     const auto& record = records_[number];
-    if (record.spool != spool || !record.position || *record.position >= next) continue;
+    if (record.spool != spool || !record.position || *record.position >= sent.next) continue;
     if (record.poison || record.dropped) continue;
-    if (record.lane < first_lane || record.lane > last_lane) continue;
-    if ((record.regions >> region & 1U) != 0) continue;
-    const bool noted = std::ranges::any_of(unsent, [&](const Range& range) {
+    if (record.lane < sent.first_lane || record.lane > sent.last_lane) continue;
+    if ((record.regions >> region & 1U) != 0 || (record.unnoticed >> region & 1U) != 0) continue;
+    if ((record.lost >> region & 1U) != 0 && *record.position < sent.oldest) continue;
+    const bool noted = std::ranges::any_of(sent.unsent, [&](const Range& range) {
       return range.first <= *record.position && *record.position < range.second;
     });
     if (noted) continue;

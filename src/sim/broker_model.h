@@ -5,6 +5,9 @@
 //   - A record that was acknowledged, and not dropped by a full spool that is told to, is stored by
 //     some region in the end, and was handed over once, counted to the reader's commits. Others may
 //     be, too, but no more often.
+//   - What a region loses that is set back to a backup is asked of regions no more, but of cursors:
+//     once the broker has noticed, they say that the region lacks it, as far as the spool kept it.
+//     What a region stores where the reader has passed is asked of the reader no more.
 //   - What is stored or handed over was put, as it was put, and has one origin for ever, which
 //     names no other record.
 //   - Under kOrdered the records of a producer's lane are handed over in the order of their
@@ -12,6 +15,7 @@
 //     dropped while a request with it, which nobody waited for any more, was still on its way.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -36,6 +40,7 @@ struct ModelRules {
 
 class BrokerModel {
  public:
+  static constexpr std::size_t kRegionsMax = 3;
   using Number = std::uint64_t;  // of a record, from 0 on
   using Spool = std::uint32_t;   // a number of its own
 
@@ -63,7 +68,12 @@ class BrokerModel {
 
   // --- Regions and the reader
 
-  void stored(std::size_t region, const client::PutEntry& entry);
+  // `passed`: as SimRegion's.
+  void stored(std::size_t region, const client::PutEntry& entry, bool passed = false);
+  // The region was set back, and lacks a copy that it had stored.
+  void lost(std::size_t region, const client::PutEntry& entry, bool passed);
+  // The spool's broker has noticed that the region was set back.
+  void noticed(std::size_t region, Spool spool);
   // Handled by the reader's application, not committed yet.
   void handed_over(const client::RegionRecord& record);
   void committed();
@@ -78,12 +88,17 @@ class BrokerModel {
   bool complete() const;
   // What is missing to that; ok where nothing is.
   Status missing() const;
-  // Whether what was acknowledged by the spool before `next`, of the shard of these lanes, is in
-  // the region, but for `unsent` ranges of positions.
+  // What a spool's cursor says of a shard, which has these lanes: that the region has what is
+  // before `next`, but for `unsent` ranges. The spool holds nothing before `oldest` any more.
   using Range = std::pair<stream::Position, stream::Position>;
-  Status check_sent(std::size_t region, Spool spool, std::uint8_t first_lane,
-                    std::uint8_t last_lane, stream::Position next,
-                    const std::vector<Range>& unsent) const;
+  struct Sent {
+    std::uint8_t first_lane = 0;
+    std::uint8_t last_lane = 255;
+    stream::Position next;
+    std::vector<Range> unsent;
+    stream::Position oldest;
+  };
+  Status check_sent(std::size_t region, Spool spool, const Sent& sent) const;
 
   std::uint64_t puts() const { return records_.size(); }
   std::uint64_t acknowledged() const { return acknowledged_; }
@@ -91,6 +106,7 @@ class BrokerModel {
   std::uint64_t handed_over_again() const { return again_; }  // after a crash of the reader
   std::uint64_t copies() const { return copies_; }            // stored more than once
   std::uint64_t dropped() const { return dropped_; }          // that no region had by then
+  std::uint64_t lost() const { return lost_; }                // copies, by regions set back
 
  private:
   struct Record {
@@ -103,7 +119,13 @@ class BrokerModel {
     std::optional<MonoTime> acknowledged;
     Spool spool = 0;
     std::optional<stream::Position> position;
-    std::uint32_t regions = 0;  // a bit for each that stores it
+    // Of regions, a bit each: which store it, and ever did; lost it, and the broker may not know.
+    std::uint32_t regions = 0;
+    std::uint32_t ever = 0;
+    std::uint32_t lost = 0;
+    std::uint32_t unnoticed = 0;
+    std::uint32_t unpassed = 0;  // copies that the reader comes by
+    std::array<std::uint32_t, kRegionsMax> copies{};
     std::optional<stream::Origin> origin;
     bool handed_over = false;
     bool committed = false;
@@ -130,6 +152,7 @@ class BrokerModel {
   std::uint64_t again_ = 0;
   std::uint64_t copies_ = 0;
   std::uint64_t dropped_ = 0;
+  std::uint64_t lost_ = 0;
   Status wrong_;
 };
 

@@ -30,6 +30,16 @@ class BrokerModelTest : public testing::Test {
     return status.ok() ? "" : status.error().message;
   }
 
+  // Of region 1, and what the spool holds from `oldest` on.
+  bool sent(std::uint64_t next, std::vector<BrokerModel::Range> unsent = {},
+            std::uint64_t oldest = 0) const {
+    BrokerModel::Sent sent;
+    sent.next = {next};
+    sent.unsent = std::move(unsent);
+    sent.oldest = {oldest};
+    return model_.check_sent(1, 0, sent).ok();
+  }
+
   BrokerModel model_{{.regions = 2, .ordered = true, .gaps = false}};
 };
 
@@ -117,8 +127,8 @@ TEST_F(BrokerModelTest, WhatAFullSpoolDropsMayBeMissing) {
   acknowledged(7);
   model_.dropped(0, 0, 255, {5}, {7});
   EXPECT_EQ(model_.dropped(), 1U);
-  EXPECT_TRUE(model_.check_sent(1, 0, 0, 255, {7}, {}).ok());
-  EXPECT_FALSE(model_.check_sent(1, 0, 0, 255, {8}, {}).ok());
+  EXPECT_TRUE(sent(7));
+  EXPECT_FALSE(sent(8));
   EXPECT_THAT(missing(), HasSubstr("record 1 was acknowledged")) << "it was not dropped";
   model_.dropped(1, 0, 255, {7}, {8});
   EXPECT_THAT(missing(), HasSubstr("record 1 was acknowledged")) << "another's";
@@ -145,14 +155,64 @@ TEST_F(BrokerModelTest, WhatAFullSpoolDroppedMayComeLate) {
 }
 
 TEST_F(BrokerModelTest, CursorsTellWhatARegionWasNotSent) {
-  const auto sent = [this](std::uint64_t next, const std::vector<BrokerModel::Range>& unsent) {
-    return model_.check_sent(1, 0, 0, 255, {next}, unsent).ok();
-  };
   model_.stored(0, entry(acknowledged(5), 1));
-  EXPECT_TRUE(sent(5, {}));
-  EXPECT_FALSE(sent(6, {}));
+  EXPECT_TRUE(sent(5));
+  EXPECT_FALSE(sent(6));
   EXPECT_TRUE(sent(6, {{{4}, {6}}}));
   EXPECT_FALSE(sent(6, {{{4}, {5}}}));
+}
+
+TEST_F(BrokerModelTest, WhatARegionLostIsAskedOfCursorsOnceTheBrokerKnows) {
+  const auto put = acknowledged(5);
+  model_.stored(1, entry(put, 1));
+  model_.lost(1, entry(put, 1), false);
+  EXPECT_EQ(missing(), "");
+  EXPECT_TRUE(model_.complete());
+  EXPECT_TRUE(sent(6)) << "it isn't noticed yet";
+  model_.noticed(0, 0);
+  model_.noticed(1, 1);
+  EXPECT_TRUE(sent(6)) << "another region, another's";
+  model_.noticed(1, 0);
+  EXPECT_FALSE(sent(6));
+  EXPECT_TRUE(sent(6, {{{5}, {6}}}));
+  EXPECT_TRUE(sent(6, {}, 6)) << "the spool didn't hold it any more";
+  EXPECT_FALSE(sent(6, {}, 5));
+  model_.restored(0, kNow + seconds(1));
+  EXPECT_TRUE(sent(6)) << "the broker's cursors are of before that";
+  model_.stored(1, entry(put, 1));
+  EXPECT_TRUE(sent(6));
+  EXPECT_THAT(missing(), HasSubstr("was not handed over"));
+}
+
+TEST_F(BrokerModelTest, ARegionThatLostOneOfTwoCopiesHasIt) {
+  const auto put = acknowledged(5);
+  model_.stored(1, entry(put, 1));
+  model_.stored(1, entry(put, 1));
+  model_.lost(1, entry(put, 1), false);
+  model_.noticed(1, 0);
+  EXPECT_TRUE(sent(6));
+  EXPECT_THAT(missing(), HasSubstr("was not handed over"));
+}
+
+TEST_F(BrokerModelTest, WhatAnotherRegionHasIsHandedOverThoughOneLostIt) {
+  const auto put = acknowledged(5);
+  model_.stored(0, entry(put, 1));
+  model_.stored(1, entry(put, 1));
+  model_.lost(1, entry(put, 1), false);
+  EXPECT_THAT(missing(), HasSubstr("was not handed over"));
+  auto from_it = record(put, 1);
+  from_it.region = 1;
+  model_.handed_over(from_it);  // it was read before
+  EXPECT_EQ(wrong(), "");
+}
+
+TEST_F(BrokerModelTest, WhatLiesWhereTheReaderPassedMayBeMissing) {
+  const auto put = acknowledged(5);
+  model_.stored(0, entry(put, 1), true);
+  EXPECT_EQ(missing(), "");
+  EXPECT_TRUE(model_.complete());
+  model_.stored(1, entry(put, 1), false);
+  EXPECT_THAT(missing(), HasSubstr("was not handed over"));
 }
 
 }  // namespace

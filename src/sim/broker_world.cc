@@ -12,6 +12,7 @@
 
 #include "sim/broker_machine.h"
 #include "sim/broker_model.h"
+#include "sim/broker_seed.h"
 #include "sim/reader_machine.h"
 #include "sim/region_link.h"
 #include "sim/sim_region.h"
@@ -22,93 +23,12 @@ namespace spillway::sim {
 
 namespace {
 
-constexpr std::size_t kRegions = 2;
-constexpr std::string_view kStream = "s";
-constexpr std::string_view kUnread = "t";
 constexpr std::uint64_t kMore = 0x73747265616d73;  // another seed, of what came later
-constexpr std::uint64_t kLiveFirst = 0x6c697665;   // likewise
+constexpr std::uint64_t kSome = 0x66617774;        // likewise, of what comes in some seeds alone
 // A breaker leaves its target alone for ten minutes at most.
 constexpr nanoseconds kDrainWithin = std::chrono::minutes(30);
-constexpr nanoseconds kForEver = std::chrono::hours(100'000);
-constexpr nanoseconds kTillAllCame = std::chrono::minutes(15);
 
-// Of some seeds, one region or both.
-std::vector<std::size_t> backfilled(std::uint64_t seed) {
-  Random random(~seed);
-  std::vector<std::size_t> places;
-  places.reserve(kRegions);
-  for (std::size_t place = 0; place < kRegions; ++place)
-    if (random.one_in(4)) places.push_back(place);
-  return places;
-}
-
-// Likewise. Backlogs are of tens of records here.
-broker::CatchUp catch_up(std::uint64_t seed) {
-  Random random(seed ^ kLiveFirst);
-  broker::CatchUp catch_up;
-  catch_up.live_first = random.one_in(3);
-  catch_up.backlog_min = 1 + random.below(20);
-  return catch_up;
-}
-
-BrokerSettings broker_settings(std::uint64_t seed, Random& random, Random& more) {
-  BrokerSettings settings;
-  settings.streams = {std::string(kStream)};
-  if (more.one_in(3)) settings.streams.emplace_back(kUnread);
-  settings.backfilled = backfilled(seed);
-  settings.catch_up = catch_up(seed);
-  auto& engine = settings.engine;
-  engine.directory = "broker/spool";
-  engine.journal_file_bytes = std::uint64_t{65'536} << random.below(3);
-  engine.journal_files = static_cast<std::uint32_t>(random.between(2, 4));
-  engine.queue_bytes = engine.journal_file_bytes * 2;
-  engine.shard_frame_bytes = engine.queue_bytes / 8;
-  engine.tail_bytes = random.below(65'536);
-  engine.merge_fan_in = static_cast<std::uint32_t>(random.between(2, 4));
-  settings.limits.bytes =
-      random.one_in(2) ? std::uint64_t{1} << 30 : 50'000 + random.below(300'000);
-  if (more.one_in(2)) {
-    settings.limits.when_full = broker::WhenFull::kDropOldest;
-    settings.limits.bytes = 50'000 + more.below(150'000);
-  }
-  settings.limits.keep = seconds(random.between(5, 600));
-  settings.route.switching.returns = !random.one_in(4);
-  settings.route.switching.return_after = seconds(random.between(5, 90));
-  return settings;
-}
-
-client::RegionsReaderOptions reader_options(const ModelRules& rules, bool live_first,
-                                            Random& random) {
-  client::RegionsReaderOptions options;
-  options.stream = kStream;
-  options.merge.mode =
-      rules.ordered ? client::RegionsMode::kOrdered : client::RegionsMode::kAvailable;
-  // Behind what was left behind a record may name one that never comes: it is waited for until all
-  // that does come has.
-  options.merge.gap_wait = live_first ? kTillAllCame : kForEver;
-  if (rules.gaps) options.merge.gap_wait = seconds(random.between(1, 90));
-  if (rules.gaps && random.one_in(2)) options.merge.waiting_max = 10 + random.below(200);
-  if (random.one_in(4)) options.merge.ready_bytes_max = 1 + random.below(20'000);
-  options.poll_interval = milliseconds(random.between(250, 2000));
-  return options;
-}
-
-ModelRules model_rules(Random& random) {
-  ModelRules rules;
-  rules.regions = kRegions;
-  rules.ordered = !random.one_in(3);
-  rules.gaps = rules.ordered && random.one_in(3);
-  return rules;
-}
-
-// In every third seed, b is Amazon's.
-RegionKind kind_of(std::uint64_t seed, std::size_t region) {
-  return seed % 3 == 0 && region == 1 ? RegionKind::kAmazon : RegionKind::kSpillway;
-}
-
-ModelRules unread_rules() {
-  ModelRules rules;
-  rules.regions = kRegions;
+ModelRules unread_rules(ModelRules rules) {
   rules.read = false;
   return rules;
 }
@@ -146,6 +66,8 @@ class BrokerWorld {
   void restore_backup();
   void clone_broker();
   void reshard();
+  void back_up_region();
+  void set_region_back();
 
   struct Fault {
     std::string_view name;
@@ -153,11 +75,17 @@ class BrokerWorld {
   };
   static const std::array<Fault, 18> kFaults;
 
+  SimRegion::Watcher watcher_of(std::size_t region);
   void plan();
+  void plan_set_back();
+  void accept_what_is_set_back();
   void begin(const Fault& fault);
   void heal();
   Place& any_place() { return places_[random_.below(places_.size())]; }
   nanoseconds a_while();
+  nanoseconds some_time(nanoseconds least, nanoseconds most) {
+    return nanoseconds(some_.between(least.count(), most.count()));
+  }
   LinkWeather bad_weather();
   RegionConduct bad_conduct();
   // At the top, from where processes may be started and ended.
@@ -177,11 +105,13 @@ class BrokerWorld {
   const BrokerWorldOptions options_;
   Random random_;
   Random more_{options_.seed ^ kMore};
+  Random some_{options_.seed ^ kSome};
   Stage stage_{random_.fork()};
   TraceLog log_;
+  const SeedFaults seed_faults_;
   const ModelRules rules_;
   BrokerModel model_;
-  BrokerModel unread_{unread_rules()};
+  BrokerModel unread_{unread_rules(rules_)};
   std::vector<Place> places_;
   const BrokerSettings settings_;
   std::unique_ptr<BrokerMachine> broker_;
@@ -189,6 +119,9 @@ class BrokerWorld {
   std::unique_ptr<BrokerMachine> clone_;  // null, where there is none
   std::unique_ptr<ReaderMachine> reader_;
   std::deque<UniqueFunction<void()>> due_;
+  std::optional<SimRegion::Backup> region_backup_;  // that it will be set back to
+  bool was_set_back_ = false;
+  std::array<bool, 2> accepting_{};  // the broker's, the clone's
   Loss next_loss_ = Loss::kNothing;
   bool healed_ = false;
 
@@ -227,16 +160,14 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
     : options_(options),
       random_(options.seed),
       log_(stage_.clock, options.trace),
-      rules_(model_rules(random_)),
+      seed_faults_(seed_faults(options.seed)),
+      rules_(model_rules(seed_faults_, random_)),
       model_(rules_),
-      settings_(broker_settings(options.seed, random_, more_)) {
-  for (std::size_t i = 0; i < kRegions; ++i) {
+      settings_(broker_settings(options.seed, seed_faults_, random_, more_)) {
+  for (std::size_t i = 0; i < rules_.regions; ++i) {
     Place place;
-    place.region = std::make_unique<SimRegion>(stage_, kind_of(options_.seed, i), random_.fork(),
-                                               [this, i](const auto& stream, const auto& entry) {
-                                                 if (stream == kStream) model_.stored(i, entry);
-                                                 if (stream == kUnread) unread_.stored(i, entry);
-                                               });
+    place.region = std::make_unique<SimRegion>(stage_, kind_of_region(options_.seed, i),
+                                               random_.fork(), watcher_of(i));
     place.from_broker = std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),
                                                      broker::HealthSettings().request_deadline);
     place.from_reader = std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),
@@ -260,6 +191,19 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
   keys_ = (poison_ ? 20 : 1) + random_.below(40);
   batch_max_ = 1 + random_.below(20);
   pause_max_ns_ = random_.between(200'000'000, 3'000'000'000);
+}
+
+SimRegion::Watcher BrokerWorld::watcher_of(std::size_t region) {
+  const auto model_of = [this](const std::string& stream) -> BrokerModel* {
+    if (stream == kReadStream) return &model_;
+    return stream == kUnreadStream ? &unread_ : nullptr;
+  };
+  return {[region, model_of](const auto& stream, const auto& entry, bool passed) {
+            if (auto* model = model_of(stream)) model->stored(region, entry, passed);
+          },
+          [region, model_of](const auto& stream, const auto& entry, bool passed) {
+            if (auto* model = model_of(stream)) model->lost(region, entry, passed);
+          }};
 }
 
 // --- Faults
@@ -358,6 +302,7 @@ void BrokerWorld::clone_broker() {
   clone_ = std::make_unique<BrokerMachine>(
       BrokerMachine::Parts{stage_, {&model_, &unread_}, 1, std::move(links), log_}, settings_,
       random_.fork());
+  if (was_set_back_) clone_->region_set_back(*seed_faults_.set_back);
   clone_->restore(broker_->backup());
   note(clone_->start());
 }
@@ -419,7 +364,45 @@ void BrokerWorld::spoil_conduct() {
   after(a_while(), [&region] { region.behave({}); });
 }
 
-void BrokerWorld::reshard() { any_place().region->reshard(); }
+// No backup is of before that: readers know no shard that ends, and goes on.
+void BrokerWorld::reshard() {
+  SimRegion& region = *any_place().region;
+  const bool backed_up = region_backup_ && &region == places_[*seed_faults_.set_back].region.get();
+  if (region.reshard() && backed_up) back_up_region();
+}
+
+void BrokerWorld::back_up_region() {
+  region_backup_ = places_[*seed_faults_.set_back].region->backup();
+}
+
+void BrokerWorld::set_region_back() {
+  const auto place = *seed_faults_.set_back;
+  SimRegion& region = *places_[place].region;
+  region.crash();
+  region.restore(*std::exchange(region_backup_, std::nullopt));
+  was_set_back_ = true;
+  broker_->region_set_back(place);
+  if (clone_) clone_->region_set_back(place);
+  after(some_time(nanoseconds(0), seconds(60)), [&region] { region.start(); });
+}
+
+// A person does, when they have looked at it.
+void BrokerWorld::accept_what_is_set_back() {
+  for (std::size_t i = 0; i < accepting_.size(); ++i) {
+    const auto machine = [this, i] { return i == 0 ? broker_.get() : clone_.get(); };
+    if (machine() == nullptr || !machine()->is_set_back() || accepting_[i]) continue;
+    if (healed_) {
+      machine()->accept();
+      continue;
+    }
+    accepting_[i] = true;
+    const nanoseconds within = some_.one_in(3) ? milliseconds(100) : seconds(120);
+    after(some_time(nanoseconds(0), within), [this, i, machine] {
+      accepting_[i] = false;
+      machine()->accept();
+    });
+  }
+}
 
 void BrokerWorld::crash_reader() {
   reader_->crash();
@@ -438,7 +421,7 @@ void BrokerWorld::switch_by_hand() {
     if (used) broker_->switch_to(*used);
     return after(seconds(1), [this] { switch_by_hand(); });
   }
-  broker_->switch_to(used == "a" ? "b" : "a");
+  broker_->switch_to(broker_->another());
   if (!random_.one_in(4)) after(a_while(), [this] { broker_->switch_to(""); });
 }
 
@@ -452,10 +435,21 @@ void BrokerWorld::plan() {
     after(nanoseconds(random_.between(0, options_.faults_for.count() / (first ? 3 : 1))),
           [this, &fault] { begin(fault); });
   }
+  plan_set_back();
   if (settings_.limits.when_full != broker::WhenFull::kDropOldest) return;
   static constexpr Fault kOutage{"broker cut off from both", &BrokerWorld::cut_broker_off_from_all};
   const auto all = options_.faults_for.count();
   after(nanoseconds(more_.between(all / 3, all * 2 / 3)), [this] { begin(kOutage); });
+}
+
+void BrokerWorld::plan_set_back() {
+  if (!seed_faults_.set_back) return;
+  static constexpr Fault kSetBack{"region set back", &BrokerWorld::set_region_back};
+  const auto at = some_time(options_.faults_for / 4, options_.faults_for);
+  // Of long before, or of a moment ago.
+  const auto made = some_time(some_.one_in(2) ? nanoseconds(0) : at - seconds(20), at);
+  after(made, [this] { back_up_region(); });
+  after(at, [this] { begin(kSetBack); });
 }
 
 void BrokerWorld::begin(const Fault& fault) {
@@ -530,6 +524,7 @@ void BrokerWorld::settle() {
     due_.pop_front();
     act();
   }
+  accept_what_is_set_back();
   note(model_.wrong());
   note(unread_.wrong());
   note(broker_->wrong());
@@ -558,8 +553,8 @@ Status BrokerWorld::verdict() {
     return Error{ErrorCode::kCorrupt,
                  fmt::format("{} records of the spool are not delivered", broker_->undelivered())};
   }
-  if (clone_) SPILLWAY_TRY(clone_->check_cursors());
-  return broker_->check_cursors();
+  if (clone_) SPILLWAY_TRY(clone_->check());
+  return broker_->check();
 }
 
 BrokerWorldResult BrokerWorld::run() {
@@ -581,6 +576,8 @@ BrokerWorldResult BrokerWorld::run() {
   coverage_.seeds = 1;
   coverage_.switches = coverage_.switches_min = broker_->switches();
   coverage_.backfilled = broker_->backfilled();
+  coverage_.lost = model_.lost() + unread_.lost();
+  coverage_.set_backs_noticed = broker_->set_backs_noticed();
   coverage_.left_behind = broker_->left_behind_max();
   coverage_.put = model_.puts();
   coverage_.acknowledged = model_.acknowledged();
@@ -604,6 +601,8 @@ void BrokerCoverage::add(const BrokerCoverage& other) {
   switches_min = std::min(switches_min, other.switches_min);
   switches += other.switches;
   backfilled += other.backfilled;
+  lost += other.lost;
+  set_backs_noticed += other.set_backs_noticed;
   left_behind += other.left_behind;
   put += other.put;
   acknowledged += other.acknowledged;

@@ -20,6 +20,8 @@ struct BrokerCoverage {
   std::uint64_t switches_min = UINT64_MAX;  // likewise
   std::uint64_t switches = 0;               // from one region to another
   std::uint64_t backfilled = 0;             // records, sent to a region that had missed them
+  std::uint64_t lost = 0;                   // records, in regions that were set back
+  std::uint64_t set_backs_noticed = 0;      // by the broker
   std::uint64_t left_behind = 0;            // records, the most at a time of each seed
   std::uint64_t put = 0;                    // records
   std::uint64_t acknowledged = 0;           // of those

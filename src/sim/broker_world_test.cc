@@ -38,9 +38,10 @@ TEST(BrokerWorldTest, RecordsAreDeliveredCopiedAndHandedOver) {
   EXPECT_GE(coverage.handed_over, coverage.acknowledged * 9 / 10) << "but for poison";
 }
 
-TEST(BrokerWorldTest, SmallSpoolsDropInAnOutageThatLasts) {
+// Likewise, of what comes in some seeds alone.
+TEST(BrokerWorldTest, SpoolsDropAndRegionsAreSetBack) {
   BrokerCoverage coverage;
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     BrokerWorldOptions options;
     options.seed = seed;
     const auto result = run_broker_world(options);
@@ -48,6 +49,9 @@ TEST(BrokerWorldTest, SmallSpoolsDropInAnOutageThatLasts) {
     coverage.add(result.coverage);
   }
   EXPECT_GT(coverage.dropped, 0U);
+  EXPECT_GT(coverage.lost, 0U);
+  EXPECT_GT(coverage.set_backs_noticed, 0U);
+  EXPECT_GT(coverage.faults["region set back"], 0U);
 }
 
 }  // namespace

@@ -102,16 +102,14 @@ int run(const BrokerArguments& arguments) {
   fmt::print(
       "{} seeds of {} s on average, each with at least {} faults and {} switches of region ({} in "
       "all); {} records put, {} acknowledged, {} copies stored, {} backfilled, {} left behind, {} "
-      "handed "
-      "over "
-      "once, {} again "
-      "after "
-      "a crash of the reader before its commit, {} gaps given up; {} dropped by full spools, {} "
-      "acknowledged of a second stream\n",
+      "handed over once, {} again after a crash of the reader before its commit, {} gaps given up; "
+      "{} dropped by full spools, {} acknowledged of a second stream; {} lost by regions that were "
+      "set back, which brokers noticed {} times\n",
       coverage.seeds, coverage.simulated_seconds / coverage.seeds, coverage.faults_min,
       coverage.switches_min, coverage.switches, coverage.put, coverage.acknowledged,
       coverage.copies, coverage.backfilled, coverage.left_behind, coverage.handed_over,
-      coverage.handed_over_again, coverage.gaps, coverage.dropped, coverage.unread);
+      coverage.handed_over_again, coverage.gaps, coverage.dropped, coverage.unread, coverage.lost,
+      coverage.set_backs_noticed);
   bool all = true;
   for (const auto& [name, count] : coverage.faults)
     all = enough(name.c_str(), coverage.faults, arguments.fault_min) && all;

@@ -36,6 +36,7 @@ class RegionLink {
   RegionLink(Stage& stage, SimRegion& region, Random random, nanoseconds timeout)
       : stage_(stage), region_(region), random_(random), timeout_(timeout) {}
 
+  const SimRegion& region() const { return region_; }
   RegionKind kind() const { return region_.kind(); }
   void set_weather(const LinkWeather& weather) { weather_ = weather; }
 

@@ -33,6 +33,9 @@ Uint128 hash_key_of(const client::PutEntry& entry) {
   return *key;
 }
 
+Error no_stream() { return {ErrorCode::kNotFound, "ResourceNotFoundException"}; }
+Error no_place() { return {ErrorCode::kInvalid, "InvalidArgumentException"}; }
+
 std::vector<client::Record> parts_of(RegionKind kind, client::Record record) {
   if (kind == RegionKind::kAmazon) return client::take_apart(std::move(record));
   return {std::move(record)};
@@ -40,11 +43,11 @@ std::vector<client::Record> parts_of(RegionKind kind, client::Record record) {
 
 }  // namespace
 
-SimRegion::SimRegion(Stage& stage, RegionKind kind, Random random, Stored stored)
+SimRegion::SimRegion(Stage& stage, RegionKind kind, Random random, Watcher watcher)
     : stage_(stage),
       kind_(kind),
       random_(random),
-      stored_(std::move(stored)),
+      watcher_(std::move(watcher)),
       refuses_whole_(random_.one_in(2)) {}
 
 // --- Its life
@@ -93,9 +96,20 @@ Status SimRegion::refused() {
 
 // --- Streams and shards
 
+SimRegion::Shards* SimRegion::find(const std::string& stream) {
+  const auto found = streams_.find(stream);
+  return found != streams_.end() && found->second.there ? &found->second.shards : nullptr;
+}
+
+const SimRegion::Shards* SimRegion::find(const std::string& stream) const {
+  const auto found = streams_.find(stream);
+  return found != streams_.end() && found->second.there ? &found->second.shards : nullptr;
+}
+
 Status SimRegion::create(const std::string& stream) {
   SPILLWAY_TRY(refused());
-  auto& shards = streams_[stream];
+  auto& [shards, there] = streams_[stream];
+  there = true;
   if (!shards.empty()) return {};
   if (stream == kCanaries || random_.one_in(2)) {
     child(shards, 0, kUint128Max, "");
@@ -126,8 +140,9 @@ void SimRegion::close(Shard& shard) {
 }
 
 bool SimRegion::reshard() {
-  for (auto& [name, shards] : streams_) {
-    if (down_ || name == kCanaries) continue;
+  for (auto& [name, stream] : streams_) {
+    auto& [shards, there] = stream;
+    if (down_ || !there || name == kCanaries) continue;
     std::vector<std::size_t> open;
     for (std::size_t i = 0; i < shards.size(); ++i)
       if (shards[i].info.open()) open.push_back(i);
@@ -151,6 +166,48 @@ bool SimRegion::reshard() {
   return false;
 }
 
+// --- Its disk
+
+SimRegion::Backup SimRegion::backup() const {
+  Backup backup;
+  for (const auto& [name, stream] : streams_) {
+    if (!stream.there) continue;
+    auto& records = backup[name];
+    records.reserve(stream.shards.size());
+    for (const auto& shard : stream.shards) records.push_back(shard.records.size());
+  }
+  return backup;
+}
+
+void SimRegion::restore(const Backup& backup) {
+  SPILLWAY_ASSERT(down_ && kind_ == RegionKind::kSpillway);
+  for (auto& [name, stream] : streams_) {
+    const auto found = backup.find(name);
+    stream.there = found != backup.end();
+    SPILLWAY_ASSERT(!stream.there || found->second.size() == stream.shards.size());
+    for (std::size_t i = 0; i < stream.shards.size(); ++i)
+      set_back(name, stream.shards[i], stream.there ? found->second[i] : 0);
+  }
+}
+
+void SimRegion::set_back(const std::string& stream, Shard& shard, std::size_t records) {
+  SPILLWAY_ASSERT(records <= shard.records.size() && shard.passed_to == 0);
+  for (std::size_t at = records; at < shard.records.size(); ++at)
+    tell(watcher_.lost, stream, shard, at);
+  shard.records.resize(records);
+  shard.passed_from = records;
+  shard.passed_to = shard.read_to;
+}
+
+void SimRegion::tell(const Told& told, const std::string& stream, const Shard& shard,
+                     std::size_t at) const {
+  if (!told) return;
+  for (auto& part : parts_of(kind_, shard.records[at])) {
+    told(stream, {std::move(part.partition_key), std::move(part.data), std::nullopt, part.origin},
+         shard.passed(at));
+  }
+}
+
 SimRegion::Shard& SimRegion::shard_of(Shards& shards, Uint128 hash_key) {
   const auto found = std::ranges::find_if(shards, [hash_key](const Shard& shard) {
     return shard.info.open() && shard.first <= hash_key && hash_key <= shard.last;
@@ -169,12 +226,8 @@ client::PutOutcome SimRegion::store(const std::string& stream, Shards& shards,
   client::PutOutcome outcome;
   outcome.shard_id = shard.info.id;
   outcome.sequence_number = record.sequence_number;
-  if (stored_) {
-    for (auto& part : parts_of(kind_, record))
-      stored_(stream,
-              {std::move(part.partition_key), std::move(part.data), std::nullopt, part.origin});
-  }
   shard.records.push_back(std::move(record));
+  tell(watcher_.stored, stream, shard, shard.records.size() - 1);
   return outcome;
 }
 
@@ -196,8 +249,8 @@ void SimRegion::check_lanes(const std::vector<client::PutEntry>& entries) const 
 
 Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
                                                 const std::vector<client::PutEntry>& entries) {
-  const auto found = streams_.find(stream);
-  if (found == streams_.end()) return Error{ErrorCode::kNotFound, "ResourceNotFoundException"};
+  auto* const shards = find(stream);
+  if (shards == nullptr) return no_stream();
   SPILLWAY_TRY(refused());
   check_lanes(entries);
   const auto is_poison = [this](const auto& entry) { return poisonous(entry); };
@@ -219,7 +272,7 @@ Result<client::PutRecordsResult> SimRegion::put(const std::string& stream,
     } else if (failed[lane]) {
       outcome.error_code = "InternalFailure";
     } else {
-      outcome = store(found->first, found->second, entry);
+      outcome = store(stream, *shards, entry);
     }
     if (!outcome.ok() && kind_ == RegionKind::kSpillway) failed.set(lane);
     result.failed += outcome.ok() ? 0 : 1;
@@ -235,18 +288,20 @@ Result<bool> SimRegion::holds(const std::string& stream, const client::PutOutcom
   return reaches(stream, place);
 }
 
-bool SimRegion::reaches(const std::string& stream, const client::PutOutcome& place) const {
-  const auto& shard = streams_.at(stream).at(number_of(place.shard_id));
+Result<bool> SimRegion::reaches(const std::string& stream, const client::PutOutcome& place) const {
+  const auto* const shards = find(stream);
+  if (shards == nullptr) return no_stream();
+  const auto& shard = shards->at(number_of(place.shard_id));
   return number_of(place.sequence_number) <= shard.records.size();
 }
 
 Result<std::vector<client::Shard>> SimRegion::list_shards(const std::string& stream) {
-  const auto found = streams_.find(stream);
-  if (found == streams_.end()) return Error{ErrorCode::kNotFound, "ResourceNotFoundException"};
+  const auto* const shards = find(stream);
+  if (shards == nullptr) return no_stream();
   SPILLWAY_TRY(refused());
   std::vector<client::Shard> listed;
-  listed.reserve(found->second.size());
-  for (const auto& shard : found->second) listed.push_back(shard.info);
+  listed.reserve(shards->size());
+  for (const auto& shard : *shards) listed.push_back(shard.info);
   return listed;
 }
 
@@ -255,12 +310,15 @@ Result<std::string> SimRegion::get_shard_iterator(const std::string& stream,
                                                   const std::string& shard_id,
                                                   const client::IteratorStart& start) {
   SPILLWAY_TRY(refused());
+  const auto* const shards = find(stream);
+  if (shards == nullptr) return no_stream();
   std::size_t place = 0;
   if (start.type == client::IteratorType::kAfterSequenceNumber) {
     place = number_of(start.sequence_number);
   } else {
     SPILLWAY_ASSERT(start.type == client::IteratorType::kTrimHorizon);
   }
+  if (place > shards->at(number_of(shard_id)).records.size()) return no_place();
   return fmt::format("{}/{}/{}", stream, shard_id, place);
 }
 
@@ -272,10 +330,14 @@ Result<client::GetRecordsResult> SimRegion::get_records(const std::string& itera
   const auto behind_shard = iterator.find('/', behind_stream + 1);
   const std::string stream = iterator.substr(0, behind_stream);
   const std::string id = iterator.substr(behind_stream + 1, behind_shard - behind_stream - 1);
-  const auto& shard = streams_.at(stream).at(number_of(id));
+  auto* const shards = find(stream);
+  if (shards == nullptr) return no_stream();
+  auto& shard = shards->at(number_of(id));
   const auto& records = shard.records;
   const std::size_t from = number_of(std::string_view(iterator).substr(behind_shard + 1));
+  if (from > records.size()) return no_place();
   const std::size_t end = std::min(records.size(), from + 1 + random_.below(kReadMax));
+  shard.read_to = std::max(shard.read_to, end);
   client::GetRecordsResult result;
   result.records.assign(records.begin() + static_cast<std::ptrdiff_t>(from),
                         records.begin() + static_cast<std::ptrdiff_t>(end));
