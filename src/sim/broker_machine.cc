@@ -24,6 +24,7 @@ namespace {
 
 constexpr nanoseconds kOpenWithin = seconds(60);
 constexpr nanoseconds kDrainOnStop = seconds(5);
+constexpr nanoseconds kLeaveWithin = broker::HealthSettings().request_deadline;
 // Calls that a closed network or a dead disk has ended may need a step each.
 constexpr nanoseconds kEndWithin = seconds(60);
 
@@ -103,8 +104,9 @@ Status BrokerMachine::open(Running& process) {
   process.high_water.emplace(*disk_, "broker/high-water");
   (void)process.high_water->load();
   open_path(process);
-  process.spool->on_appended(
-      [&process](std::span<const stream::ShardId> shards) { process.path->delivery.wake(shards); });
+  process.spool->on_appended([&process](std::span<const stream::ShardId> shards) {
+    if (process.path) process.path->delivery.wake(shards);
+  });
   process.timer = stage.loop.make_timer();
   return {};
 }
@@ -310,6 +312,50 @@ void BrokerMachine::accept() {
     const auto done = path.switches.make(wish);
     if (!disk_->crashed() && done.ok() && done->fault.empty()) known.may_be_found = false;
   }
+}
+
+// As server/delivery_path.cc does.
+bool BrokerMachine::change_targets(std::vector<std::size_t> order) {
+  if (!running_ || !running_->takes_records || disk_->crashed()) return false;
+  Running& process = *running_;
+  const auto goes = [&](std::size_t place) {
+    return std::ranges::find(order, process.path->order[place]) == order.end();
+  };
+  const auto& kept = process.path->route.kept();
+  if (kept.held && goes(*kept.used)) return false;
+  if (!leave_path(process)) return true;
+  const auto used = process.path->names[process.path->route.kept().used.value_or(0)];
+  const auto dropped = process.path->delivery.given_up_before();
+  count_backfilled(*process.path);
+  // What goes may be remembered as set back, or not, when it comes again.
+  for (std::size_t place = 0; place < process.path->order.size(); ++place)
+    if (goes(place)) set_back_[process.path->order[place]].promised = false;
+  process.path.reset();
+  order_ = std::move(order);
+  open_path(process);
+  if (std::ranges::find(process.path->names, used) == process.path->names.end())
+    process.path->switches.left(used);
+  process.path->delivery.start([] {});
+  process.delivers = true;
+  process.path->delivery.give_up_before(dropped);
+  return true;
+}
+
+// False: the machine went down meanwhile.
+bool BrokerMachine::leave_path(Running& process) {
+  process.delivers = false;
+  bool left = false;
+  process.path->delivery.leave(kLeaveWithin, [&left] { left = true; });
+  const bool in_time = parts_.stage.run_until(kEndWithin, [&left] { return left; });
+  SPILLWAY_ASSERT(in_time);
+  // What they have posted refers to them.
+  parts_.stage.loop.run_posted();
+  if (disk_->crashed()) return false;
+  process.path->switches.store_used();
+  process.path->look();
+  check_set_backs(process);
+  (void)process.path->set_backs.store();
+  return !disk_->crashed();
 }
 
 std::optional<std::string> BrokerMachine::used() const {

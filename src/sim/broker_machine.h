@@ -65,6 +65,9 @@ class BrokerMachine {
   // A person accepts whatever is set back. Whether anything is.
   bool is_set_back() const;
   void accept();
+  // As by SIGHUP: other regions are its targets, or in another order. False: not now, one that a
+  // person holds would go.
+  bool change_targets(std::vector<std::size_t> order);
   std::uint64_t undelivered() const;  // records
   // What backfill has yet to send.
   std::uint64_t lacking() const;  // records
@@ -74,6 +77,8 @@ class BrokerMachine {
 
   // At any time.
 
+  // Regions, in the order in which they are preferred.
+  const std::vector<std::size_t>& targets() const { return order_; }
   // The region's disk was replaced by a backup of it.
   void region_set_back(std::size_t region);
 
@@ -99,6 +104,7 @@ class BrokerMachine {
   Status open(Running& process);
   Status open_spool(Running& process);
   void open_path(Running& process);
+  bool leave_path(Running& process);
   Status check_cursors(std::size_t region) const;
   Status check_backfilled(stream::ShardId shard, const broker::PositionRanges& missing) const;
   Status check_marks() const;

@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint64_t kLiveFirst = 0x6c697665;  // other seeds
 constexpr std::uint64_t kSetBack = 0x6261636b;
+constexpr std::uint64_t kTargets = 0x74617267657473;
 constexpr nanoseconds kForEver = std::chrono::hours(100'000);
 constexpr nanoseconds kTillAllCame = std::chrono::minutes(15);
 
@@ -45,6 +46,11 @@ RegionKind kind_of_region(std::uint64_t seed, std::size_t region) {
 
 SeedFaults seed_faults(std::uint64_t seed) {
   SeedFaults faults;
+  Random targets(seed ^ kTargets);
+  if (targets.one_in(4)) {
+    faults.regions = 3;
+    faults.target_changes = 1 + targets.below(3);
+  }
   Random random(seed ^ kSetBack);
   if (random.one_in(3)) faults.set_back = random.below(faults.regions);
   // Of Amazon's a broker notices it only where a stream is gone.

@@ -32,7 +32,8 @@ struct BrokerSettings {
 
 // Beyond the faults that any seed may have.
 struct SeedFaults {
-  std::size_t regions = 2;
+  std::size_t regions = 2;              // three, where targets change
+  std::size_t target_changes = 0;       // by SIGHUP
   std::optional<std::size_t> set_back;  // the region that is set back to a backup
 };
 

@@ -1,11 +1,13 @@
 #include "sim/broker_world.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <deque>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -68,6 +70,7 @@ class BrokerWorld {
   void reshard();
   void back_up_region();
   void set_region_back();
+  void change_targets();
 
   struct Fault {
     std::string_view name;
@@ -78,6 +81,7 @@ class BrokerWorld {
   SimRegion::Watcher watcher_of(std::size_t region);
   void plan();
   void plan_set_back();
+  void plan_target_changes();
   void accept_what_is_set_back();
   void begin(const Fault& fault);
   void heal();
@@ -172,6 +176,8 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
                                                      broker::HealthSettings().request_deadline);
     place.from_reader = std::make_unique<RegionLink>(stage_, *place.region, random_.fork(),
                                                      seconds(random_.between(1, 15)));
+    // One that hasn't got the stream counts as away with readers: they wait for what it may have.
+    if (rules_.regions > 2) note(place.region->create(std::string(kReadStream)));
     places_.push_back(std::move(place));
   }
   std::vector<RegionLink*> from_broker;
@@ -299,9 +305,11 @@ void BrokerWorld::clone_broker() {
                                                        broker::HealthSettings().request_deadline));
     links.push_back(from_clone_.back().get());
   }
+  BrokerSettings settings = settings_;
+  settings.targets = broker_->targets();
   clone_ = std::make_unique<BrokerMachine>(
-      BrokerMachine::Parts{stage_, {&model_, &unread_}, 1, std::move(links), log_}, settings_,
-      random_.fork());
+      BrokerMachine::Parts{stage_, {&model_, &unread_}, 1, std::move(links), log_},
+      std::move(settings), random_.fork());
   if (was_set_back_) clone_->region_set_back(*seed_faults_.set_back);
   clone_->restore(broker_->backup());
   note(clone_->start());
@@ -386,6 +394,17 @@ void BrokerWorld::set_region_back() {
   after(some_time(nanoseconds(0), seconds(60)), [&region] { region.start(); });
 }
 
+// Two or three of the regions, in any order.
+void BrokerWorld::change_targets() {
+  std::vector<std::size_t> order(places_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t left = order.size(); left > 1; --left)
+    std::swap(order[left - 1], order[some_.below(left)]);
+  if (some_.one_in(2)) order.pop_back();
+  log_.say(fmt::format("targets from now on: {}", fmt::join(order, ", ")));
+  if (!broker_->change_targets(std::move(order))) after(seconds(1), [this] { change_targets(); });
+}
+
 // A person does, when they have looked at it.
 void BrokerWorld::accept_what_is_set_back() {
   for (std::size_t i = 0; i < accepting_.size(); ++i) {
@@ -436,6 +455,7 @@ void BrokerWorld::plan() {
           [this, &fault] { begin(fault); });
   }
   plan_set_back();
+  plan_target_changes();
   if (settings_.limits.when_full != broker::WhenFull::kDropOldest) return;
   static constexpr Fault kOutage{"broker cut off from both", &BrokerWorld::cut_broker_off_from_all};
   const auto all = options_.faults_for.count();
@@ -450,6 +470,12 @@ void BrokerWorld::plan_set_back() {
   const auto made = some_time(some_.one_in(2) ? nanoseconds(0) : at - seconds(20), at);
   after(made, [this] { back_up_region(); });
   after(at, [this] { begin(kSetBack); });
+}
+
+void BrokerWorld::plan_target_changes() {
+  static constexpr Fault kChange{"broker's targets changed", &BrokerWorld::change_targets};
+  for (std::size_t i = 0; i < seed_faults_.target_changes; ++i)
+    after(some_time(nanoseconds(0), options_.faults_for), [this] { begin(kChange); });
 }
 
 void BrokerWorld::begin(const Fault& fault) {

@@ -39,7 +39,7 @@ TEST(BrokerWorldTest, RecordsAreDeliveredCopiedAndHandedOver) {
 }
 
 // Likewise, of what comes in some seeds alone.
-TEST(BrokerWorldTest, SpoolsDropAndRegionsAreSetBack) {
+TEST(BrokerWorldTest, SpoolsDropAndRegionsAreSetBackAndTargetsChange) {
   BrokerCoverage coverage;
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     BrokerWorldOptions options;
@@ -52,6 +52,7 @@ TEST(BrokerWorldTest, SpoolsDropAndRegionsAreSetBack) {
   EXPECT_GT(coverage.lost, 0U);
   EXPECT_GT(coverage.set_backs_noticed, 0U);
   EXPECT_GT(coverage.faults["region set back"], 0U);
+  EXPECT_GT(coverage.faults["broker's targets changed"], 0U);
 }
 
 }  // namespace
