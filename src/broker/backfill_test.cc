@@ -29,10 +29,10 @@ class BackfillTest : public SpoolTest {
     route_ = std::make_unique<Route>(Route::Parts{loop_, silent_, metrics_}, targets, settings,
                                      Switching::Kept{used_, std::nullopt, set_back_});
     const std::vector<std::string> streams = {"s"};
-    const std::size_t backfilled[] = {0};
+    const std::size_t backfilled[] = {0, 1};
     delivery_ = std::make_unique<Delivery>(
         Delivery::Parts{loop_, *spool_, *cursors_, *route_, silent_, metrics_}, streams, Random(1),
-        backfilled, catch_up_);
+        std::span(backfilled).first(copies_), catch_up_, RequestBounds(), copies_);
     spool_->on_appended(
         [this](std::span<const stream::ShardId> shards) { delivery_->wake(shards); });
     delivery_->start([] {});
@@ -94,6 +94,7 @@ class BackfillTest : public SpoolTest {
   std::vector<std::string> set_back_;
   bool returns_ = false;
   CatchUp catch_up_;
+  std::size_t copies_ = 1;
   std::unique_ptr<Cursors> cursors_;
   std::unique_ptr<Route> route_;
   std::unique_ptr<Delivery> delivery_;
@@ -540,6 +541,30 @@ TEST_F(BackfillTest, WhatWasTakenOfARequestBeforeASetBackIsSentAgain) {
   numbers.erase(std::ranges::unique(numbers).begin(), numbers.end());
   EXPECT_EQ(numbers, up_to(10));
   EXPECT_EQ(progress().missing, 0u);
+}
+
+TEST_F(BackfillTest, WithTwoCopiesRoomIsFreeWhenBothTargetsHaveIt) {
+  copies_ = 2;
+  restart();
+  put_all(1, 10);
+  loop_.run(seconds(5));
+  for (auto* target : {&a_, &b_})
+    for (const auto* key : kKeys) EXPECT_EQ(stored(*target)[key], up_to(10)) << key;
+  EXPECT_EQ(delivery_->needed(), 0u);
+  const auto both = delivery_->delivered();
+  b_.down = true;
+  put_all(11, 10);
+  loop_.run(seconds(5));
+  EXPECT_EQ(delivery_->held(), 0u);
+  EXPECT_EQ(delivery_->needed(), 50u) << "a alone has them";
+  EXPECT_EQ(delivery_->delivered(), both);
+  restart();
+  EXPECT_EQ(delivery_->delivered(), both);
+  // a's disk is gone for good.
+  a_.down = true;
+  b_.down = false;
+  loop_.run(seconds(60));
+  for (const auto* key : kKeys) EXPECT_EQ(stored(b_)[key], up_to(20)) << key;
 }
 
 // Cursors then make one of two, with what was sent between them.

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "io/on_loop.h"
 #include "stream/record_batch.h"
@@ -223,6 +225,25 @@ stream::Position Cursors::kept(stream::ShardId shard) const {
   if (furthest == nullptr) return {};
   const auto& [next, lanes, unsent, left] = furthest->second;
   return left.empty() ? next : left.front().first;
+}
+
+stream::Position Cursors::kept_by(stream::ShardId shard, std::span<const std::string> targets,
+                                  std::size_t copies) const {
+  SPILLWAY_ASSERT(copies > 0 && copies <= targets.size());
+  const auto end = kept(shard);
+  std::vector<stream::Position> whole_before;  // of each target
+  whole_before.reserve(targets.size());
+  for (const auto& target : targets) {
+    const auto found = kept_.find({shard, target});
+    const Cursor cursor = found != kept_.end() ? found->second : Cursor();
+    auto missing = cursor.unsent;
+    if (cursor.next < end) missing.emplace_back(cursor.next, end);
+    missing = difference(missing, dropped(shard));
+    whole_before.push_back(missing.empty() ? end : std::min(end, missing.front().first));
+  }
+  const auto at = whole_before.begin() + static_cast<std::ptrdiff_t>(copies - 1);
+  std::ranges::nth_element(whole_before, at, std::greater());
+  return *at;
 }
 
 void Cursors::keep(const CursorKey& key, const Cursor& cursor) {

@@ -173,6 +173,46 @@ TEST_F(CursorsTest, WhatATargetIsSentAfterwardsItNoLongerLacks) {
   EXPECT_EQ(cursors_->at(7, "b"), (Cursor{{15}, {{3, mark(1, 5)}}, {}}));
 }
 
+TEST_F(CursorsTest, RoomIsFreeWhereAsManyTargetsHaveAllBeforeIt) {
+  const std::vector<std::string> targets = {"a", "b", "c"};
+  const auto by = [&](std::size_t copies) {
+    loop_.run();
+    load();
+    return cursors_->kept_by(7, targets, copies).value;
+  };
+  EXPECT_EQ(by(1), 0u);
+  cursors_->advance(7, "a", {10}, {});
+  EXPECT_EQ(by(1), 10u);
+  EXPECT_EQ(by(2), 0u) << "nobody else was used";
+  cursors_->fill(7, "b", {{0}, {4}});
+  cursors_->fill(7, "b", {{6}, {10}});
+  EXPECT_EQ(by(2), 4u) << "there is a gap";
+  EXPECT_EQ(by(3), 0u);
+  cursors_->fill(7, "c", {{0}, {9}});
+  EXPECT_EQ(by(2), 9u);
+  EXPECT_EQ(by(3), 4u);
+  // What nobody was sent holds up nothing.
+  cursors_->give_up(7, {{4}, {6}});
+  EXPECT_EQ(by(3), 9u);
+  cursors_->fill(7, "c", {{9}, {10}});
+  cursors_->advance(7, "a", {20}, {});
+  EXPECT_EQ(by(1), 20u);
+  EXPECT_EQ(by(2), 10u);
+  cursors_->lose(7, "a", {3});
+  EXPECT_EQ(by(2), 10u) << "b and c have it";
+  EXPECT_EQ(by(3), 3u);
+}
+
+TEST_F(CursorsTest, RoomIsFreeOnlyByWhatIsDurable) {
+  const std::vector<std::string> targets = {"a", "b"};
+  cursors_->advance(7, "a", {10}, {});
+  loop_.run();
+  cursors_->fill(7, "b", {{0}, {10}});
+  EXPECT_EQ(cursors_->kept_by(7, targets, 2).value, 0u);
+  loop_.run();
+  EXPECT_EQ(cursors_->kept_by(7, targets, 2).value, 10u);
+}
+
 TEST_F(CursorsTest, WhatWasDroppedIsMissedNowhere) {
   cursors_->give_up(7, {{4}, {6}});
   EXPECT_EQ(cursors_->furthest(7), Cursor());

@@ -8,9 +8,10 @@ namespace spillway::broker {
 
 Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random random,
                    std::span<const std::size_t> backfilled, CatchUp catch_up,
-                   const RequestBounds& request)
+                   const RequestBounds& request, std::size_t copies)
     : parts_(parts),
       catch_up_(catch_up),
+      copies_(copies),
       dropped_(parts.metrics.counter(
           "spillway_broker_dropped_records_total",
           "Records that were accepted, and dropped undelivered since the spool was full")),
@@ -170,8 +171,17 @@ Delivered Delivery::given_up_before() const {
 
 Delivered Delivery::delivered() const {
   Delivered delivered;
-  for (const auto& [shard, sender] : senders_) delivered[shard] = parts_.cursors.kept(shard);
+  for (const auto& [shard, sender] : senders_) delivered[shard] = this->delivered(shard);
   return delivered;
+}
+
+stream::Position Delivery::delivered(stream::ShardId shard) const {
+  if (copies_ == 1) return parts_.cursors.kept(shard);
+  std::vector<std::string> targets;
+  targets.reserve(parts_.route.size());
+  for (std::size_t place = 0; place < parts_.route.size(); ++place)
+    targets.push_back(parts_.route.link(place).target().name());
+  return parts_.cursors.kept_by(shard, targets, copies_);
 }
 
 std::vector<std::string> Delivery::held_streams() const {
@@ -195,8 +205,10 @@ std::uint64_t Delivery::left_behind() const {
 
 std::uint64_t Delivery::needed() const {
   std::uint64_t records = 0;
-  for (const auto& [shard, range] : undelivered())
-    records += range.second.value - range.first.value;
+  for (const auto& [shard, range] : undelivered()) {
+    const auto from = copies_ == 1 ? range.first : std::min(range.first, delivered(shard));
+    records += range.second.value - from.value;
+  }
   return records;
 }
 

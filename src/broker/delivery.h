@@ -44,10 +44,11 @@ class Delivery {
   };
 
   // `streams`: of the spool, as opened. `random` spreads retries. `backfilled`: the places of the
-  // targets that get what they missed. `request`: what one may be.
+  // targets that get what they missed. `request`: what one may be. `copies`: a record's room is
+  // free when so many targets have it; beyond one, all are backfilled.
   Delivery(Parts parts, std::span<const std::string> streams, Random random,
            std::span<const std::size_t> backfilled = {}, CatchUp catch_up = {},
-           const RequestBounds& request = {});
+           const RequestBounds& request = {}, std::size_t copies = 1);
 
   // Starts the route too. `flows` is called once, when the first records are acknowledged.
   void start(UniqueFunction<void()> flows);
@@ -72,11 +73,14 @@ class Delivery {
   void give_up_before(const Delivered& next);
   // What give_up_before() was told last, be it done or not.
   Delivered given_up_before() const;
-  // As a restart would find it: nobody goes back before that.
+  // As a restart would find it: nobody goes back before that, and as many targets have what is
+  // before it as are to have it.
   Delivered delivered() const;
   std::uint64_t held() const;         // records of the spool that no target has
   std::uint64_t left_behind() const;  // those of them that others went before
-  std::uint64_t needed() const;       // with those that lie behind them: no room comes of any
+  // Those from the first on that isn't delivered, or that fewer targets have than are to: no room
+  // comes of any.
+  std::uint64_t needed() const;
   std::vector<std::string> held_streams() const;              // that have some; sorted
   std::uint64_t dropped() const { return dropped_.value(); }  // given up for room; any thread
   // How each shard is now.
@@ -88,12 +92,14 @@ class Delivery {
   std::vector<ShardSender*> make_senders(std::span<const std::string> streams);
   void end(nanoseconds at_most, UniqueFunction<void()> done, void (ShardSender::*how)());
   void ended();
+  stream::Position delivered(stream::ShardId shard) const;
   Pace& pace(MonoTime now);
   nanoseconds take_spare(std::size_t bytes);
 
   const Parts parts_;
   ReadBudget budget_{kReadBytesMax};
   CatchUp catch_up_;
+  const std::size_t copies_;
   Pace pace_;
   metrics::Counter& dropped_;
   metrics::Gauge& yields_;

@@ -115,7 +115,8 @@ bool is_same(const TargetConfig& one, const TargetConfig& other) {
 void plan_targets(const BrokerConfig& running, BrokerPlan& plan) {
   const auto before = targets_of(running);
   const auto after = targets_of(plan.config.broker);
-  plan.new_targets = !std::ranges::equal(before, after, is_same);
+  plan.new_targets =
+      running.copies != plan.config.broker.copies || !std::ranges::equal(before, after, is_same);
   if (plan.new_targets) return;
   for (std::size_t place = 0; place < before.size(); ++place)
     if (before[place] != after[place]) plan.changed_targets.push_back(place);

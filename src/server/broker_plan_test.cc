@@ -229,6 +229,18 @@ TEST(BrokerPlan, OtherTargetsAnotherOrderOrAnotherFormMakeAllOfThemAnew) {
     EXPECT_FALSE(plan_change(running, with_targets(list))->new_targets) << "these say the same";
 }
 
+TEST(BrokerPlan, MoreCopiesMakeTheDeliveryAnew) {
+  Config running = with_targets({{"a", "http://a"}, {"b", "http://b"}});
+  for (auto& target : running.broker.targets) target.backfill = true;
+  Config wanted = running;
+  wanted.broker.copies = 2;
+  const auto plan = plan_change(running, wanted);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_TRUE(plan->new_targets);
+  for (auto& target : wanted.broker.targets) target.backfill = false;
+  for (const auto& target : targets_of(wanted.broker)) EXPECT_TRUE(target.backfill);
+}
+
 TEST(BrokerPlan, WhatHoldsForAllTargetsChangesTheirForm) {
   using Broker = BrokerConfig;
   const auto is_new = [](const Config& running, const auto& change) {

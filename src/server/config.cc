@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/nearest_name.h"
@@ -150,6 +151,8 @@ const ConfigKey kKeys[] = {
    .meaning = "What goes when the spool is full of what the target has not taken: `reject` what comes, or `drop_oldest` of what was accepted, counted.", .choices = "reject|drop_oldest", .reloaded = true},
   {.name = "broker.keep_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.keep_seconds; },
    .meaning = "How long what was delivered stays in the spool at least, unless the room is needed.", .min = 0, .max = 31'536'000, .reloaded = true},
+  {.name = "broker.copies", .field = +[](Config& c) -> std::int64_t& { return c.broker.copies; },
+   .meaning = "How many targets must have a record before its room in the spool is free; beyond 1 each target has `backfill`.", .min = 1, .max = 8, .reloaded = true},
   {.name = "broker.runway_alarm_seconds", .field = +[](Config& c) -> std::int64_t& { return c.broker.runway_alarm_seconds; },
    .meaning = "The log warns when the spool would be full before that, at the rate of the last minute, if nothing were delivered; 0: it doesn't.", .min = 0, .max = 31'536'000, .reloaded = true},
   {.name = "broker.tls_certificate", .field = +[](Config& c) -> std::string& { return c.broker.tls_certificate; },
@@ -597,7 +600,19 @@ Status check_targets(const BrokerConfig& config) {
                  "broker.endpoint (--target) and [[broker.targets]] exclude each other: write the "
                  "endpoint as one of the targets"};
   }
-  for (const auto& target : targets_of(config)) {
+  const auto targets = targets_of(config);
+  if (std::cmp_greater(config.copies, targets.size())) {
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("broker.copies is {}, of {} target{}: add [[broker.targets]], or no "
+                             "record's room would ever be free",
+                             config.copies, targets.size(), targets.size() == 1 ? "" : "s")};
+  }
+  if (config.copies > 1 && config.when_full == "drop_oldest") {
+    return Error{ErrorCode::kInvalid,
+                 "broker.copies and broker.when_full = \"drop_oldest\" exclude each other: the one "
+                 "keeps what the other drops"};
+  }
+  for (const auto& target : targets) {
     SPILLWAY_TRY(check_region("broker.region", *target.region));
     if (target.credentials->empty()) continue;
     auto place = client::parse_credentials_place(*target.credentials);
@@ -645,6 +660,7 @@ std::vector<TargetConfig> targets_of(const BrokerConfig& config) {
     target.origins = target.origins.value_or(config.origins);
     target.aggregate = target.aggregate.value_or(config.aggregate);
     target.shards = target.shards.value_or(config.shards);
+    if (config.copies > 1) target.backfill = true;
   }
   return targets;
 }

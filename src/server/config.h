@@ -116,6 +116,7 @@ struct BrokerConfig {
   std::int64_t spool_mib = 4096;
   std::string when_full = "reject";  // or "drop_oldest"
   std::int64_t keep_seconds = 600;
+  std::int64_t copies = 1;
   std::int64_t runway_alarm_seconds = 3600;
   std::int64_t threads = 0;  // 0: one per core
   std::int64_t connections_max = 10'000;

@@ -186,6 +186,11 @@ constexpr BadFile kBadFiles[] = {
     {"[broker]\nendpoint = \"f\"\n[[broker.targets]]\nname = \"a\"\nendpoint = \"e\"",
      "exclude each other"},
     {"[broker]\ncanary_stream = \"telemetry\"", "it must be a stream of its own"},
+    {"[broker]\ncopies = 2", "broker.copies is 2, of 1 target: add [[broker.targets]]"},
+    {"[broker]\ncopies = 2\nwhen_full = \"drop_oldest\"\n"
+     "[[broker.targets]]\nname = \"a\"\nendpoint = \"e\"\n"
+     "[[broker.targets]]\nname = \"b\"\nendpoint = \"f\"",
+     "exclude each other: the one keeps what the other drops"},
     {"[serve", "s.toml:1: "},
     {"a = 1\na = 2", "s.toml:2: "},
 };

@@ -79,8 +79,8 @@ struct DeliveryPath::Stages {
                   marked_targets),
         // What earlier starts spooled is delivered too.
         delivery({parts.loop, parts.spool, parts.cursors, route, parts.log, parts.metrics},
-                 parts.spool.streams(), seeded(parts.entropy), backfilled(config),
-                 catch_up(config)) {
+                 parts.spool.streams(), seeded(parts.entropy), backfilled(config), catch_up(config), {},
+                 static_cast<std::size_t>(config.copies)) {
     switches.on_switch([this, &parts](const broker::SwitchEvent& event) {
       return parts.receipts.begin(event, delivery.under_way());
     });
