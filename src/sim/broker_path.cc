@@ -69,7 +69,7 @@ BrokerPath::BrokerPath(const Parts& parts, const std::vector<RegionLink*>& links
           marked_targets),
       delivery({parts.stage.loop, parts.spool, parts.cursors, route, parts.log, parts.metrics},
                parts.spool.streams(), random, places_of(parts.settings.backfilled, order),
-               parts.settings.catch_up) {
+               parts.settings.catch_up, parts.settings.request) {
   look();
 }
 

@@ -8,6 +8,7 @@ namespace {
 constexpr std::uint64_t kLiveFirst = 0x6c697665;  // other seeds
 constexpr std::uint64_t kSetBack = 0x6261636b;
 constexpr std::uint64_t kTargets = 0x74617267657473;
+constexpr std::uint64_t kRequests = 0x72657173;
 constexpr nanoseconds kForEver = std::chrono::hours(100'000);
 constexpr nanoseconds kTillAllCame = std::chrono::minutes(15);
 
@@ -31,6 +32,15 @@ broker::CatchUp catch_up(std::uint64_t seed) {
   catch_up.live_first = random.one_in(3);
   catch_up.backlog_min = 1 + random.below(20);
   return catch_up;
+}
+
+// Likewise: requests that so few records fill are under way side by side.
+broker::RequestBounds request(std::uint64_t seed) {
+  Random random(seed ^ kRequests);
+  broker::RequestBounds request;
+  if (random.one_in(2)) request.records = 1 + random.below(8);
+  if (random.one_in(4)) request.bytes = 100 + random.below(2000);
+  return request;
 }
 
 }  // namespace
@@ -77,6 +87,7 @@ BrokerSettings broker_settings(std::uint64_t seed, const SeedFaults& faults, Ran
   settings.targets = {0, 1};
   settings.backfilled = backfilled(seed, faults);
   settings.catch_up = catch_up(seed);
+  settings.request = request(seed);
   auto& engine = settings.engine;
   engine.directory = "broker/spool";
   engine.journal_file_bytes = std::uint64_t{65'536} << random.below(3);

@@ -28,6 +28,7 @@ struct BrokerSettings {
   std::vector<std::size_t> targets;     // regions, in the order in which they are preferred
   std::vector<std::size_t> backfilled;  // regions
   broker::CatchUp catch_up;
+  broker::RequestBounds request;
 };
 
 // Beyond the faults that any seed may have.
