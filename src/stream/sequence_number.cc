@@ -125,7 +125,12 @@ std::optional<SequenceNumber> parse_sequence_number(std::string_view digits) {
   return number;
 }
 
-std::string shard_name(std::uint32_t index) { return fmt::format("shardId-{:012}", index); }
+std::string shard_name(std::uint32_t index) {
+  std::string name = "shardId-000000000000";
+  for (auto at = name.rbegin(); index > 0; index /= 10)
+    *at++ = static_cast<char>('0' + static_cast<int>(index % 10));
+  return name;
+}
 
 std::optional<std::uint32_t> parse_shard_name(std::string_view name) {
   constexpr std::string_view kPrefix = "shardId-";
