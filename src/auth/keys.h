@@ -57,7 +57,14 @@ class KeyTable {
     }
   }
 
-  bool accepts_any() const { return keys_.empty(); }
+  // Of one whose keys can't be read: nobody is known, and nobody is accepted.
+  static KeyTable unreadable() {
+    KeyTable table;
+    table.readable_ = false;
+    return table;
+  }
+
+  bool accepts_any() const { return readable_ && keys_.empty(); }
   std::size_t size() const { return keys_.size(); }
   // nullptr where there is no such key.
   std::shared_ptr<const Key> find(std::string_view id) const {
@@ -67,6 +74,7 @@ class KeyTable {
 
  private:
   std::map<std::string, std::shared_ptr<const Key>, std::less<>> keys_;
+  bool readable_ = true;
 };
 
 }  // namespace spillway::auth

@@ -103,6 +103,11 @@ std::string iso_basic(WallTime time) {
       fmt::gmtime(std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count()));
 }
 
+AuthError no_key_yet(std::string access_key) {
+  return {AuthErrorType::kUnrecognizedClient, "There are no access keys here",
+          std::move(access_key)};
+}
+
 std::variant<Authorization, AuthError> parse_authorization(std::string_view header) {
   std::string_view rest = trimmed(header);
   const std::string_view algorithm = take_until(rest, ' ');

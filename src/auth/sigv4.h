@@ -59,6 +59,9 @@ struct Caller {
 // the request; empty: it has none.
 std::optional<AuthError> check_key(const Key& key, std::string_view session_token, WallTime now);
 
+// Of a request that there is no key to hold against, where one is needed.
+AuthError no_key_yet(std::string access_key);
+
 // Checks requests on one thread (each event loop has its own), caching the day's signing keys.
 class Verifier {
  public:

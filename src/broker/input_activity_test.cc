@@ -47,5 +47,18 @@ TEST_F(InputActivityTest, OneThatComesAgainGoesOn) {
             R"("last_record_ms":2000}])");
 }
 
+TEST_F(InputActivityTest, OneThatIsClosedIsToldOfUntilItIsOpen) {
+  auto& closed = metrics_.gauge("spillway_input_closed", "", {{"input", "otlp"}});
+  look({{"otlp", "0.0.0.0:4318", std::nullopt, "there is no key"}});
+  EXPECT_EQ(closed.value(), 1);
+  EXPECT_NE(activity_.json(now_).find(R"("closed":"there is no key")"), std::string::npos);
+  look({{"otlp", "0.0.0.0:4318", 0}});
+  EXPECT_EQ(closed.value(), 0);
+  EXPECT_EQ(activity_.json(now_).find("closed"), std::string::npos);
+  look({{"otlp", "0.0.0.0:4318", std::nullopt, "there is no key"}});
+  look({});
+  EXPECT_EQ(closed.value(), 0) << "it is not wanted any more";
+}
+
 }  // namespace
 }  // namespace spillway::broker

@@ -92,6 +92,10 @@ std::string inputs_view(const element& status) {
                     number_of(input, "refused_records"), number_of(input, "malformed_records"),
                     age_of(input, "last_record_ms"), count_of(input, "connections"));
   }
+  for (const auto& input : inputs) {
+    if (const auto why = text_of(input, "closed"); !why.empty())
+      view += fmt::format("{} IS CLOSED: {}\n", text_of(input, "name"), why);
+  }
   return view + "\n";
 }
 

@@ -46,6 +46,16 @@ TEST(BrokerView, ShowsWhatInputsDoAndWhichStreamsWait) {
             "  TARGET  STATE          FOR  ACKNOWLEDGED     PER S    MISSING  WHY\n");
 }
 
+TEST(BrokerView, SaysWhichInputIsClosed) {
+  const auto view =
+      broker_view(R"({"role":"broker","targets":[],"inputs":[{"name":"http","at":"0.0.0.0:4602",)"
+                  R"("closed":"broker.http: there is no key"},{"name":"otlp"}]})");
+  ASSERT_TRUE(view.ok());
+  EXPECT_NE(view->find("-      -\nhttp IS CLOSED: broker.http: there is no key\n\n"),
+            std::string::npos)
+      << *view;
+}
+
 TEST(BrokerView, SaysWhatATargetThatWasSetBackLacks) {
   const auto view =
       broker_view(R"({"role":"broker","held_records":0,"targets":[{"name":"a","state":"closed",)"

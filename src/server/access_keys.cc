@@ -51,6 +51,7 @@ Result<KeyTableRef> AccessKeys::take(std::string bytes) {
   seen_version_ = master_keys_.version();
   seen_ = std::move(bytes);
   SPILLWAY_ASSIGN(auto table, make_table(seen_, configured_));
+  SPILLWAY_TRY(check_left(*table));
   return use({std::move(configured_), std::move(seen_), seen_version_, std::move(table)});
 }
 
@@ -95,14 +96,20 @@ Result<KeyTableRef> AccessKeys::make_table(std::string_view stored,
     keys.push_back(std::move(key));
   }
   for (const auto& key : configured) keys.push_back({key.id, key.secret, "", std::nullopt});
-  if (keys.empty() && !options_.listen.empty() && !is_loopback(options_.listen)) {
-    return Error{ErrorCode::kDenied,
-                 fmt::format("without access keys {} listens on loopback only, not on {}: "
-                             "make one with `spillway keys create NAME --data {}`, add [[{}]] to "
-                             "spillway.toml, or listen on 127.0.0.1",
-                             options_.holder, options_.listen, options_.data, options_.table)};
-  }
   return KeyTableRef(std::make_shared<auth::KeyTable>(std::move(keys)));
+}
+
+Status AccessKeys::check_left(const auth::KeyTable& table) const {
+  if (!table.accepts_any() || options_.listen.empty() || is_loopback(options_.listen)) return {};
+  return Error{ErrorCode::kDenied, without_keys(options_)};
+}
+
+std::string without_keys(const AccessKeys::Options& options) {
+  return fmt::format(
+      "without access keys {} listens on loopback only, not on {}: "
+      "make one with `spillway keys create NAME --data {}`, add [[{}]] to "
+      "spillway.toml, or listen on 127.0.0.1",
+      options.holder, options.listen, options.data, options.table);
 }
 
 void add_keys_route(Routes& routes, io::EventLoop& main_loop, io::EventLoop& admin_loop,

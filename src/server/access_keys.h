@@ -26,12 +26,15 @@ class AccessKeys {
  public:
   struct Options {
     std::string data;    // the directory
-    std::string listen;  // where requests that they sign come in
+    std::string listen;  // where requests that they sign come in; empty: nowhere
     std::string_view holder = "a region";
     std::string_view table = "serve.keys";  // of spillway.toml
   };
   AccessKeys(io::Disk& disk, Options options, std::vector<AccessKey> configured,
              const auth::MasterKeys& master_keys, io::EventLog& log);
+
+  // Where they come in from now on.
+  void set_listen(std::string address) { options_.listen = std::move(address); }
 
   // Reads the data directory's keys again, with these of spillway.toml beside them; of two with one
   // id the data directory's counts. kDenied where there are no keys, and it listens beyond
@@ -39,7 +42,7 @@ class AccessKeys {
   // of spillway.toml are `configured` from now on all the same.
   Result<KeyTableRef> load(std::vector<AccessKey> configured);
   Result<KeyTableRef> load() { return load(configured_); }
-  // What load() with these would have now, with its errors; and takes that up.
+  // What load() with these would have now, with its errors but for kDenied; and takes that up.
   struct Prepared {
     std::vector<AccessKey> configured;
     std::string stored;
@@ -57,9 +60,10 @@ class AccessKeys {
   Result<KeyTableRef> take(std::string bytes);
   Result<KeyTableRef> make_table(std::string_view stored,
                                  const std::vector<AccessKey>& configured) const;
+  Status check_left(const auth::KeyTable& table) const;
 
   const auth::KeyFile file_;
-  const Options options_;
+  Options options_;
   const auth::MasterKeys& master_keys_;
   io::EventLog& log_;
   std::vector<AccessKey> configured_;
@@ -69,6 +73,9 @@ class AccessKeys {
   bool missing_told_ = false;       // that it can't be read
   KeyTableRef table_ = std::make_shared<auth::KeyTable>();
 };
+
+// That it listens there, without keys, for whoever can do something about it.
+std::string without_keys(const AccessKeys::Options& options);
 
 // POST /v1/keys/reload: answers when every request goes by the keys that are there now. `reload` is
 // called on the main thread, and calls back from any.

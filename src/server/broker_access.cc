@@ -7,8 +7,11 @@ BrokerAccess::BrokerAccess(const BrokerConfig& config, io::Disk& disk, io::Clock
     : file_(disk, config.data),
       // Said to be used: a broker never makes it. `spillway keys` does, with its first key.
       master_keys_({config.data, "", "", true}, disk, clock, entropy, log),
-      keys_(disk, {config.data, config.listen, "a broker", "broker.keys"}, config.keys,
-            master_keys_, log) {}
+      keys_(disk, broker_keys(config.data, ""), config.keys, master_keys_, log) {}
+
+AccessKeys::Options broker_keys(const std::string& data, std::string listen) {
+  return {data, std::move(listen), "a broker", "broker.keys"};
+}
 
 Result<KeyTableRef> BrokerAccess::load() {
   read_master_key_again();

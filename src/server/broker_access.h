@@ -1,5 +1,5 @@
-// Who may use the broker's Kinesis API: the access keys of its data directory and of
-// [[broker.keys]], as a region has them. Without any, anybody on this machine may.
+// Who may use the broker's Kinesis API and its inputs over HTTP: the access keys of its data
+// directory and of [[broker.keys]], as a region has them. Without any, anybody on this machine may.
 #pragma once
 
 #include <optional>
@@ -16,6 +16,8 @@
 
 namespace spillway::server {
 
+AccessKeys::Options broker_keys(const std::string& data, std::string listen);
+
 // On the broker's own loop. It stores nothing, and doesn't need the data directory to be there.
 // What it is handed outlives it.
 class BrokerAccess {
@@ -23,8 +25,10 @@ class BrokerAccess {
   BrokerAccess(const BrokerConfig& config, io::Disk& disk, io::Clock& clock, io::Entropy& entropy,
                io::EventLog& log);
 
-  // The keys that are there now. Errors of AccessKeys::load(): kDenied where the API would be open
-  // to other machines without any.
+  // Where other machines reach what goes by them, from now on; empty, as at first: nowhere.
+  void set_exposed(std::string address) { keys_.set_listen(std::move(address)); }
+  // The keys that are there now. Errors of AccessKeys::load(): kDenied where what other machines
+  // reach would have none.
   Result<KeyTableRef> load();
   // The same with these of spillway.toml; it is in use once it is given to use().
   Result<AccessKeys::Prepared> prepare(std::vector<AccessKey> configured);

@@ -102,6 +102,25 @@ Result<ServerTls> broker_tls(const BrokerConfig& config, io::Disk& disk, io::Clo
   return ServerTls();
 }
 
+PortAccess port_access(const Result<KeyTableRef>& keys, bool https) {
+  PortAccess access;
+  access.https = https;
+  if (keys.ok()) {
+    access.keys = !(*keys)->accepts_any();
+  } else {
+    access.fault = keys.error().message;
+  }
+  return access;
+}
+
+KeyTableRef nobody() { return std::make_shared<auth::KeyTable>(auth::KeyTable::unreadable()); }
+
+// Whether there may be anything to deliver: one that never ran is better not started than started
+// in part.
+bool has_spool(io::Disk& disk, const BrokerConfig& config) {
+  return disk.list(spool_directory(config.data)).ok();
+}
+
 // A damaged spool gives way to a new one.
 Result<std::unique_ptr<stream::Engine>> open_spool_engine(const BrokerConfig& config,
                                                           const broker::SpoolPacking& packing,
@@ -199,13 +218,14 @@ struct Room {
   broker::Receipts& receipts;
   BrokerInputs& inputs;
   BrokerAccess& access;
-  const BrokerReload& changes;
+  BrokerReload& changes;
   broker::Activity& activity;
 };
 
 // Those that are on.
-std::vector<broker::InputNow> inputs_now(const BrokerInputs& ports, const BrokerConfig& config) {
-  auto inputs = ports.now(config);
+std::vector<broker::InputNow> inputs_now(const BrokerInputs& ports, const BrokerReload& changes) {
+  const auto& config = changes.running().broker;
+  auto inputs = ports.now(config, changes.withheld());
   const std::size_t files = config.files.size();
   if (files > 0) {
     inputs.push_back(
@@ -228,10 +248,12 @@ void keep_room(const Room& of) {
   of.horizon.add(shards_of(of.spool));  // streams come at SIGHUP
   of.horizon.look();
   of.receipts.look();
-  of.activity.look(inputs_now(of.inputs, of.changes.running().broker), delivery.route(),
-                   delivery.undelivered());
+  of.activity.look(inputs_now(of.inputs, of.changes), delivery.route(), delivery.undelivered());
   of.path.look();
-  if (auto keys = of.access.look()) of.inputs.set_keys(*std::move(keys), nullptr);
+  if (const auto keys = of.access.look()) {
+    of.inputs.set_keys(*keys, nullptr);
+    of.changes.open_withheld();
+  }
   // Records come and go by the gigabyte: what they leave behind would be twice what is used.
   io::give_back_memory();
   of.timer.start(seconds(1), [&of] { keep_room(of); });
@@ -252,7 +274,6 @@ Status outcome(const broker::Telemetry& telemetry, const broker::Delivery& deliv
 
 Status run_broker(const Config& config, const ConfigSource& source) {
   const BrokerConfig& options = config.broker;
-  SPILLWAY_ASSIGN(const auto plan, plan_start(config));
   const auto log = io::make_stderr_log(log_format(config.log), log_level(config.log));
   io::PosixDisk disk;
   io::SystemClock clock;
@@ -267,8 +288,18 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   io::AsioLoop loop;  // outlives the engine, whose workers post to it
   SPILLWAY_ASSIGN(auto targets, all_target_options({loop, disk, *log}, options));
   BrokerAccess access(options, disk, clock, entropy, *log);
-  SPILLWAY_ASSIGN(auto keys, access.load());  // before anything is stored
+  const auto keys = access.load();
+  SPILLWAY_ASSIGN(auto plan, plan_start(config, port_access(keys, true)));
+  if (!plan.withheld.empty() && !has_spool(disk, options))  // before anything is stored
+    return Error{ErrorCode::kDenied, plan.withheld.front().why};
   SPILLWAY_ASSIGN(const ServerTls tls, broker_tls(options, disk, clock, *log));
+  const bool https = tls.context != nullptr;
+  if (!https) {
+    SPILLWAY_ASSIGN(plan, plan_start(config, port_access(keys, false)));
+  }
+  for (const auto& [kind, why] : plan.withheld)
+    log->error("an input stays closed", {{"input", port_of(kind).key}, {"reason", why}});
+  access.set_exposed(exposed_address(plan));
   broker::SpoolPacking packing;
   SPILLWAY_ASSIGN(
       const auto engine,
@@ -328,15 +359,18 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   broker::SwitchProofs proofs(host, entropy);
   add_switch_route(routes, path, proofs);
   add_receipt_routes(routes, receipts);
-  SPILLWAY_ASSIGN(const auto inputs, BrokerInputs::make(options, host, std::move(keys),
+  SPILLWAY_ASSIGN(const auto inputs, BrokerInputs::make(options, host, keys.ok() ? *keys : nobody(),
                                                         {loop, disk, clock, entropy, workers, *log,
                                                          metrics, spool, tls.context}));
+  BrokerReload changes(
+      plan, host,
+      {loop, disk, spool, room, runway, path, *telemetry, *inputs, access, *log, https});
   add_keys_route(routes, loop, loop, [&](KeysReloaded done) {
-    auto changed = access.load();
-    if (!changed.ok()) return done(std::move(changed).error());
+    const auto changed = access.load();
+    if (!changed.ok()) return done(changed.error());
     const auto count = (*changed)->size();
-    inputs->set_keys(*std::move(changed),
-                     [count, done = std::move(done)]() mutable { done(count); });
+    inputs->set_keys(*changed, [count, done = std::move(done)]() mutable { done(count); });
+    changes.open_withheld();
   });
   HttpServerOptions admin_options;
   admin_options.name = "admin";
@@ -350,8 +384,6 @@ Status run_broker(const Config& config, const ConfigSource& source) {
 
   Status saved;
   StopRequest stopping;
-  BrokerReload changes(config, host,
-                       {loop, disk, spool, room, runway, path, *telemetry, *inputs, access, *log});
   const auto stop_by = [&](int signal) {
     if (!stopping.take(signal, loop.mono_now())) return;
     const auto at_most = seconds(changes.running().broker.drain_seconds);

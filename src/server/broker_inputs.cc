@@ -32,16 +32,22 @@ InputStreams input_streams(const BrokerPlan& plan) {
           config.statsd_stream};
 }
 
+bool is_https_only(InputKind kind, const BrokerConfig& config) {
+  const auto& port = port_of(kind);
+  return port.authentication == Authentication::kBasic && is_exposed(config.*port.address);
+}
+
 std::string described(InputKind kind, const BrokerPlan& plan) {
   const auto& config = plan.config.broker;
+  const std::string_view scheme = is_https_only(kind, config) ? "https" : "http";
   switch (kind) {
     case InputKind::kKinesis:
       return fmt::format("records for {} on http://{}", fmt::join(plan.streams, ", "),
                          config.listen);
     case InputKind::kHttp:
-      return fmt::format("JSON on http://{}/v1/records/STREAM", config.http);
+      return fmt::format("JSON on {}://{}/v1/records/STREAM", scheme, config.http);
     case InputKind::kOtlp:
-      return fmt::format("OTLP on http://{}", config.otlp);
+      return fmt::format("OTLP on {}://{}", scheme, config.otlp);
     case InputKind::kSyslogTcp:
       return fmt::format("syslog on {} over TCP", config.syslog_tcp);
     case InputKind::kSyslogUdp:
@@ -163,9 +169,12 @@ bool BrokerInputs::over_http() const {
   return takes(InputKind::kKinesis) || takes(InputKind::kHttp) || takes(InputKind::kOtlp);
 }
 
-std::vector<broker::InputNow> BrokerInputs::now(const BrokerConfig& config) const {
+std::vector<broker::InputNow> BrokerInputs::now(const BrokerConfig& config,
+                                                std::span<const WithheldInput> withheld) const {
   std::vector<broker::InputNow> inputs;
-  inputs.reserve(inputs_.size() + 1);
+  inputs.reserve(inputs_.size() + withheld.size() + 1);
+  for (const auto& [kind, why] : withheld)
+    inputs.push_back({name_of(kind), config.*port_of(kind).address, std::nullopt, why});
   for (const auto& [kind, input] : inputs_) {
     broker::InputNow now{name_of(kind), config.*port_of(kind).address, input->connections()};
     if (inputs.empty() || inputs.back().name != now.name) {
@@ -189,6 +198,8 @@ std::unique_ptr<PortInput> BrokerInputs::make_input(InputKind kind, const Broker
     options.address = address;
     options.connections = static_cast<std::size_t>(config.connections_max);
     options.tls = parts_.tls;
+    options.exposed = is_exposed(address);
+    options.https_only = is_https_only(kind, config);
     return std::make_unique<HttpPort>(loops_.loops(), std::move(options), handler_of(kind, plan),
                                       parts_.metrics, parts_.log);
   };

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -67,8 +68,9 @@ class BrokerInputs {
   std::vector<std::string> described(const BrokerPlan& plan) const;
 
   bool over_http() const;
-  // Those that are on, with the addresses of `config`, which runs.
-  std::vector<broker::InputNow> now(const BrokerConfig& config) const;
+  // Those that are on, or would be, with the addresses of `config`, which runs.
+  std::vector<broker::InputNow> now(const BrokerConfig& config,
+                                    std::span<const WithheldInput> withheld) const;
 
   // Once: reads standard input, if the configuration says so, and calls `ended` on one of their own
   // threads when it has ended and all of it is durable.

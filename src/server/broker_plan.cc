@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "broker/telemetry_collector.h"
-#include "server/access_keys.h"
+#include "server/broker_access.h"
 #include "server/reload.h"
 
 namespace spillway::server {
@@ -29,30 +30,33 @@ std::vector<std::string> streams_of(const BrokerConfig& config) {
   return streams;
 }
 
-// Whether other machines may reach it.
-bool is_open(const std::string& address) { return !address.empty() && !is_loopback(address); }
-
-// The Kinesis API alone knows who calls. Whether it has the keys to be open is asked once, at the
-// start (BrokerAccess): so it may not open later, and what is open keeps a key.
-Status check_loopback(const BrokerConfig* running, const BrokerConfig& wanted) {
+Status check_loopback(const BrokerConfig& wanted) {
   for (const auto& port : input_ports()) {
     const auto& address = wanted.*port.address;
-    if (port.kind != InputKind::kKinesis) {
-      if (!is_open(address)) continue;
-      return Error{ErrorCode::kDenied,
-                   fmt::format("{} is {}: senders are not authenticated there, and it listens on "
-                               "loopback only",
-                               port.key, address)};
-    }
-    if (running == nullptr || address.empty()) continue;
-    const auto& before = running->*port.address;
-    if (is_open(before) == is_open(address)) continue;
+    if (port.authentication != Authentication::kNone || !is_exposed(address)) continue;
     return Error{ErrorCode::kDenied,
-                 fmt::format("{} can't become {} while the broker runs: from loopback to beyond, "
-                             "or back, takes a restart",
+                 fmt::format("{} is {}: senders are not authenticated there, and it listens on "
+                             "loopback only",
                              port.key, address)};
   }
   return {};
+}
+
+// Nullopt: it may be opened there.
+std::optional<std::string> why_withheld(const InputPort& port, const BrokerConfig& wanted,
+                                        const PortAccess& access) {
+  const auto& address = wanted.*port.address;
+  if (port.authentication == Authentication::kNone || address.empty()) return std::nullopt;
+  if (!access.fault.empty())
+    return fmt::format("nobody knows who may send to {}: {}", port.key, access.fault);
+  if (!is_exposed(address)) return std::nullopt;
+  if (!access.keys)
+    return fmt::format("{}: {}", port.key, without_keys(broker_keys(wanted.data, address)));
+  if (port.authentication == Authentication::kSigned || access.https) return std::nullopt;
+  return fmt::format(
+      "{} is {}, where access keys come in the clear without https, and there is none: set "
+      "broker.tls_certificate and broker.tls_key, or listen on 127.0.0.1",
+      port.key, address);
 }
 
 // The other port of the configuration that is the same one; nullptr: there is none.
@@ -82,19 +86,36 @@ Status check_ports(const BrokerConfig& wanted) {
   return {};
 }
 
+struct Running {
+  const BrokerConfig& config;
+  std::span<const WithheldInput> withheld;
+
+  bool is_open(const InputPort& port) const {
+    return !(config.*port.address).empty() &&
+           std::ranges::find(withheld, port.kind, &WithheldInput::kind) == withheld.end();
+  }
+};
+
 // What the plan opens and closes of the inputs that `running` has; nullptr: it has none.
-Status plan_inputs(const BrokerConfig* running, BrokerPlan& plan) {
+Status plan_inputs(const Running* running, const PortAccess& access, BrokerPlan& plan) {
   const auto& wanted = plan.config.broker;
-  SPILLWAY_TRY(check_loopback(running, wanted));
+  SPILLWAY_TRY(check_loopback(wanted));
   SPILLWAY_TRY(check_ports(wanted));
   for (const auto& port : input_ports()) {
     const auto& after = wanted.*port.address;
-    const std::string before = running != nullptr ? running->*port.address : "";
-    if (after == before) continue;
-    if (!before.empty()) plan.closed.push_back(port.kind);
+    const bool was_open = running != nullptr && running->is_open(port);
+    const bool stays = running != nullptr && after == running->config.*port.address;
+    if (auto why = why_withheld(port, wanted, access)) {
+      const bool was_withheld = stays && !was_open;
+      if (running != nullptr && !was_withheld) return Error{ErrorCode::kDenied, *std::move(why)};
+      plan.withheld.push_back({port.kind, *std::move(why)});
+      continue;
+    }
+    if (stays && was_open) continue;
+    if (was_open) plan.closed.push_back(port.kind);
     if (after.empty()) continue;
     plan.opened.push_back(port.kind);
-    const auto* const other = running != nullptr ? taken_by(port, after, *running) : nullptr;
+    const auto* const other = running != nullptr ? taken_by(port, after, running->config) : nullptr;
     if (other != nullptr) {
       return Error{ErrorCode::kInvalid,
                    fmt::format("{} can't be {} while {} still is: change that one first, and then "
@@ -122,7 +143,7 @@ void plan_targets(const BrokerConfig& running, BrokerPlan& plan) {
     if (before[place] != after[place]) plan.changed_targets.push_back(place);
 }
 
-Result<BrokerPlan> plan(const BrokerConfig* running, Config wanted) {
+Result<BrokerPlan> plan(const Running* running, Config wanted, const PortAccess& access) {
   BrokerPlan plan;
   plan.config = std::move(wanted);
   plan.streams = streams_of(plan.config.broker);
@@ -132,22 +153,37 @@ Result<BrokerPlan> plan(const BrokerConfig* running, Config wanted) {
                                                   plan.config.broker.files_multiline);
       !joined.ok())
     return context("broker.files_multiline", std::move(joined).error());
-  SPILLWAY_TRY(plan_inputs(running, plan));
+  SPILLWAY_TRY(plan_inputs(running, access, plan));
   return plan;
 }
 
 }  // namespace
 
-Result<BrokerPlan> plan_start(const Config& wanted) { return plan(nullptr, wanted); }
+Result<BrokerPlan> plan_start(const Config& wanted, const PortAccess& access) {
+  return plan(nullptr, wanted, access);
+}
 
-Result<BrokerPlan> plan_change(const Config& running, const Config& wanted) {
+Result<BrokerPlan> plan_change(const Config& running, std::span<const WithheldInput> withheld,
+                               const Config& wanted, const PortAccess& access) {
   auto merged = with_reloaded(running, wanted);
   merged.broker.targets = wanted.broker.targets;
   merged.broker.keys = wanted.broker.keys;
   SPILLWAY_TRY(check_config(merged));
-  SPILLWAY_ASSIGN(auto change, plan(&running.broker, std::move(merged)));
+  const Running before{running.broker, withheld};
+  SPILLWAY_ASSIGN(auto change, plan(&before, std::move(merged), access));
   plan_targets(running.broker, change);
   return change;
+}
+
+std::string exposed_address(const BrokerPlan& plan) {
+  for (const auto& port : input_ports()) {
+    const auto& address = plan.config.broker.*port.address;
+    const bool withheld =
+        std::ranges::find(plan.withheld, port.kind, &WithheldInput::kind) != plan.withheld.end();
+    if (port.authentication != Authentication::kNone && is_exposed(address) && !withheld)
+      return address;
+  }
+  return "";
 }
 
 }  // namespace spillway::server

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "server/broker_options.h"
+#include "server/input_ports.h"
 #include "server/reload.h"
 
 namespace spillway::server {
@@ -18,6 +21,18 @@ std::vector<std::string> names_of(const DeliveryPath::TargetOptions& targets) {
 
 }  // namespace
 
+BrokerReload::BrokerReload(BrokerPlan started, std::string host, Parts parts)
+    : running_(std::move(started.config)),
+      withheld_(std::move(started.withheld)),
+      host_(std::move(host)),
+      parts_(parts) {}
+
+void BrokerReload::open_withheld() {
+  if (closed_ || withheld_.empty()) return;
+  again_ = true;
+  if (!std::exchange(under_way_, true)) start(make(), [] {});
+}
+
 void BrokerReload::take(Config wanted) {
   if (closed_) return;
   wanted_ = std::move(wanted);
@@ -26,13 +41,15 @@ void BrokerReload::take(Config wanted) {
 
 void BrokerReload::close(UniqueFunction<void()> closed) {
   wanted_.reset();
+  again_ = false;
   if (!under_way_) return closed();
   closed_ = std::move(closed);
 }
 
 Task<void> BrokerReload::make() {
-  while (wanted_) {
-    Config next = *std::exchange(wanted_, std::nullopt);
+  while (wanted_ || again_) {
+    Config next = wanted_ ? *std::exchange(wanted_, std::nullopt) : running_;
+    again_ = false;
     auto changed = co_await change(std::move(next));
     if (!changed.ok())
       parts_.log.error("configuration not reloaded", {{"reason", changed.error().message}});
@@ -42,10 +59,11 @@ Task<void> BrokerReload::make() {
 }
 
 Task<Status> BrokerReload::change(Config wanted) {
-  auto plan = plan_change(running_, wanted);
-  if (!plan.ok()) co_return std::move(plan).error();
-  auto keys = parts_.access.prepare(plan->config.broker.keys);
+  auto keys = parts_.access.prepare(wanted.broker.keys);
   if (!keys.ok()) co_return std::move(keys).error();
+  auto plan = plan_change(running_, withheld_, wanted,
+                          {.keys = !keys->table->accepts_any(), .https = parts_.https});
+  if (!plan.ok()) co_return std::move(plan).error();
   auto targets = read_targets(*plan);
   if (!targets.ok()) co_return std::move(targets).error();
   const auto names = names_of(*targets);
@@ -70,6 +88,7 @@ Task<Status> BrokerReload::change(Config wanted) {
   }
   use(*plan, *std::move(targets), *std::move(keys));
   running_ = std::move(plan->config);
+  withheld_ = std::move(plan->withheld);
   parts_.log.info("configuration reloaded",
                   {{"streams", fmt::to_string(fmt::join(plan->streams, ", "))}});
   co_return Status();
@@ -104,6 +123,11 @@ void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets, AccessKeys
   for (std::size_t i = 0; i < targets.size(); ++i)
     parts_.path.reach(plan.changed_targets[i], std::move(targets[i]));
   parts_.inputs.use(plan, seconds(config.drain_seconds));
+  for (const auto& [kind, why] : withheld_) {
+    if (std::ranges::find(plan.opened, kind) != plan.opened.end())
+      parts_.log.info("an input is open that was closed", {{"input", port_of(kind).key}});
+  }
+  parts_.access.set_exposed(exposed_address(plan));
   parts_.inputs.set_keys(parts_.access.use(std::move(keys)), nullptr);
   parts_.path.set_streams(plan.streams);
   parts_.telemetry.change(telemetry_options(config, host_));

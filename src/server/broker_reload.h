@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,16 +39,19 @@ class BrokerReload {
     BrokerInputs& inputs;
     BrokerAccess& access;
     io::StderrLog& log;
+    bool https;  // its ports have a certificate
   };
 
-  // `running`: what the broker was started with; `host`: this machine.
-  BrokerReload(Config running, std::string host, Parts parts)
-      : running_(std::move(running)), host_(std::move(host)), parts_(parts) {}
+  // `started`: what the broker was started with; `host`: this machine.
+  BrokerReload(BrokerPlan started, std::string host, Parts parts);
 
-  // What runs now.
+  // What runs now, and what of it is closed.
   const Config& running() const { return running_; }
+  std::span<const WithheldInput> withheld() const { return withheld_; }
   // Changes it to `wanted`, or tells in the log why not.
   void take(Config wanted);
+  // Access keys are others: opens what was withheld for want of them, where it may be.
+  void open_withheld();
   // Takes no more, and calls `closed` when no change is under way: maybe before this returns. Once.
   void close(UniqueFunction<void()> closed);
 
@@ -60,9 +64,11 @@ class BrokerReload {
   void use(const BrokerPlan& plan, TargetOptions targets, AccessKeys::Prepared keys);
 
   Config running_;
+  std::vector<WithheldInput> withheld_;
   const std::string host_;
   const Parts parts_;
   std::optional<Config> wanted_;
+  bool again_ = false;  // what runs is to be looked at anew
   bool under_way_ = false;
   UniqueFunction<void()> closed_;
 };

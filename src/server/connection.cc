@@ -171,12 +171,22 @@ void Connection::on_head(RequestId id, wire::RequestHead head) {
   ++heads_;
   (http2_ ? server_.requests_http2 : server_.requests_http1).add();
   requests_.push_back({id, nullptr, last_input_, body_input_});
-  auto reader =
-      server_.handler.on_request(loop_.loop, Peer{peer_, tls_}, std::move(head),
-                                 Responder(loop_.shared_from_this(), weak_from_this(), id));
+  if (server_.options.https_only && !tls_) return refuse_plain(id);
+  auto reader = server_.handler.on_request(
+      loop_.loop, Peer{peer_, tls_, server_.options.exposed}, std::move(head),
+      Responder(loop_.shared_from_this(), weak_from_this(), id));
   // It may have been answered meanwhile: the entry stays until the request's end.
   const auto request = find(id);
   if (!request->answered) request->reader = std::move(reader);
+}
+
+// Its password, if it has one, has gone over the network in the clear: whoever sent it should know.
+void Connection::refuse_plain(RequestId id) {
+  if (!server_.plain_was_told.exchange(true)) {
+    server_.log.warning("plain http to a port that takes https alone: use https://",
+                        {{"listener", server_.options.name}, {"peer", peer_}});
+  }
+  respond(id, server_.handler.refuse(Refusal::kPlainHttp));
 }
 
 void Connection::on_body(RequestId id, std::string_view bytes) {

@@ -32,6 +32,7 @@ struct ServerShared {
   std::atomic<std::size_t> body_memory{0};
   std::atomic<std::size_t> answer_memory{0};
   std::atomic<bool> tls_was_told{false};
+  std::atomic<bool> plain_was_told{false};
   std::atomic<std::size_t> loops_to_drain{0};
   UniqueFunction<void()> drained;  // set before loops_to_drain, called by the last loop
 
@@ -142,6 +143,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, wire::
   void on_body(wire::RequestId id, std::string_view bytes) override;
   void on_end(wire::RequestId id) override;
   void on_abort(wire::RequestId id) override;
+  void refuse_plain(wire::RequestId id);
 
   void read_more();
   void on_read(Result<std::size_t> got);

@@ -104,7 +104,10 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
  public:
   ApiCall(Dispatch& dispatch, io::EventLoop& loop, Peer peer, wire::RequestHead head,
           Responder responder)
-      : dispatch_(dispatch), head_(std::move(head)), responder_(std::move(responder)) {
+      : dispatch_(dispatch),
+        head_(std::move(head)),
+        responder_(std::move(responder)),
+        exposed_(peer.exposed) {
     call_.loop = &loop;
     call_.peer = peer.host();
     call_.secure = peer.secure;
@@ -293,6 +296,8 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
       call_.wants_origins = wire::equal_ignoring_case(*wish, "true");
     if (const auto* error = std::get_if<auth::AuthError>(&verdict)) return refuse_caller(*error);
     const auto& caller = std::get<auth::Caller>(verdict);
+    if (caller.key == nullptr && exposed_)
+      return refuse_caller(auth::no_key_yet(caller.access_key));
     call_.access_key = caller.access_key;
     call_.key = caller.key;
     if (auto refusal = refuse_rate()) return refusal;
@@ -412,6 +417,7 @@ class Dispatch::ApiCall final : public BodyReader, public std::enable_shared_fro
   Dispatch& dispatch_;
   wire::RequestHead head_;
   Responder responder_;
+  const bool exposed_;  // Peer::exposed
   kinesis::Call call_;
   const kinesis::Operation* operation_ = nullptr;
   std::size_t reserved_ = 0;      // counted in Dispatch::reserved_

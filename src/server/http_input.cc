@@ -235,7 +235,8 @@ std::unique_ptr<BodyReader> HttpInput::on_request(io::EventLoop& loop, Peer peer
       *this, loop, std::move(caller), std::move(asked), std::move(responder)));
 }
 
-wire::Response HttpInput::refuse(Refusal) {
+wire::Response HttpInput::refuse(Refusal why) {
+  if (why == Refusal::kPlainHttp) return refusal(kPlainHttpStatus, kPlainHttpRefusal);
   return refusal(503, "There is no memory for the request: try again");
 }
 

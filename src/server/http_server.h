@@ -105,12 +105,14 @@ class SharedReader final : public BodyReader {
 enum class Refusal {
   kBodyMemory,    // bodies that are arriving or being handled hold HttpServerOptions::body_memory
   kAnswerMemory,  // its answer is large, and clients have too many that they don't take
+  kPlainHttp,     // over plain HTTP, where HttpServerOptions::https_only
 };
 
 // Where a request comes from.
 struct Peer {
   std::string_view address;  // "127.0.0.1:51000", "[::1]:51000"
   bool secure = false;       // over TLS
+  bool exposed = false;      // by a port that is: see HttpServerOptions
 
   // The address without its port and brackets.
   std::string_view host() const;
@@ -150,6 +152,10 @@ struct HttpServerOptions {
   // For clients that begin with TLS, on the same port; nullptr: there is none, and they are told
   // so.
   std::shared_ptr<io::TlsContext> tls;
+  // Other machines reach it: its handler shouldn't take what nobody vouches for.
+  bool exposed = false;
+  // What comes over plain HTTP gets refuse(kPlainHttp).
+  bool https_only = false;
 };
 
 class HttpServer {

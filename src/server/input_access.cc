@@ -35,6 +35,7 @@ void CallerRefusal::add_headers(wire::Response& response) const {
 InputCaller::InputCaller(InputAccess& access, io::EventLoop& loop, Peer peer,
                          const wire::RequestHead& head)
     : access_(access),
+      exposed_(peer.exposed),
       authorization_(copy_of(head.find("authorization"))),
       session_token_(copy_of(head.find("x-amz-security-token")).value_or("")) {
   call_.operation = kOperation;
@@ -46,8 +47,9 @@ InputCaller::InputCaller(InputAccess& access, io::EventLoop& loop, Peer peer,
 
 std::optional<CallerRefusal> InputCaller::check(std::string_view stream) {
   const auto keys = access_.keys();
-  const auto verdict = auth::verify_basic(
+  auto verdict = auth::verify_basic(
       *keys, {authorization_ ? &*authorization_ : nullptr, session_token_}, call_.loop->wall_now());
+  if (exposed_ && keys->accepts_any()) verdict = auth::no_key_yet("");
   if (const auto* error = std::get_if<auth::AuthError>(&verdict)) {
     call_.key = nullptr;
     call_.access_key = error->access_key;

@@ -1,6 +1,6 @@
 // Who may put records by the broker's inputs over HTTP whose clients sign nothing: whoever sends
 // one of the broker's access keys by HTTP Basic (auth/basic.h), as far as its policy lets it put to
-// the stream by PutRecords. Without keys, anybody.
+// the stream by PutRecords. Without keys, anybody on this machine.
 #pragma once
 
 #include <memory>
@@ -43,6 +43,11 @@ class InputAccess {
   KeyTableRef keys_;
 };
 
+// To a request that Refusal::kPlainHttp is about.
+inline constexpr int kPlainHttpStatus = 403;
+inline constexpr std::string_view kPlainHttpRefusal =
+    "This port takes https alone: an access key must not go over the network in the clear";
+
 // Why a caller is turned away, by the status of HTTP: 401 (it isn't known), 403 (it may not), 429
 // (beyond its key's rate) or 503 (its key can't be read now).
 struct CallerRefusal {
@@ -71,6 +76,7 @@ class InputCaller {
   CallerRefusal turned_away(int status, std::string_view error, std::string message);
 
   InputAccess& access_;
+  const bool exposed_;  // Peer::exposed
   kinesis::Call call_;  // as of a PutRecords
   std::optional<std::string> authorization_;
   std::string session_token_;  // empty: none

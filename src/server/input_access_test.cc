@@ -50,7 +50,7 @@ class InputAccessTest : public testing::Test {
   }
 
   // A request's; with an id, it comes with that key's secret.
-  InputCaller caller(const std::string& id = "", bool secure = true) {
+  InputCaller caller(const std::string& id = "", bool secure = true, bool exposed = false) {
     wire::RequestHead head;
     head.headers.push_back({"User-Agent", "curl/8"});
     if (!id.empty()) {
@@ -59,7 +59,7 @@ class InputAccessTest : public testing::Test {
       base64_encode(text, encoded.data());
       head.headers.push_back({"Authorization", "Basic " + encoded});
     }
-    return {access_, loop_, Peer{"192.0.2.7:5000", secure}, head};
+    return {access_, loop_, Peer{"192.0.2.7:5000", secure, exposed}, head};
   }
   // 200 where it is let through.
   static int status(const std::optional<CallerRefusal>& refusal) {
@@ -103,6 +103,17 @@ TEST_F(InputAccessTest, WithoutKeysAnybodyMayPut) {
     EXPECT_EQ(status(anybody.check_whole("orders", 1)), 200);
   }
   EXPECT_THAT(audited(), IsEmpty());
+}
+
+// Whatever becomes of the keys.
+TEST_F(InputAccessTest, FromOtherMachinesNobodyIsTakenWithoutAKey) {
+  EXPECT_EQ(status(caller("AKIDANY", true, true).check("orders")), 401);
+  auto early = caller("AKIDGOOD", true, true);
+  EXPECT_EQ(status(early.check("orders")), 401);
+  access_.set_keys(table({key("AKIDGOOD")}));
+  EXPECT_EQ(status(caller("AKIDGOOD", true, true).check("orders")), 200);
+  access_.set_keys(std::make_shared<auth::KeyTable>(auth::KeyTable::unreadable()));
+  EXPECT_EQ(status(caller("AKIDGOOD").check("orders")), 401) << "nobody knows";
 }
 
 TEST_F(InputAccessTest, WithKeysOneIsNeeded) {

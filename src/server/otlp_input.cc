@@ -242,7 +242,9 @@ std::unique_ptr<BodyReader> OtlpInput::on_request(io::EventLoop& loop, Peer peer
       std::make_shared<Call>(*this, loop, std::move(caller), asked, std::move(responder)));
 }
 
-wire::Response OtlpInput::refuse(Refusal) {
+wire::Response OtlpInput::refuse(Refusal why) {
+  if (why == Refusal::kPlainHttp)
+    return refusal(OtlpEncoding::kJson, kPlainHttpStatus, kPlainHttpRefusal);
   return refusal(OtlpEncoding::kJson, 503, "There is no memory for the request: try again");
 }
 

@@ -70,6 +70,8 @@ wire::Response Routes::refuse(Refusal why) {
     case Refusal::kBodyMemory:
     case Refusal::kAnswerMemory:
       break;
+    case Refusal::kPlainHttp:
+      return wire::text_response(403, "This port takes https alone\n");
   }
   return wire::text_response(503, "There is no memory for the request: try again\n");
 }

@@ -611,7 +611,8 @@ def test_only_loopback_is_listened_on(directory):
     config.write_text('[[broker.keys]]\naccess_key = "AKIDCONFIG"\nsecret_key = "secret-of-config"\n', "ascii")
     for arguments, opened, why in (
             ((), {"listen": "0.0.0.0:0"}, "without access keys a broker listens on loopback only, not on 0.0.0.0:0"),
-            (("--config", str(config)), {"http": "0.0.0.0:0"}, "broker.http is 0.0.0.0:0: senders are not authenticated")):
+            ((), {"http": "0.0.0.0:0"}, "broker.http: without access keys a broker listens on loopback only"),
+            (("--config", str(config)), {"statsd": "0.0.0.0:0"}, "broker.statsd is 0.0.0.0:0: senders are not authenticated")):
         broken = subprocess.run([BINARY, "broker", *arguments], capture_output=True, text=True, timeout=60,
                                 env=os.environ | {f"SPILLWAY_BROKER_{key.upper()}": value
                                                   for key, value in (broker.settings | opened).items()})
@@ -710,6 +711,54 @@ def test_access_keys(directory):
     master_key.rename(master_key.with_suffix(".away"))
     code, said = doctor()
     expect(code == 1 and f"{master_key} doesn't open access key {app[0]}" in said, said)
+
+
+def test_a_start_without_its_last_key_delivers(directory):
+    """And opens the port that other machines reach when there is a key again."""
+    region = Region()
+    broker = Broker(directory, region)
+    broker.settings["listen"] = f"0.0.0.0:{broker.listen}"
+
+    def keys(*arguments, code=0):
+        ended = subprocess.run([str(BINARY), "keys", *arguments, "--data", broker.settings["data"],
+                                "--admin", f"127.0.0.1:{broker.admin}"], capture_output=True, text=True, timeout=60)
+        expect(ended.returncode == code, ended)
+        return ended.stdout
+
+    def made():
+        key = json.loads(keys("create", "app", "--json"))
+        return client_of(f"http://127.0.0.1:{broker.listen}", key["access_key"], key["secret_key"]), key["access_key"]
+
+    def is_open():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", broker.listen)) == 0
+
+    def closed():
+        """What the status and the metric say of the input."""
+        said = {one["name"]: one.get("closed", "") for one in json.loads(broker.ask("/v1/status"))["inputs"]}
+        return said["kinesis"], '\nspillway_input_closed{input="kinesis"} 1\n' in broker.metrics()
+
+    client, key = made()
+    broker.start()
+    put(client, KEYS, 0, 10)
+    keys("delete", key, code=1)
+    expect(closed() == ("", False), "it stays good while the broker runs")
+    put(client, KEYS, 10, 1)
+    broker.kill()
+    broker.start()
+    expect(not is_open(), "anybody could put")
+    wait_until(lambda: closed()[1])
+    expect("broker.listen: without access keys a broker listens on loopback only" in closed()[0], closed())
+    expect("an input stays closed" in broker.log.read_text(), broker.log.read_text())
+    with region:
+        wait_until(lambda: broker.held() == 0, 60)
+        expect(arrived(region) == {key: list(range(11)) for key in KEYS}, "what was spooled is delivered")
+        client, _ = made()
+        wait_until(is_open)
+        put(client, KEYS, 11, 1)
+        wait_until(lambda: closed() == ("", False))
+        broker.stop()
+        expect(arrived(region) == {key: list(range(12)) for key in KEYS}, arrived(region))
 
 
 if __name__ == "__main__":

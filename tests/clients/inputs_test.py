@@ -297,6 +297,29 @@ def test_http_asks_for_a_key_once_there_is_one(directory):
         expect(sorted(data for _, data in records_in(region)) == ["0", '{"item": "bread"}'], records_in(region))
 
 
+def test_other_machines_send_by_https_and_with_a_key(directory):
+    with Region() as region:
+        broker = Inputs(directory, region)
+        broker.settings |= {"http": f"0.0.0.0:{broker.http}", "otlp": f"0.0.0.0:{broker.otlp}"}
+        key = make_key(broker)
+        broker.start()
+        printed, shown = run_example("http-key", broker.http, 4602, broker.settings["data"], **key)
+        expect(printed == shown, printed, shown)
+        # The same over plain HTTP, with the key and without.
+        for headers in (basic(key), {}):
+            status, _, answer = broker.post("[1]", Content_Type=JSON, **headers)
+            expect(status == 403 and "https" in answer["error"], status, answer)
+            status, _, answer = broker.exchange(broker.otlp, "{}", "/v1/logs", "POST",
+                                                {"Content-Type": JSON} | headers)
+            expect(status == 403 and "https" in json.loads(answer)["message"], status, answer)
+        unknown = subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--data", "[2]", "--cacert",
+                                  f"{broker.settings['data']}/tls/ca.pem", f"https://localhost:{broker.http}/"],
+                                 capture_output=True, text=True, timeout=60, check=True)
+        expect(unknown.stdout == "401", unknown)
+        broker.stop()
+        expect([data for _, data in records_in(region)] == ['{"item": "bread"}'], records_in(region))
+
+
 def test_otlp_example(directory):
     with Region() as region:
         broker = Inputs(directory, region)
@@ -706,7 +729,7 @@ def test_inputs_without_authentication_listen_on_loopback_only(directory):
         broker = Inputs(directory, Region(), **{name: "0.0.0.0:0"})
         broken = subprocess.run([BINARY, "broker"], capture_output=True, text=True, timeout=60,
                                 env=broker.environment())
-        expect(broken.returncode == 1 and f"broker.{name} is 0.0.0.0" in broken.stderr, broken)
+        expect(broken.returncode == 1 and f"broker.{name}" in broken.stderr and "0.0.0.0:0" in broken.stderr, broken)
 
 
 if __name__ == "__main__":
