@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import urllib.request
@@ -322,6 +323,52 @@ def outage(bench):
                    f"{sum(of_regions):.2f} by the regions")
 
 
+class Far(Process):
+    """A region, 50 ms away."""
+
+    DELAY_MS = 50
+
+    def __init__(self, region):
+        super().__init__("far")
+        self.port = free_port()
+        self.launch([sys.executable, ROOT / "bench" / "far.py", self.port, region.port, self.DELAY_MS], self.port)
+
+
+def far(bench):
+    """A backlog for a region that answers later; and what passes to it without the broker."""
+    def backlog(record_bytes, count):
+        with Spillway() as region, Far(region) as way:
+            with Broker(way) as broker:
+                broker.delivers()
+                way.process.send_signal(signal.SIGSTOP)  # so that all of it waits
+                accepted = broker.metric("spillway_spool_records_total")
+                while broker.metric("spillway_spool_records_total") - accepted < count:
+                    broker.start_load(connections=8, records_per_request=500, record_bytes=record_bytes,
+                                      duration="1s", warm_up="0s")()
+                way.process.send_signal(signal.SIGCONT)
+                before = broker.metric("spillway_broker_put_records_total")
+                wait_until(lambda: broker.metric("spillway_broker_put_records_total") > before, "it is delivered")
+                begun, before = time.monotonic(), broker.metric("spillway_broker_put_records_total")
+                wait_until(lambda: broker.metric("spillway_broker_held_records") == 0, "all of it is", every=0.02)
+                elapsed = time.monotonic() - begun
+                return {"records_per_s": (broker.metric("spillway_broker_put_records_total") - before) / elapsed,
+                        "limit": broker.metric("spillway_broker_target_requests_limit"),
+                        "rss": broker.status("VmRSS") / 1024}
+
+    def alone(record_bytes):
+        with Spillway() as region, Far(region) as way:
+            region.create_stream(STREAM, 4)
+            return start_load("put-records", f"http://127.0.0.1:{way.port}", STREAM, connections=64,
+                              records_per_request=500, record_bytes=record_bytes, duration=f"{bench.seconds}s")()
+    for record_bytes, count in ((100, 1_000_000), (1024, 400_000)):
+        delivered = bench.median(lambda size=record_bytes, count=count: backlog(size, count))
+        passed = alone(record_bytes)
+        bench.row(f"broker: a backlog of {record_bytes} B records, for a region that answers 50 ms later",
+                  f"{delivered['records_per_s']:,.0f} records/s",
+                  note=f"{delivered['limit']:.0f} requests at a time at the end, {delivered['rss']:.0f} MB resident; "
+                       f"the load generator, on 64 connections, put {passed['records_per_s']:,.0f}/s the same way")
+
+
 def spooled(bench):
     """Memory and a start with a full spool."""
     goal = bench.spool_gb * 10**9
@@ -403,6 +450,7 @@ GROUPS = {
     "broker-latency": latency,
     "broker-failover": failover,
     "broker-outage": outage,
+    "broker-far": far,
     "broker-spool": spooled,
     "broker-syslog": syslog,
     "broker-otlp": otlp,
