@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/rotated_files.h"
+
 namespace spillway::broker {
 namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
+// Of what a rotation at the same time makes fail.
+constexpr int kTries = 8;
 
 }  // namespace
 
@@ -16,7 +20,6 @@ FileFollower::FileFollower(io::Disk& disk, std::string path, std::optional<FileP
 Result<FileFollower::Opened> FileFollower::open(const std::string& path) const {
   // The file may be replaced between the two calls: the same name before and after says that what
   // was opened has it.
-  constexpr int kTries = 8;
   for (int i = 0; i < kTries; ++i) {
     SPILLWAY_ASSIGN(const auto before, disk_.file_id(path));
     SPILLWAY_ASSIGN(auto file, disk_.open(path, io::OpenMode::kRead));
@@ -31,38 +34,98 @@ void FileFollower::begin_reading(Opened opened, std::uint64_t offset) {
   id_ = opened.id;
   line_begin_ = offset;
   pending_.clear();
-  in_cut_line_ = skip_to_line_ = replaced_ = false;
+  in_cut_line_ = skip_to_line_ = replaced_ = finished_ = false;
+}
+
+Status FileFollower::open_next() {
+  if (finished_) return open_behind(id_);
+  return resume_ ? open_again(*resume_) : open_first();
 }
 
 Status FileFollower::open_first() {
   SPILLWAY_ASSIGN(auto opened, open(path_));
   SPILLWAY_ASSIGN(const auto size, opened.file->size());
-  if (!first_open_) {
-    begin_reading(std::move(opened), 0);
-    return {};
-  }
-  first_open_ = false;
-  if (!resume_) {
-    const auto offset = size > kFirstBytesMax ? size - kFirstBytesMax : 0;
-    begin_reading(std::move(opened), offset);
-    skip_to_line_ = offset > 0;
-    skipped_bytes_ += offset;
-    return {};
-  }
-  if (resume_->file_id == opened.id) {
-    if (resume_->offset > size) ++truncations_;
-    begin_reading(std::move(opened), resume_->offset > size ? 0 : resume_->offset);
+  const auto offset = size > kFirstBytesMax ? size - kFirstBytesMax : 0;
+  begin_reading(std::move(opened), offset);
+  skip_to_line_ = offset > 0;
+  skipped_bytes_ += offset;
+  return {};
+}
+
+Status FileFollower::open_again(const FilePlace& place) {
+  SPILLWAY_ASSIGN(auto opened, open(path_));
+  SPILLWAY_ASSIGN(const auto size, opened.file->size());
+  if (place.file_id == opened.id) {
+    if (place.offset > size) ++truncations_;
+    begin_reading(std::move(opened), place.offset > size ? 0 : place.offset);
     return {};
   }
   // Rotated while nobody followed: what is left of the old file comes first.
-  ++rotations_;
-  if (auto old = open(path_ + ".1"); old.ok() && old->id == resume_->file_id) {
-    begin_reading(*std::move(old), resume_->offset);
+  if (!replaced_) ++rotations_;
+  for (int i = 0; i < kTries; ++i) {
+    const auto rotated = find_rotated(place.file_id);
+    if (!rotated) break;
+    auto old = open(rotated->path);
+    if (!old.ok() || old->id != place.file_id) continue;  // rotated once more
+    SPILLWAY_ASSIGN(const auto old_size, old->file->size());
+    if (old_size < place.offset) break;  // another one, which has got its id
+    begin_reading(*std::move(old), place.offset);
     replaced_ = true;
     return {};
   }
   begin_reading(std::move(opened), 0);
   return {};
+}
+
+// The file that came behind the one of that id, which may have been rotated itself since then.
+Status FileFollower::open_behind(std::uint64_t id) {
+  const auto next_of = [this, id] {
+    const auto rotated = find_rotated(id);
+    return rotated ? rotated->next : path_;
+  };
+  for (int i = 0; i < kTries; ++i) {
+    const auto next = next_of();
+    auto opened = open(next);
+    if (next_of() != next) continue;  // rotated meanwhile
+    if (!opened.ok()) return std::move(opened).error();
+    begin_reading(*std::move(opened), 0);
+    return {};
+  }
+  return Error{ErrorCode::kBusy, path_ + " is being rotated all the time"};
+}
+
+// A rotation at the same time may hide a file from one look, and not from two.
+std::optional<FileFollower::Rotated> FileFollower::find_rotated(std::uint64_t id) const {
+  auto found = look_for_rotated(id);
+  for (int i = 0; i < kTries; ++i) {
+    auto again = look_for_rotated(id);
+    if (again == found) break;
+    found = std::move(again);
+  }
+  return found;
+}
+
+std::optional<FileFollower::Rotated> FileFollower::look_for_rotated(std::uint64_t id) const {
+  const auto directory = io::parent_directory(path_);
+  const auto name = path_.substr(path_.rfind('/') + 1);
+  auto names = disk_.list(directory);
+  // There are directories in which names may be used and not listed.
+  const std::vector<std::string> known = names.ok() ? *std::move(names) : std::vector{name + ".1"};
+  for (const auto& rotation : rotations_of(name, known)) {
+    for (std::size_t i = 0; i < rotation.size(); ++i) {
+      auto path = io::join_path(directory, rotation[i]);
+      const auto found = disk_.file_id(path);
+      if (!found.ok() || *found != id) continue;
+      const bool newest = i + 1 == rotation.size();
+      return Rotated{std::move(path), newest ? path_ : io::join_path(directory, rotation[i + 1])};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<FilePlace> FileFollower::next_line() const {
+  if (file_ == nullptr || in_cut_line_ || skip_to_line_) return std::nullopt;
+  return FilePlace{id_, line_begin_};
 }
 
 Result<std::vector<FollowedLine>> FileFollower::poll(std::size_t lines_max) {
@@ -74,7 +137,7 @@ Result<std::vector<FollowedLine>> FileFollower::poll(std::size_t lines_max) {
 }
 
 Status FileFollower::read_new(std::vector<FollowedLine>& lines, std::size_t lines_max) {
-  if (file_ == nullptr) SPILLWAY_TRY(open_first());
+  if (file_ == nullptr) SPILLWAY_TRY(open_next());
   while (lines.size() < lines_max) {
     const bool knew_of_replacement = replaced_;
     SPILLWAY_ASSIGN(const bool more, read_more(lines, lines_max));
@@ -85,7 +148,8 @@ Status FileFollower::read_new(std::vector<FollowedLine>& lines, std::size_t line
     // The old file's last line may have no newline, and will get none.
     if (!pending_.empty() && !in_cut_line_) take_line(lines, pending_.size(), false);
     file_ = nullptr;
-    SPILLWAY_TRY(open_first());
+    finished_ = true;
+    SPILLWAY_TRY(open_next());
   }
   return {};
 }
@@ -102,7 +166,6 @@ Result<bool> FileFollower::read_more(std::vector<FollowedLine>& lines, std::size
   if (!read.ok()) {
     file_ = nullptr;  // opened anew by the next poll, where it was left
     resume_ = FilePlace{id_, line_begin_};
-    first_open_ = true;
     return std::move(read).error();
   }
   if (*read > 0) {

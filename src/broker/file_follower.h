@@ -3,9 +3,11 @@
 //
 // A line is told once its newline is there. After a rotation the old file is read to its end before
 // the new one begins; its writer may go on with it for a while, so it is left only when a poll that
-// knew of the rotation found nothing more. What a truncation cuts before it was read is gone, and a
-// file that was cut and grew past the reading place between two polls can't be told from one that
-// only grew: rotate by renaming where every line counts.
+// knew of the rotation found nothing more. Where it was rotated several times meanwhile, those that
+// came behind it are read first, as far as they are in its directory and are called as rotations do
+// (rotated_files.h). What a truncation cuts before it was read is gone, and a file that was cut and
+// grew past the reading place between two polls can't be told from one that only grew: rotate by
+// renaming where every line counts.
 #pragma once
 
 #include <cstdint>
@@ -40,12 +42,16 @@ class FileFollower {
   static constexpr std::uint64_t kFirstBytesMax = std::uint64_t{1} << 20;
 
   // `resume`: what was spooled before, if the file was ever followed. If the file was rotated
-  // since then, the rest of the old one is looked for as `path`.1.
+  // since then, it is looked for among the rotated ones.
   FileFollower(io::Disk& disk, std::string path, std::optional<FilePlace> resume);
 
   // New lines, at most `lines_max`. kNotFound where there is no file yet; other errors name the
   // file, and the next poll tries again. What was read before an error is told first.
   Result<std::vector<FollowedLine>> poll(std::size_t lines_max);
+
+  // Where the next line begins that isn't told; none before there is a file, or amid a line of
+  // which the rest is left out.
+  std::optional<FilePlace> next_line() const;
 
   const std::string& path() const { return path_; }
   std::uint64_t rotations() const { return rotations_; }
@@ -57,8 +63,19 @@ class FileFollower {
     std::unique_ptr<io::File> file;
     std::uint64_t id = 0;
   };
+  // Where a file is that was rotated, and the one that came behind it.
+  struct Rotated {
+    std::string path;
+    std::string next;
+    friend bool operator==(const Rotated&, const Rotated&) = default;
+  };
   Result<Opened> open(const std::string& path) const;
+  Status open_next();
   Status open_first();
+  Status open_again(const FilePlace& place);
+  Status open_behind(std::uint64_t id);
+  std::optional<Rotated> find_rotated(std::uint64_t id) const;
+  std::optional<Rotated> look_for_rotated(std::uint64_t id) const;
   Status read_new(std::vector<FollowedLine>& lines, std::size_t lines_max);
   void begin_reading(Opened opened, std::uint64_t offset);
   // Reads once and takes whole lines; false when there is nothing more to read.
@@ -70,8 +87,7 @@ class FileFollower {
 
   io::Disk& disk_;
   const std::string path_;
-  std::optional<FilePlace> resume_;
-  bool first_open_ = true;
+  std::optional<FilePlace> resume_;  // where it goes on when a file is opened
 
   std::unique_ptr<io::File> file_;
   std::uint64_t id_ = 0;
@@ -80,6 +96,7 @@ class FileFollower {
   bool in_cut_line_ = false;      // dropping the rest of a line that was too long
   bool skip_to_line_ = false;     // reading began amid a line
   bool replaced_ = false;         // a poll has seen another file in its place
+  bool finished_ = false;         // read to its end: the one that came behind it is next
 
   std::uint64_t rotations_ = 0;
   std::uint64_t truncations_ = 0;

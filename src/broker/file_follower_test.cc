@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 
 #include "base/random.h"
 #include "broker/file_places.h"
@@ -83,7 +84,15 @@ class FileFollowerTest : public testing::Test {
   static void append_to(const std::string& path, std::string_view text) {
     std::ofstream(path, std::ios::app | std::ios::binary) << text;
   }
-  void rotate() const { std::filesystem::rename(path_, path_ + ".1"); }
+  // As logrotate does, with as many as there are.
+  void rotate() const {
+    int oldest = 0;
+    while (std::filesystem::exists(rotated(oldest))) ++oldest;
+    for (; oldest > 0; --oldest) std::filesystem::rename(rotated(oldest - 1), rotated(oldest));
+  }
+  std::string rotated(int number) const {
+    return number == 0 ? path_ : path_ + "." + std::to_string(number);
+  }
 
   static std::vector<std::string> texts(Result<std::vector<FollowedLine>> lines) {
     EXPECT_TRUE(lines.ok()) << lines.error().message;
@@ -175,6 +184,61 @@ TEST_F(FileFollowerTest, GoesOnWhereItWasAcknowledged) {
   EXPECT_EQ(cut.truncations(), 1u);
 }
 
+TEST_F(FileFollowerTest, ReadsAllThatWereRotatedWhileNobodyFollowed) {
+  append("a\nb\n");
+  FileFollower follower(disk_, path_, std::nullopt);
+  const auto lines = follower.poll(1);
+  ASSERT_TRUE(lines.ok());
+  const FilePlace place = lines->front().behind;
+  for (const auto* text : {"c\n", "d\n", "e\n"}) {
+    rotate();
+    append(text);
+  }
+  append_to(path_ + ".2.gz", "x\n");
+  FileFollower again(disk_, path_, place);
+  const auto all = [&](FileFollower& of) {
+    std::vector<std::string> told;
+    for (int i = 0; i < 10; ++i)
+      for (auto& text : texts(of.poll(100))) told.push_back(std::move(text));
+    return told;
+  };
+  EXPECT_THAT(all(again), ElementsAre("b", "c", "d", "e"));
+  EXPECT_THAT(all(follower), ElementsAre("b", "c", "d", "e")) << "nor who had no room";
+
+  std::filesystem::rename(rotated(3), path_ + "-20261123");
+  std::filesystem::rename(rotated(2), path_ + "-20261124");
+  std::filesystem::rename(rotated(1), path_ + "-20261125");
+  append_to(rotated(1), "not of these\n");
+  FileFollower dated(disk_, path_, place);
+  EXPECT_THAT(all(dated), ElementsAre("b", "c", "d", "e"));
+}
+
+TEST_F(FileFollowerTest, AFileThatHasGotTheIdOfTheRotatedOneIsNotTakenForIt) {
+  append("a\n");
+  const FilePlace place{*disk_.file_id(path_), 1000};
+  rotate();
+  append("b\n");
+  FileFollower follower(disk_, path_, place);
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("b"));
+}
+
+TEST_F(FileFollowerTest, TellsWhereTheNextLineBegins) {
+  FileFollower follower(disk_, path_, std::nullopt);
+  EXPECT_FALSE(follower.poll(100).ok());
+  EXPECT_EQ(follower.next_line(), std::nullopt);
+  append("on");
+  EXPECT_THAT(texts(follower.poll(100)), IsEmpty());
+  EXPECT_EQ(follower.next_line(), (FilePlace{*disk_.file_id(path_), 0}));
+  append("e\nt");
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("one"));
+  EXPECT_EQ(follower.next_line(), (FilePlace{*disk_.file_id(path_), 4}));
+
+  std::ofstream(path_) << std::string(FileFollower::kFirstBytesMax + 1000, 'x');
+  FileFollower amid(disk_, path_, std::nullopt);
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(texts(amid.poll(100)), IsEmpty());
+  EXPECT_EQ(amid.next_line(), std::nullopt);
+}
+
 TEST_F(FileFollowerTest, WhatWasReadBeforeAnErrorIsTold) {
   append("a\nb\nc");
   FailingDisk disk;
@@ -225,16 +289,22 @@ TEST_F(FileFollowerTest, BeginsNearTheEndOfALargeFile) {
   EXPECT_GT(follower.skipped_bytes(), 1000u);
 }
 
-// Whatever the writer does between polls, every line comes once and in order.
+// Whatever the writer does between polls, every line comes once and in order; and so it does where
+// the follower begins anew behind the last one that it told.
 TEST_F(FileFollowerTest, TellsEveryLineOnceThroughRandomRotations) {
   const std::uint64_t seed = 7;
   Random random(seed);
-  FileFollower follower(disk_, path_, std::nullopt);
+  auto follower = std::make_unique<FileFollower>(disk_, path_, std::nullopt);
   append("line 0\n");
   int written = 1;
+  int rotations = 0;
   std::vector<std::string> told;
+  std::optional<FilePlace> behind;
   const auto poll = [&] {
-    for (auto& text : texts(follower.poll(1 + random.below(20)))) told.push_back(std::move(text));
+    auto lines = follower->poll(1 + random.below(20));
+    ASSERT_TRUE(lines.ok()) << lines.error().message;
+    if (!lines->empty()) behind = lines->back().behind;
+    for (auto& line : *lines) told.push_back(std::move(line.text));
   };
   for (int step = 0; step < 3000; ++step) {
     const auto action = random.below(10);
@@ -247,16 +317,18 @@ TEST_F(FileFollowerTest, TellsEveryLineOnceThroughRandomRotations) {
     } else if (action < 9) {
       poll();
     } else if (random.one_in(10)) {
-      // As logrotate does, at most once between two times that the follower has caught up.
-      for (int i = 0; i < 100; ++i) poll();
       rotate();
       append("line " + std::to_string(written++) + "\n");
+      ++rotations;
+    } else if (random.one_in(5) && behind) {
+      follower = std::make_unique<FileFollower>(disk_, path_, behind);
     }
   }
   for (int i = 0; i < 1000; ++i) poll();
   ASSERT_EQ(told.size(), static_cast<std::size_t>(written)) << "seed " << seed;
-  for (int i = 0; i < written; ++i) ASSERT_EQ(told[i], "line " + std::to_string(i));
-  EXPECT_GT(follower.rotations(), 5u);
+  for (int i = 0; i < written; ++i)
+    ASSERT_EQ(told[i], "line " + std::to_string(i)) << "seed " << seed;
+  EXPECT_GT(rotations, 20);
 }
 
 TEST(FilePlaces, AreReadAsWritten) {

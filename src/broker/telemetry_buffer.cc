@@ -165,4 +165,9 @@ void TelemetryBuffer::set_places(FilePlaces places) {
   places_ = std::move(places);
 }
 
+void TelemetryBuffer::begin_file(const std::string& path, const FilePlace& place) {
+  const std::lock_guard lock(mutex_);
+  if (places_.emplace(path, place).second) places_changed_ = true;
+}
+
 }  // namespace spillway::broker

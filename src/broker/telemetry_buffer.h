@@ -77,6 +77,8 @@ class TelemetryBuffer {
   std::optional<FilePlaces> changed_places();
   // As places were when the source began.
   void set_places(FilePlaces places);
+  // Of a file without one: where its first line begins that may be pushed.
+  void begin_file(const std::string& path, const FilePlace& place);
 
  private:
   struct Entry {

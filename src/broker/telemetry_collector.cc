@@ -199,6 +199,7 @@ std::vector<FollowedLine> TelemetryCollector::poll(Followed& followed, std::size
 TelemetryCollector::Progress TelemetryCollector::follow(Followed& followed, std::size_t lines_max) {
   auto lines = poll(followed, lines_max);
   const auto read = lines.size();
+  if (!followed.behind) meet(followed, lines);
   const auto records = followed.joiner.join(std::move(lines), parts_.clock.mono_now());
   const WallTime time = parts_.clock.wall_now();
   for (const auto& line : records) {
@@ -210,6 +211,15 @@ TelemetryCollector::Progress TelemetryCollector::follow(Followed& followed, std:
   }
   if (!records.empty()) followed.behind = records.back().behind;
   return {read, records.size()};
+}
+
+// From now on it is known which file has that name: were it rotated while the broker is away, its
+// lines would be those of a file that nobody has met.
+void TelemetryCollector::meet(Followed& followed, const std::vector<FollowedLine>& lines) {
+  followed.behind = lines.empty() ? followed.follower->next_line() : lines.front().begin;
+  if (!followed.behind) return;
+  parts_.buffer.begin_file(followed.follower->path(), *followed.behind);
+  met_files_ = true;
 }
 
 void TelemetryCollector::add(FileEvents& events, const FileFollower& follower) {
@@ -227,7 +237,8 @@ void TelemetryCollector::count_file_events() {
 }
 
 void TelemetryCollector::save_places_when_due(MonoTime now) {
-  if (now < places_due_) return;
+  if (now < places_due_ && !met_files_) return;
+  met_files_ = false;
   places_due_ = now + kPlacesInterval;
   const auto saved = save_places();
   if (!saved.ok() && !places_failing_)

@@ -48,7 +48,7 @@ class TelemetryCollector {
  public:
   // How often it looks at files, and whether metrics are due.
   static constexpr nanoseconds kLookInterval = milliseconds(100);
-  // File places are kept at most this often.
+  // File places are kept at most this often, but for those of files that it meets.
   static constexpr nanoseconds kPlacesInterval = seconds(1);
 
   struct Parts {
@@ -75,7 +75,7 @@ class TelemetryCollector {
   struct Followed {
     std::unique_ptr<FileFollower> follower;
     std::string subject;
-    std::optional<FilePlace> behind;  // the last line that was told
+    std::optional<FilePlace> behind;  // the last line that was told; or where the first one begins
     bool failing = false;             // and said so
     LineJoiner joiner;
   };
@@ -98,6 +98,7 @@ class TelemetryCollector {
   Progress follow(Followed& followed, std::size_t lines_max);
   // None where the file can't be read; says so once.
   std::vector<FollowedLine> poll(Followed& followed, std::size_t lines_max);
+  void meet(Followed& followed, const std::vector<FollowedLine>& lines);
   void count_file_events();
   void save_places_when_due(MonoTime now);
 
@@ -112,6 +113,7 @@ class TelemetryCollector {
   MonoTime metrics_due_;
   MonoTime places_due_;
   std::optional<FilePlaces> unsaved_places_;
+  bool met_files_ = false;  // whose places aren't kept yet
   bool places_failing_ = false;
   metrics::Gauge& rotations_;
   metrics::Gauge& truncations_;
