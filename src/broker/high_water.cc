@@ -56,6 +56,9 @@ bool take_line(std::string_view line, HighWaters& to) {
          known.shards.emplace(std::move(key), std::move(mark)).second;
 }
 
+// To be put in order: what isn't known comes first.
+WallTime known_time(WallTime at, WallTime now) { return is_ahead(at, now) ? WallTime::min() : at; }
+
 // The lowest and the highest number that an answer has in a shard.
 struct Span {
   std::string_view lowest;
@@ -194,7 +197,7 @@ std::optional<HighWaterMarks::Finding> HighWaterMarks::answered(
   }
   ++answers_;
   for (const auto& [shard, span] : spans) raise({stream, std::string(shard)}, span.highest, now);
-  bound();
+  bound(now);
   return std::nullopt;
 }
 
@@ -235,29 +238,34 @@ void HighWaterMarks::raise(const StreamShard& key, std::string_view number, Wall
   const auto needed = std::ranges::find_if(
       shard.rises, [oldest](const Rise& rise) { return rise.answers > oldest; });
   if (needed - shard.rises.begin() > 1) shard.rises.erase(shard.rises.begin(), needed - 1);
-  shard.at = std::max(shard.at, now);
+  shard.at = now;
   ++changes_;
 }
 
-void HighWaterMarks::bound() {
+void HighWaterMarks::bound(WallTime now) {
   if (shards_.size() <= kShardsMax) return;
   // Several at once, so that it isn't done at each answer.
   std::vector<WallTime> times;
   times.reserve(shards_.size());
-  for (const auto& [key, shard] : shards_) times.push_back(shard.at);
+  for (const auto& [key, shard] : shards_) times.push_back(known_time(shard.at, now));
   const auto limit = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 10);
   std::ranges::nth_element(times, limit);
-  std::erase_if(shards_, [&](const auto& shard) { return shard.second.at <= *limit; });
+  std::erase_if(shards_,
+                [&](const auto& shard) { return known_time(shard.second.at, now) <= *limit; });
 }
 
 std::optional<HighWaterMarks::Last> HighWaterMarks::last(const std::string& stream,
-                                                         const std::string& canaries) const {
+                                                         const std::string& canaries,
+                                                         WallTime now) const {
   const bool any = stream == canaries;
   std::optional<Last> last;
-  for (auto at = any ? shards_.begin() : shards_.lower_bound({stream, ""});
-       at != shards_.end() && (any || at->first.first == stream); ++at) {
-    const auto& [key, shard] = *at;
-    if (key.first == canaries || (last && shard.at <= last->mark.at)) continue;
+  WallTime latest;
+  for (auto each = any ? shards_.begin() : shards_.lower_bound({stream, ""});
+       each != shards_.end() && (any || each->first.first == stream); ++each) {
+    const auto& [key, shard] = *each;
+    const auto at = known_time(shard.at, now);
+    if (key.first == canaries || (last && at <= latest)) continue;
+    latest = at;
     last = Last{key.first, key.second, {shard.rises.back().number, shard.at}};
   }
   return last;

@@ -6,7 +6,8 @@
 // answer brings is held against what had been acknowledged when its request was sent.
 //
 // What is remembered may be older than the truth, after a crash of the broker or where its own
-// backup was restored: then less is noticed, and nothing that isn't so.
+// backup was restored: then less is noticed, and nothing that isn't so. A time that lies ahead of
+// the clock is that of a clock that is or was wrong: it isn't known when that was.
 //
 // Format of the file, version 1 (docs/formats/high-water.md): the line "spillway high water 1 CRC",
 // CRC being the CRC32C of everything behind that line as 8 hexadecimal digits, then one JSON object
@@ -42,6 +43,10 @@ struct TargetHighWater {
   friend bool operator==(const TargetHighWater&, const TargetHighWater&) = default;
 };
 using HighWaters = std::map<std::string, TargetHighWater>;  // by the target's name
+
+// A clock may be off by so much. Not in nanoseconds, of which there are too few for any two times.
+inline constexpr std::chrono::hours kClockOff{1};
+inline bool is_ahead(WallTime at, WallTime now) { return at - now > kClockOff; }
 
 // A target without shards isn't written.
 std::string encode(const HighWaters& marks);
@@ -111,7 +116,9 @@ class HighWaterMarks {
     HighWater mark;
   };
   // The last record that the target acknowledged in the stream; for `canaries`, in any other one.
-  std::optional<Last> last(const std::string& stream, const std::string& canaries) const;
+  // Where that isn't known of some shards, of the others.
+  std::optional<Last> last(const std::string& stream, const std::string& canaries,
+                           WallTime now) const;
   // Rises when everything is forgotten.
   std::uint64_t era() const { return era_; }
 
@@ -133,7 +140,7 @@ class HighWaterMarks {
   std::optional<Finding> compare(const StreamShard& key, const std::string& number,
                                  std::uint64_t answers) const;
   void raise(const StreamShard& key, std::string_view number, WallTime now);
-  void bound();
+  void bound(WallTime now);
 
   const bool ordered_;
   std::string address_;

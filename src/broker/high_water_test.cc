@@ -144,7 +144,7 @@ TEST_F(HighWaterTest, ATargetThatOrdersCoarselyIsNotHeldToIt) {
   HighWaterMarks marks(false);
   EXPECT_FALSE(marks.answered(marks.sent(), "s", {outcome("0", "10")}, kNow));
   EXPECT_FALSE(marks.answered(marks.sent(), "s", {outcome("0", "9")}, kNow));
-  EXPECT_EQ(marks.last("s", "")->mark.sequence_number, "10");
+  EXPECT_EQ(marks.last("s", "", kNow)->mark.sequence_number, "10");
 }
 
 TEST_F(HighWaterTest, AtAnotherAddressNothingIsKnown) {
@@ -208,16 +208,41 @@ TEST_F(HighWaterTest, OfTooManyShardsTheOldestAreForgotten) {
   EXPECT_EQ(mark(std::to_string(HighWaterMarks::kShardsMax)), "5");
 }
 
+TEST_F(HighWaterTest, OfTooManyShardsThoseAreForgottenOfAClockThatWasWrong) {
+  const auto answer_at = [this](const std::string& shard, WallTime at) {
+    EXPECT_FALSE(marks_.answered(marks_.sent(), "s", {outcome(shard, "5")}, at));
+  };
+  answer_at("wrong", kNow + std::chrono::hours(100'000));
+  for (std::size_t i = 0; i < HighWaterMarks::kShardsMax; ++i)
+    answer_at(std::to_string(i), kNow + seconds(static_cast<std::int64_t>(i)));
+  EXPECT_EQ(mark("wrong"), "");
+  EXPECT_EQ(mark(std::to_string(HighWaterMarks::kShardsMax - 1)), "5");
+}
+
+TEST_F(HighWaterTest, ATimeAheadOfTheClockIsNotThatOfTheLastRecord) {
+  const auto ahead = kNow + kClockOff + seconds(1);
+  EXPECT_FALSE(is_ahead(ahead - seconds(1), kNow));
+  EXPECT_TRUE(is_ahead(ahead, kNow));
+  EXPECT_TRUE(is_ahead(from_millis(253'402'300'799'999), kNow)) << "the last one of RFC 3339";
+  EXPECT_FALSE(marks_.answered(marks_.sent(), "s", {outcome("0", "5")}, ahead));
+  EXPECT_EQ(marks_.last("s", "", kNow)->shard, "0") << "there is no other";
+  EXPECT_FALSE(marks_.answered(marks_.sent(), "s", {outcome("1", "5")}, kNow));
+  EXPECT_EQ(marks_.last("s", "", kNow)->shard, "1");
+  EXPECT_FALSE(marks_.answered(marks_.sent(), "s", {outcome("0", "6")}, kNow + seconds(1)));
+  EXPECT_EQ(marks_.last("s", "", kNow)->shard, "0");
+  EXPECT_EQ(marks_.last("s", "", kNow)->mark.at, kNow + seconds(1)) << "as the clock is now";
+}
+
 TEST_F(HighWaterTest, TheLastRecordOfAStream) {
-  EXPECT_FALSE(marks_.last("s", "canaries"));
+  EXPECT_FALSE(marks_.last("s", "canaries", kNow));
   EXPECT_FALSE(marks_.answered(marks_.sent(), "s", {outcome("0", "5")}, kNow));
   EXPECT_FALSE(marks_.answered(marks_.sent(), "s", {outcome("1", "4")}, kNow + seconds(1)));
   EXPECT_FALSE(marks_.answered(marks_.sent(), "t", {outcome("2", "3")}, kNow + seconds(2)));
   EXPECT_FALSE(marks_.answered(marks_.sent(), "canaries", {outcome("9", "9")}, kNow + seconds(3)));
-  EXPECT_EQ(marks_.last("s", "canaries")->shard, "1");
-  EXPECT_EQ(marks_.last("canaries", "canaries")->stream, "t") << "of any other stream";
+  EXPECT_EQ(marks_.last("s", "canaries", kNow)->shard, "1");
+  EXPECT_EQ(marks_.last("canaries", "canaries", kNow)->stream, "t") << "of any other stream";
   marks_.keep_only({"s", "canaries"});
-  EXPECT_EQ(marks_.last("canaries", "canaries")->mark.sequence_number, "4");
+  EXPECT_EQ(marks_.last("canaries", "canaries", kNow)->mark.sequence_number, "4");
 }
 
 }  // namespace

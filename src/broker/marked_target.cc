@@ -65,7 +65,7 @@ Task<Status> MarkedTarget::reaches(std::string stream, client::PutOutcome place)
 Task<Status> MarkedTarget::look(std::string stream) {
   marks_.move_to(target_.address());
   if (set_back_ || !looked_at_.insert(stream).second) co_return Status();
-  const auto last = marks_.last(stream, canary_stream_);
+  const auto last = marks_.last(stream, canary_stream_, loop_.wall_now());
   if (!last) co_return Status();
   client::PutOutcome place;
   place.shard_id = last->shard;
@@ -88,7 +88,10 @@ Task<Status> MarkedTarget::look(std::string stream) {
 }
 
 bool MarkedTarget::shows_loss(const Error& error, const HighWaterMarks::Last& last) const {
-  if (error.code == ErrorCode::kNotFound) return loop_.wall_now() - last.mark.at < kListedSurely;
+  if (error.code == ErrorCode::kNotFound) {
+    const WallTime now = loop_.wall_now();
+    return !is_ahead(last.mark.at, now) && now - last.mark.at < kListedSurely;
+  }
   // Others than Spillway may refuse a number for other reasons.
   return error.code == ErrorCode::kInvalid && packing() == LanePacking::kPrefix;
 }

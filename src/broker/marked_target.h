@@ -24,8 +24,8 @@ namespace spillway::broker {
 // On the loop's thread. What it is handed outlives it.
 class MarkedTarget final : public Target {
  public:
-  // A shard that was split or merged is listed for a day at least. The clock may be off.
-  static constexpr nanoseconds kListedSurely = std::chrono::hours(23);
+  // A shard that was split or merged is listed for a day at least.
+  static constexpr std::chrono::hours kListedSurely = std::chrono::hours(24) - kClockOff;
   // Between two failures that are a reason to look again.
   static constexpr nanoseconds kLookEvery = seconds(1);
 

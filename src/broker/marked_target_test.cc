@@ -123,6 +123,25 @@ TEST_F(MarkedTargetTest, AShardThatMayHaveExpiredIsNotMissed) {
   EXPECT_THAT(found_, IsEmpty());
 }
 
+TEST_F(MarkedTargetTest, ATimeAheadOfTheClockIsNone) {
+  const auto gone_after = [this](milliseconds ahead) {
+    found_.clear();
+    FakeTarget fake(loop_, "b");
+    fake.gone = true;
+    MarkedTarget marked(loop_, fake, kCanaries);
+    marked.on_set_back([this](std::string found) { found_.push_back(std::move(found)); });
+    marked.marks().restore({fake.address(), {{{"s", "0"}, {"10", loop_.wall_now() + ahead}}}});
+    start(marked.prepare("s"), UniqueFunction<void(Status)>([](const Status&) {}));
+    loop_.run(milliseconds(1));
+    EXPECT_EQ(fake.looks, 1);
+    return !found_.empty();
+  };
+  EXPECT_TRUE(gone_after(milliseconds(0)));
+  EXPECT_TRUE(gone_after(std::chrono::minutes(59))) << "a clock may be off";
+  for (const auto ahead : {2, 24 * 365 * 20})
+    EXPECT_FALSE(gone_after(std::chrono::hours(ahead))) << "the shard may have expired long ago";
+}
+
 TEST_F(MarkedTargetTest, OfAmazonANumberThatIsRefusedShowsNothing) {
   FakeTarget fake(loop_, "b");
   fake.packed_as = LanePacking::kAggregate;
