@@ -61,7 +61,7 @@ class Route {
   void permit(std::size_t place, bool permitted) { switching_.permit(place, permitted); }
   // Likewise.
   void set_switching(const SwitchingSettings& settings) { switching_.set_settings(settings); }
-  // A person's switch, and its end, as Switching's; at once. Of a route that has a choice.
+  // A person's switch, of a route that has a choice, and its end, as Switching's; at once.
   Status hold(std::size_t place, std::string because);
   void release();
 

@@ -51,7 +51,7 @@ Switches::Switches(Parts parts, std::string broker)
 Result<Switches::Done> Switches::make(const Wish& wish) {
   if (wish.reason.empty())
     return Error{ErrorCode::kInvalid, "a switch needs a reason: the log is read by others"};
-  if (!parts_.route.has_choice() && wish.accept.empty()) {
+  if (!parts_.route.has_choice() && !wish.target.empty()) {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("this broker has one target only, {}", targets_.front())};
   }
@@ -75,7 +75,7 @@ Status Switches::carry_out(const Wish& wish) {
   }
   if (!wish.accept.empty()) return accept(wish);
   if (!wish.target.empty()) return hold(wish);
-  parts_.route.release();
+  release();
   return {};
 }
 
@@ -109,6 +109,12 @@ Status Switches::accept(const Wish& wish) {
   record(SwitchAction::kAccept, stored_.target, wish.accept, wish.reason);
   parts_.route.accept(place);
   return {};
+}
+
+void Switches::release() {
+  parts_.route.release();
+  // What was held while there were others changes no choice.
+  if (!parts_.route.has_choice()) chosen(parts_.route.choice());
 }
 
 void Switches::record_set_back(std::size_t place, const std::string& found) {

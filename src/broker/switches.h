@@ -87,8 +87,8 @@ class Switches {
   void record_set_back(std::size_t place, const std::string& found);
 
   // Asking again for what was done changes nothing, and is answered the same. kInvalid: there is no
-  // reason; kNotFound: no such target or stream; kUnsupported: there is one target only, and it
-  // isn't to be accepted; kDenied: the target may not be used, or there is no grant for it.
+  // reason; kNotFound: no such target or stream; kUnsupported: a switch where there is one target
+  // only; kDenied: the target may not be used, or there is no grant for it.
   Result<Done> make(const Wish& wish);
 
   // Of a route that another one is to take the place of, to other targets: which one is in use is
@@ -121,6 +121,7 @@ class Switches {
   Result<std::size_t> place_of(const std::string& target) const;
   Status hold(const Wish& wish);
   Status accept(const Wish& wish);
+  void release();
   Status approve(const Wish& wish, const std::string& target);
   bool may_leave(std::size_t place);
   void take_in_grants();

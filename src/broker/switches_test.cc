@@ -156,6 +156,33 @@ TEST_F(SwitchesTest, ATargetInUseThatIsNoLongerConfiguredIsSwitchedFrom) {
   EXPECT_EQ(state_->target_of("*"), "a");
 }
 
+TEST_F(SwitchesTest, OneThatHoldsIsReleasedWhereItsTargetIsTheOnlyOneLeft) {
+  ASSERT_TRUE(make("b")->held);
+  end();
+  a_.closed = b_.closed = false;
+  begin({&b_});
+  EXPECT_EQ(used(), "b");
+  EXPECT_THAT(switches_->status_json(), HasSubstr("\"held\":true"));
+  EXPECT_EQ(make("b").error().code, ErrorCode::kUnsupported);
+  for (const bool first : {true, false}) {
+    const auto released = make("", "there is no other");
+    ASSERT_TRUE(released.ok()) << released.error().message;
+    EXPECT_EQ(released->changed, first);
+    EXPECT_FALSE(released->held);
+    EXPECT_EQ(released->target, "b");
+    EXPECT_EQ(released->receipt, 0u);
+  }
+  EXPECT_THAT(lines(),
+              ElementsAre("switch a>b carol drill", "release b>b carol there is no other"));
+  EXPECT_THAT(switches_->status_json(), HasSubstr("\"held\":false"));
+  end();
+  b_.closed = false;
+  begin();
+  EXPECT_EQ(used(), "b") << "it is in use, and health decides again";
+  loop_.run(seconds(70));
+  EXPECT_EQ(used(), "a");
+}
+
 TEST_F(SwitchesTest, EachToAnotherTargetHasAReceipt) {
   std::vector<std::string> seen;
   switches_->on_switch([&](const SwitchEvent& event) {
