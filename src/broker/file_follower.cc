@@ -12,6 +12,13 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 // Of what a rotation at the same time makes fail.
 constexpr int kTries = 8;
 
+// As it is behind the beginning that was told of a line that is too long.
+Result<bool> is_amid_line(io::File& file, std::uint64_t offset) {
+  char before = '\n';
+  if (offset > 0) SPILLWAY_TRY(file.read_at(offset - 1, std::span(&before, 1)));
+  return before != '\n';
+}
+
 }  // namespace
 
 FileFollower::FileFollower(io::Disk& disk, std::string path, std::optional<FilePlace> resume)
@@ -56,8 +63,9 @@ Status FileFollower::open_again(const FilePlace& place) {
   SPILLWAY_ASSIGN(auto opened, open(path_));
   SPILLWAY_ASSIGN(const auto size, opened.file->size());
   if (place.file_id == opened.id) {
-    if (place.offset > size) ++truncations_;
-    begin_reading(std::move(opened), place.offset > size ? 0 : place.offset);
+    if (place.offset <= size) return go_on(std::move(opened), place.offset);
+    ++truncations_;
+    begin_reading(std::move(opened), 0);
     return {};
   }
   // Rotated while nobody followed: what is left of the old file comes first.
@@ -69,11 +77,18 @@ Status FileFollower::open_again(const FilePlace& place) {
     if (!old.ok() || old->id != place.file_id) continue;  // rotated once more
     SPILLWAY_ASSIGN(const auto old_size, old->file->size());
     if (old_size < place.offset) break;  // another one, which has got its id
-    begin_reading(*std::move(old), place.offset);
+    SPILLWAY_TRY(go_on(*std::move(old), place.offset));
     replaced_ = true;
     return {};
   }
   begin_reading(std::move(opened), 0);
+  return {};
+}
+
+Status FileFollower::go_on(Opened opened, std::uint64_t offset) {
+  SPILLWAY_ASSIGN(const bool amid_line, is_amid_line(*opened.file, offset));
+  begin_reading(std::move(opened), offset);
+  skip_to_line_ = amid_line;
   return {};
 }
 

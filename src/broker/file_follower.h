@@ -73,6 +73,7 @@ class FileFollower {
   Status open_next();
   Status open_first();
   Status open_again(const FilePlace& place);
+  Status go_on(Opened opened, std::uint64_t offset);
   Status open_behind(std::uint64_t id);
   std::optional<Rotated> find_rotated(std::uint64_t id) const;
   std::optional<Rotated> look_for_rotated(std::uint64_t id) const;

@@ -274,6 +274,29 @@ TEST_F(FileFollowerTest, CutsLinesThatAreTooLong) {
   EXPECT_EQ(lines[3].behind.offset, std::filesystem::file_size(path_));
 }
 
+TEST_F(FileFollowerTest, TheRestOfALineThatIsTooLongIsLeftOutThoughReadingFailsInIt) {
+  const std::string longest(FileFollower::kLineBytesMax, 'x');
+  append(longest + longest + longest + "zzz\nend\n");
+  FailingDisk disk;
+  disk.fails_from = 2 * longest.size();
+  FileFollower follower(disk, path_, std::nullopt);
+  const auto lines = follower.poll(100);
+  ASSERT_TRUE(lines.ok());
+  ASSERT_EQ(lines->size(), 1u);
+  EXPECT_EQ(lines->front().text, longest);
+  EXPECT_FALSE(follower.poll(100).ok());
+  disk.fails_from = ~std::uint64_t{0};
+  EXPECT_THAT(texts(follower.poll(100)), ElementsAre("end"));
+  EXPECT_EQ(follower.skipped_bytes(), 2 * longest.size() + 4);
+
+  FileFollower again(disk_, path_, lines->front().behind);
+  EXPECT_THAT(texts(again.poll(100)), ElementsAre("end")) << "nor after a restart";
+  rotate();
+  append("new\n");
+  FileFollower rotated(disk_, path_, lines->front().behind);
+  EXPECT_THAT(texts(rotated.poll(100)), ElementsAre("end", "new"));
+}
+
 TEST_F(FileFollowerTest, BeginsNearTheEndOfALargeFile) {
   std::string text;
   while (text.size() < FileFollower::kFirstBytesMax + 1000) text += "0123456789\n";
