@@ -86,7 +86,7 @@ Task<Backfill::Left> Backfill::fill(Shard shard) {
   auto batch = co_await read(shard.id, *range);
   if (closed_ || !batch) co_return Left::kUnknown;
   const auto held = batch->entries.empty() ? range->second : batch->first;
-  if (range->first < held) broker::add(passed_over_[shard.id], {range->first, held});
+  if (range->first < held) pass_over(shard.id, {range->first, held});
   if (batch->entries.empty()) co_return Left::kSome;
   while (!closed_) {
     const auto delay = parts_.turn(batch->bytes);
@@ -113,7 +113,18 @@ void Backfill::filled(stream::ShardId shard, PositionRange sent) {
   const auto left = difference(parts_.cursors.missing(shard, name_), {sent});
   parts_.cursors.fill(shard, name_, sent);
   const auto merged = difference(parts_.cursors.missing(shard, name_), left);
-  for (const auto& range : merged) broker::add(passed_over_[shard], range);
+  for (const auto& range : merged) pass_over(shard, range);
+}
+
+// Of too many, those become one that have nothing between them that it is to be sent, or will be
+// once another target has it. What it has, and what nobody is sent, may be passed over as well.
+void Backfill::pass_over(stream::ShardId shard, PositionRange range) {
+  PositionRanges& passed = passed_over_[shard];
+  broker::add(passed, range);
+  if (passed.size() <= kPassedOverMax) return;
+  auto apart = lacks(shard);
+  for (const auto& left : parts_.cursors.left_behind(shard)) broker::add(apart, left);
+  bound(passed, apart, kPassedOverMax);
 }
 
 // What it lacks and the spool may hold.
@@ -155,7 +166,7 @@ Task<std::optional<SpoolBatch>> Backfill::read(stream::ShardId shard, PositionRa
                       {"records", behind->value - range.first.value},
                       {"damage", read.error().message}});
     damaged = 0;
-    broker::add(passed_over_[shard], {range.first, *behind});
+    pass_over(shard, {range.first, *behind});
     range.first = *behind;
   }
   co_return std::nullopt;

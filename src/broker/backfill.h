@@ -51,6 +51,8 @@ class Backfill {
   static constexpr nanoseconds kTurn = milliseconds(50);
   // So often damage is read again, before what is in it is passed over.
   static constexpr int kDamagedReads = 3;
+  // Of a shard, ranges that are passed over. What goes beyond is sent again, or looked for.
+  static constexpr std::size_t kPassedOverMax = 1024;
 
   struct Parts {
     io::EventLoop& loop;
@@ -94,6 +96,7 @@ class Backfill {
   Task<void> run();
   Task<Left> fill(Shard shard);
   void filled(stream::ShardId shard, PositionRange sent);
+  void pass_over(stream::ShardId shard, PositionRange range);
   PositionRanges lacks(stream::ShardId shard) const;
   std::optional<PositionRange> next_of(stream::ShardId shard) const;
   Task<std::optional<SpoolBatch>> read(stream::ShardId shard, PositionRange range);
@@ -106,8 +109,7 @@ class Backfill {
   const std::size_t place_;
   const std::string name_;
   std::vector<Shard> shards_;
-  // The spool doesn't hold these, but for some that were sent. Neighbours are one range, so there
-  // are no more of them than gaps in what the spool holds and in what is missing, both bounded.
+  // The spool doesn't hold these, but for some that were sent.
   std::map<stream::ShardId, PositionRanges> passed_over_;
   std::uint64_t set_backs_ = 0;  // of the route, as of the last request
   Progress progress_;

@@ -587,5 +587,30 @@ TEST_F(BackfillTest, MoreGapsThanCursorsKeepApartHaveNothingSentAgainForEver) {
   EXPECT_EQ(stored(a_)["a"], up_to(last)) << "be it that it was sent before";
 }
 
+TEST_F(BackfillTest, SoManyGapsThatNotAllAreRememberedKeepNothingFromATarget) {
+  put("a", 1, 10);
+  loop_.run(seconds(1));
+  a_.down = true;
+  put("a", 11, 1);
+  loop_.run(seconds(5));
+  const int last = 111 + 2 * static_cast<int>(Backfill::kPassedOverMax);
+  for (int number = 12; number < 12 + last; ++number) put("a", number, 1);
+  loop_.run(seconds(30));
+  stream::ShardId shard = 0;
+  for (const auto& each : spool_->shards_of("s"))
+    if (cursors_->reached(each.id).value > 0) shard = each.id;
+  // Nobody is sent every second one, and what is between them is gone.
+  for (std::uint64_t i = 10; i < static_cast<std::uint64_t>(last); i += 2)
+    cursors_->give_up(shard, {{i}, {i + 1}});
+  engine_.expired = static_cast<std::uint64_t>(last);
+  bring_back();
+  loop_.run(seconds(10));
+  EXPECT_GT(progress().gone, Backfill::kPassedOverMax);
+  EXPECT_EQ(progress().gone, progress().missing);
+  EXPECT_EQ(stored(a_)["a"].front(), 1);
+  EXPECT_EQ(stored(a_)["a"].back(), last + 11);
+  EXPECT_EQ(stored(a_)["a"].size(), 10u + 11u);
+}
+
 }  // namespace
 }  // namespace spillway::broker

@@ -1,6 +1,7 @@
 #include "broker/position_ranges.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace spillway::broker {
 
@@ -44,6 +45,24 @@ PositionRanges difference(const PositionRanges& ranges, const PositionRanges& wi
     if (first < behind) left.emplace_back(first, behind);
   }
   return left;
+}
+
+void bound(PositionRanges& ranges, const PositionRanges& apart, std::size_t at_most) {
+  if (ranges.size() <= at_most) return;
+  PositionRanges joined;
+  auto between = apart.begin();
+  for (const auto& range : ranges) {
+    const auto end = joined.empty() ? stream::Position() : joined.back().second;
+    while (between != apart.end() && between->second <= end) ++between;
+    const bool alone = between != apart.end() && between->first < range.first;
+    if (joined.empty() || alone) {
+      joined.push_back(range);
+    } else {
+      joined.back().second = range.second;
+    }
+  }
+  joined.resize(std::min(joined.size(), at_most));
+  ranges = std::move(joined);
 }
 
 }  // namespace spillway::broker

@@ -48,5 +48,43 @@ TEST(PositionRangesTest, AreAsSetsOfPositionsAre) {
   }
 }
 
+TEST(PositionRangesTest, OfTooManyThoseAreOneThatHaveNothingBetweenThem) {
+  const PositionRanges many = {{{1}, {2}}, {{4}, {5}}, {{7}, {8}}, {{9}, {10}}, {{12}, {13}}};
+  const PositionRanges apart = {{{0}, {1}}, {{5}, {6}}, {{11}, {12}}, {{20}, {30}}};
+  auto ranges = many;
+  bound(ranges, apart, 5);
+  EXPECT_EQ(ranges, many);
+  bound(ranges, apart, 4);
+  EXPECT_EQ(ranges, (PositionRanges{{{1}, {5}}, {{7}, {10}}, {{12}, {13}}}));
+  bound(ranges, apart, 2);
+  EXPECT_EQ(ranges, (PositionRanges{{{1}, {5}}, {{7}, {10}}})) << "and then the last one goes";
+  bound(ranges, {}, 1);
+  EXPECT_EQ(ranges, (PositionRanges{{{1}, {10}}}));
+}
+
+TEST(PositionRangesTest, NothingIsTakenInThatIsKeptApart) {
+  Random random(1);
+  for (int round = 0; round < 2000; ++round) {
+    std::set<std::uint64_t> some;
+    std::set<std::uint64_t> others;
+    for (std::uint64_t position = 0; position < 30; ++position) {
+      const auto draw = random.between(0, 4);
+      if (draw < 2) some.insert(position);
+      if (draw == 2) others.insert(position);
+    }
+    const auto before = ranges_of(some);
+    const auto at_most = static_cast<std::size_t>(random.between(1, 8));
+    auto ranges = before;
+    bound(ranges, ranges_of(others), at_most);
+    EXPECT_LE(ranges.size(), at_most);
+    EXPECT_EQ(difference(ranges_of(others), ranges), ranges_of(others)) << "round " << round;
+    const auto gone = difference(before, ranges);
+    if (!gone.empty()) {
+      EXPECT_EQ(ranges.size(), at_most) << "round " << round;
+      EXPECT_GE(gone.front().first, ranges.back().second) << "round " << round;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace spillway::broker
