@@ -8,16 +8,9 @@
 
 #include "broker/delivery.h"
 #include "broker/spool_samples.h"
+#include "io/recording_log.h"
 
 namespace spillway::broker {
-
-class RecordingLog final : public io::EventLog {
- public:
-  void write(io::LogLevel, std::string_view event, std::initializer_list<io::LogField>) override {
-    events.emplace_back(event);
-  }
-  std::vector<std::string> events;
-};
 
 class DeliveryTest : public SpoolTest {
  protected:
@@ -80,7 +73,7 @@ class DeliveryTest : public SpoolTest {
   }
   std::map<std::string, std::vector<int>> stored() const { return target_.stored_numbers(); }
 
-  RecordingLog log_;
+  io::RecordingLog log_;
   FakeTarget target_{loop_};
   FakeTarget other_{loop_, "b"};
   bool has_other_ = false;

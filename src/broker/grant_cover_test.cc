@@ -3,20 +3,13 @@
 #include <gmock/gmock.h>
 
 #include "base/rfc3339.h"
+#include "io/recording_log.h"
 
 namespace spillway::broker {
 namespace {
 
 const WallTime kNow = *parse_rfc3339("2020-11-25T14:00:00Z");
 constexpr std::chrono::hours kDay{24};
-
-class RecordingLog final : public io::EventLog {
- public:
-  void write(io::LogLevel, std::string_view event, std::initializer_list<io::LogField>) override {
-    events.emplace_back(event);
-  }
-  std::vector<std::string> events;
-};
 
 class GrantCoverTest : public testing::Test {
  protected:
@@ -29,7 +22,7 @@ class GrantCoverTest : public testing::Test {
     cover_.look(std::vector{until(b), until(c)}, now, MonoTime{} + day * kDay);
   }
 
-  RecordingLog log_;
+  io::RecordingLog log_;
   metrics::Registry metrics_;
   GrantCover cover_{std::vector<std::string>{"b", "c"}, log_, metrics_};
 };

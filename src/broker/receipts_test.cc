@@ -5,6 +5,7 @@
 #include "base/rfc3339.h"
 #include "broker/checked_lines.h"
 #include "broker/spool_samples.h"
+#include "io/recording_log.h"
 #include "log/crash_disk.h"
 
 namespace spillway::broker {
@@ -116,14 +117,6 @@ TEST(Receipt, FiguresAreThoseOfTheCursors) {
   EXPECT_EQ(figures_of(shard, places).of(Matter::kNewOnly).open, 0u) << "what is resolved stays so";
 }
 
-class RecordingLog final : public io::EventLog {
- public:
-  void write(io::LogLevel, std::string_view event, std::initializer_list<io::LogField>) override {
-    events.emplace_back(event);
-  }
-  std::vector<std::string> events;
-};
-
 class ReceiptsTest : public SpoolTest {
  protected:
   ReceiptsTest() { restart(); }
@@ -155,7 +148,7 @@ class ReceiptsTest : public SpoolTest {
   }
 
   log::CrashDisk disk_;
-  RecordingLog log_;
+  io::RecordingLog log_;
   SpoolHorizon horizon_{loop_, engine_};
   std::unique_ptr<Cursors> cursors_;
   std::unique_ptr<Receipts> receipts_;

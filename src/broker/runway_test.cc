@@ -5,19 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "io/recording_log.h"
+
 namespace spillway::broker {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-class RecordingLog final : public io::EventLog {
- public:
-  void write(io::LogLevel, std::string_view event, std::initializer_list<io::LogField>) override {
-    events.emplace_back(event);
-  }
-  std::vector<std::string> events;
-};
 
 class RunwayTest : public testing::Test {
  protected:
@@ -31,7 +25,7 @@ class RunwayTest : public testing::Test {
     }
   }
 
-  RecordingLog log_;
+  io::RecordingLog log_;
   metrics::Registry metrics_;
   Runway runway_{std::chrono::hours(1), log_, metrics_};
   Runway::Look look_{.stored_bytes = 1'000'000'000, .limit_bytes = 1'000'000'000};

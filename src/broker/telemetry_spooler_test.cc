@@ -4,6 +4,7 @@
 
 #include "broker/spool_samples.h"
 #include "broker/telemetry_checker.h"
+#include "io/recording_log.h"
 #include "stream/record_batch.h"
 
 namespace spillway::broker {
@@ -12,14 +13,6 @@ namespace {
 using testing::ElementsAre;
 
 constexpr WallTime kNow{milliseconds{1'700'000'000'000}};
-
-class RecordingLog final : public io::EventLog {
- public:
-  void write(io::LogLevel, std::string_view event, std::initializer_list<io::LogField>) override {
-    events.emplace_back(event);
-  }
-  std::vector<std::string> events;
-};
 
 class TelemetrySpoolerTest : public SpoolTest {
  protected:
@@ -55,7 +48,7 @@ class TelemetrySpoolerTest : public SpoolTest {
   }
 
   TelemetryBuffer buffer_{"018bcfe56800-0000000000000001", "host-1", {.records = 1000}, metrics_};
-  RecordingLog log_;
+  io::RecordingLog log_;
   std::unique_ptr<TelemetrySpooler> spooler_;
   bool ended_ = false;
 };

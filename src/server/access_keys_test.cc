@@ -8,18 +8,11 @@
 
 #include "io/movable_clock.h"
 #include "io/posix_disk.h"
+#include "io/recording_log.h"
 #include "server/key_samples.h"
 
 namespace spillway::server {
 namespace {
-
-class CountingLog final : public io::EventLog {
- public:
-  void write(io::LogLevel level, std::string_view, std::initializer_list<io::LogField>) override {
-    if (level == io::LogLevel::kError) ++errors;
-  }
-  int errors = 0;
-};
 
 class AccessKeysTest : public testing::Test {
  protected:
@@ -44,7 +37,7 @@ class AccessKeysTest : public testing::Test {
   io::PosixDisk disk_;
   io::MovableClock clock_;
   io::SystemEntropy entropy_;
-  CountingLog log_;
+  io::RecordingLog log_;
   auth::MasterKeys master_keys_{
       {directory_, "us-east-1", "000000000000"}, disk_, clock_, entropy_, log_};
   std::optional<AccessKeys> keys_;

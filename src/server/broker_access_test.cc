@@ -8,24 +8,13 @@
 
 #include "io/movable_clock.h"
 #include "io/posix_disk.h"
+#include "io/recording_log.h"
 #include "server/key_samples.h"
 
 namespace spillway::server {
 namespace {
 
 using testing::HasSubstr;
-
-class KeepingLog final : public io::EventLog {
- public:
-  void write(io::LogLevel, std::string_view event,
-             std::initializer_list<io::LogField> fields) override {
-    text += event;
-    for (const auto& field : fields)
-      if (const auto* value = std::get_if<std::string_view>(&field.value)) text += *value;
-    text += '\n';
-  }
-  std::string text;
-};
 
 class BrokerAccessTest : public testing::Test {
  protected:
@@ -58,7 +47,7 @@ class BrokerAccessTest : public testing::Test {
   io::PosixDisk disk_;
   io::MovableClock clock_;
   io::SystemEntropy entropy_;
-  KeepingLog log_;
+  io::RecordingLog log_;
   std::optional<BrokerAccess> access_;
 };
 

@@ -1,0 +1,28 @@
+// For tests: keeps what is logged. One thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/event_log.h"
+
+namespace spillway::io {
+
+class RecordingLog final : public EventLog {
+ public:
+  void write(LogLevel level, std::string_view event,
+             std::initializer_list<LogField> fields) override {
+    events.emplace_back(event);
+    if (level == LogLevel::kError) ++errors;
+    text += event;
+    for (const auto& field : fields)
+      if (const auto* value = std::get_if<std::string_view>(&field.value)) text += *value;
+    text += '\n';
+  }
+
+  std::vector<std::string> events;
+  int errors = 0;    // of them
+  std::string text;  // a line for each: the event, and its fields that are text
+};
+
+}  // namespace spillway::io
