@@ -73,6 +73,7 @@ BrokerMachine::~BrokerMachine() { SPILLWAY_ASSERT(running_ == nullptr); }
 Status BrokerMachine::start() {
   SPILLWAY_ASSERT(running_ == nullptr);
   running_ = std::make_unique<Running>();
+  failures_before_ = failures();
   auto opened = open(*running_);
   if (opened.ok() && !disk_->crashed()) {
     running_->path->delivery.start([] {});
@@ -222,6 +223,11 @@ void BrokerMachine::end(nanoseconds drain) {
   switches_ += process.metrics.counter("spillway_broker_switches_total", "").value();
   if (process.path) count_backfilled(*process.path);
   running_.reset();
+}
+
+std::uint64_t BrokerMachine::failures() const {
+  return disk_->failures(Failing::kRead) + disk_->failures(Failing::kWrite) +
+         disk_->failures(Failing::kSync);
 }
 
 void BrokerMachine::count_backfilled(const BrokerPath& path) {

@@ -40,6 +40,8 @@ class BrokerMachine {
 
   SimDisk& disk() { return *disk_; }
   bool running() const { return running_ != nullptr; }
+  // Whether a call to the disk has failed since the process began: its writes may have stopped.
+  bool has_met_failures() const { return failures() != failures_before_; }
 
   // Starts the process; an error is none that a broker may have. It may have met a crash of the
   // disk: then it isn't running.
@@ -118,6 +120,7 @@ class BrokerMachine {
   void note_dropped(const Running& process, const broker::Undelivered& held,
                     const broker::Delivered& next);
   void end(nanoseconds drain);
+  std::uint64_t failures() const;
 
   const Parts parts_;
   const BrokerSettings settings_;
@@ -125,6 +128,7 @@ class BrokerMachine {
   std::unique_ptr<SimDisk> disk_;
   SeededEntropy entropy_;
   std::unique_ptr<Running> running_;
+  std::uint64_t failures_before_ = 0;  // of the disk
   // What a person was told holds; none: nobody knows, something went wrong with it.
   std::optional<std::string> promised_hold_ = "";
   std::vector<std::size_t> order_;  // of its targets: regions

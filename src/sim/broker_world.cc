@@ -30,6 +30,9 @@ constexpr std::uint64_t kSome = 0x66617774;        // likewise, of what comes in
 // A breaker leaves its target alone for ten minutes at most.
 constexpr nanoseconds kDrainWithin = std::chrono::minutes(30);
 
+// So long at least: canaries find that a region is away, and it is looked at when it is back.
+constexpr nanoseconds kRestoredIn = seconds(6);
+
 ModelRules unread_rules(ModelRules rules) {
   rules.read = false;
   return rules;
@@ -125,6 +128,7 @@ class BrokerWorld {
   std::deque<UniqueFunction<void()>> due_;
   std::optional<SimRegion::Backup> region_backup_;  // that it will be set back to
   bool was_set_back_ = false;
+  const SimRegion* being_restored_ = nullptr;
   std::array<bool, 2> accepting_{};  // the broker's, the clone's
   Loss next_loss_ = Loss::kNothing;
   bool healed_ = false;
@@ -357,7 +361,9 @@ void BrokerWorld::spoil_weather_of_reader() {
 void BrokerWorld::crash_region() {
   SimRegion& region = *any_place().region;
   region.crash();
-  after(a_while(), [&region] { region.start(); });
+  after(a_while(), [this, &region] {
+    if (&region != being_restored_) region.start();
+  });
 }
 
 void BrokerWorld::hang_region() {
@@ -372,11 +378,14 @@ void BrokerWorld::spoil_conduct() {
   after(a_while(), [&region] { region.behave({}); });
 }
 
-// No backup is of before that: readers know no shard that ends, and goes on.
+// Readers know no shard that ends, and goes on, nor one that ends before where they were: no backup
+// is of before that, and none comes after that.
 void BrokerWorld::reshard() {
-  SimRegion& region = *any_place().region;
-  const bool backed_up = region_backup_ && &region == places_[*seed_faults_.set_back].region.get();
-  if (region.reshard() && backed_up) back_up_region();
+  std::size_t place = random_.below(places_.size());
+  const bool is_set_back = place == seed_faults_.set_back && was_set_back_;
+  if (is_set_back) place = (place + 1) % places_.size();
+  const bool resharded = places_[place].region->reshard();
+  if (resharded && place == seed_faults_.set_back && region_backup_) back_up_region();
 }
 
 void BrokerWorld::back_up_region() {
@@ -391,7 +400,11 @@ void BrokerWorld::set_region_back() {
   was_set_back_ = true;
   broker_->region_set_back(place);
   if (clone_) clone_->region_set_back(place);
-  after(some_time(nanoseconds(0), seconds(60)), [&region] { region.start(); });
+  being_restored_ = &region;
+  after(some_time(kRestoredIn, 10 * kRestoredIn), [this, &region] {
+    being_restored_ = nullptr;
+    region.start();
+  });
 }
 
 // Two or three of the regions, in any order.
@@ -497,9 +510,11 @@ void BrokerWorld::heal() {
   broker_->disk().set_capacity(UINT64_MAX);
   broker_->disk().never_fail();
   broker_->disk().never_crash();
-  // Its disk may have failed, and a person may hold a region.
-  broker_->stop();
+  // Else what the process has in memory is held to its promises, too.
+  const bool stops = broker_->has_met_failures() || being_restored_ != nullptr || some_.one_in(2);
+  if (stops) broker_->stop();
   start_broker();
+  // A person may hold a region.
   broker_->switch_to("");
   if (clone_) clone_->switch_to("");
   start_reader();
