@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "clients")]
@@ -180,7 +181,14 @@ def test_http_refuses_by_the_line_and_by_the_request(directory):
     broker.stop()
 
 
-def test_http_tells_of_a_full_spool(directory):
+def check_size(broker, mib):
+    """Of the spool that is full: its limit, its journal, and a file more than the look of a second may be late for."""
+    size = sum(path.stat().st_size for path in pathlib.Path(broker.settings["data"], "spool").rglob("*")
+               if path.is_file())
+    expect(size < (mib + 48 + mib // 8) << 20, f"{size >> 20} MiB")
+
+
+def test_a_full_spool_is_told_of(directory):
     region = Region()
     broker = Inputs(directory, region, spool_mib="256")
     broker.start()
@@ -198,6 +206,16 @@ def test_http_tells_of_a_full_spool(directory):
     expect("full" in answer["failed"][0]["error"], answer)
     expect(broker.count("records", "http") == accepted, accepted)
     expect(broker.count("refused_records", "http") == len(answer["failed"]), broker.count("refused_records", "http"))
+    refused = broker.client().put_records(StreamName="orders", Records=[{"Data": b"1", "PartitionKey": "1"}])
+    expect(refused["Records"][0]["ErrorCode"] == "ProvisionedThroughputExceededException", refused)
+    try:
+        broker.ask("/health/ready")
+    except urllib.error.HTTPError as error:
+        expect(error.code == 503 and "the spool is full" in error.read().decode(), error)
+    else:
+        raise AssertionError("it is ready")
+    wait_until(lambda: "the spool is full, records are refused" in broker.log.read_text())
+    check_size(broker, 256)
     with region:
         wait_until(lambda: broker.held() == 0, 60)
         wait_until(lambda: broker.post("1", Content_Type=NDJSON)[0] == 200, 60)
@@ -227,6 +245,7 @@ def test_a_full_spool_drops_the_oldest_where_it_is_told_to(directory):
     status = json.loads(broker.ask("/v1/status"))
     expect("drop_oldest" in status["gives_up"] and status["dropped_records"] > 0, status)
     expect("accepted records are dropped" in broker.log.read_text(), broker.log.read_text())
+    check_size(broker, 256)
     with region:
         wait_until(lambda: broker.held() == 0, 120)
         # Put once more where an answer was lost: in order all the same.
