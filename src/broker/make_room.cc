@@ -5,10 +5,11 @@
 namespace spillway::broker {
 
 Delivered make_room(SpoolRoom& room, SpoolPacking& packing, OldestRecords& oldest,
-                    Delivery& delivery, const Cursors& cursors, MonoTime now) {
+                    Delivery& delivery, const Cursors& cursors, MonoTime now,
+                    std::uint64_t free_bytes) {
   auto delivered = delivery.delivered();
   delivered[cursors.shard()] = cursors.needed_from();
-  room.look(std::move(delivered), now);
+  room.look(std::move(delivered), now, free_bytes);
   const auto held = delivery.undelivered();
   packing.look(held, room.bytes(), now);
   if (room.when_full() != WhenFull::kDropOldest) return {};

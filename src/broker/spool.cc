@@ -202,9 +202,9 @@ Spool::Stream& Spool::find(std::string_view name) {
 void Spool::append(Origins origins, std::string_view name,
                    std::span<const stream::RecordView> records,
                    UniqueFunction<void(Outcomes)> done) {
-  if (room_.full()) {
+  if (auto taken = room_.takes(); !taken.ok()) {
     refused_.add(records.size());
-    return done(Outcomes(records.size(), Error{ErrorCode::kThrottled, "the spool is full"}));
+    return done(Outcomes(records.size(), std::move(taken).error()));
   }
   const MonoTime began = clock_.mono_now();
   Stream& stream = find(name);

@@ -2,11 +2,13 @@
 // there is room, for a region that loses it. What isn't goes only where WhenFull says so.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 
+#include "base/result.h"
 #include "base/time.h"
 #include "io/event_log.h"
 #include "metrics/registry.h"
@@ -36,17 +38,21 @@ class SpoolRoom {
   // looks in a row have to find that no file goes before there is more: files don't go at once.
   static constexpr std::uint64_t kDropParts = 8;
   static constexpr std::uint64_t kLooksPerDrop = 3;
+  // That a disk is to have left: a start needs a file for its journal before it can deliver.
+  static constexpr std::uint64_t kDiskLeftMin = std::uint64_t{64} << 20;
 
   // What it is handed outlives it.
   SpoolRoom(SpoolLimits limits, stream::Engine& engine, io::EventLog& log,
             metrics::Registry& metrics);
 
-  std::uint64_t limit_bytes() const { return limits_.bytes; }
+  // As of the last look: less than it may take where the disk has less.
+  std::uint64_t limit_bytes() const { return room_bytes_; }
   std::uint64_t bytes() const { return bytes_; }  // as of the last look
-  // Whether the spool takes no more records. Any thread.
-  bool full() const { return engine_.stored_bytes() >= limits_.bytes; }
-  // Gives back what may go. Every second or so, on one thread.
-  void look(Delivered delivered, MonoTime now);
+  // kThrottled: the spool takes no more records; the error says why. Any thread.
+  Status takes() const;
+  // Gives back what may go. Every second or so, on one thread. `free_bytes`: that the disk has
+  // left.
+  void look(Delivered delivered, MonoTime now, std::uint64_t free_bytes = UINT64_MAX);
   WhenFull when_full() const { return limits_.when_full; }
   // From the next look() on; on its thread.
   void change(nanoseconds keep, WhenFull when_full) {
@@ -71,8 +77,10 @@ class SpoolRoom {
   io::EventLog& log_;
   std::deque<Sample> samples_;  // the first is the last one that is older than limits_.keep
   bool full_told_ = false;
-  Delivered dropping_;             // by drops(), and not gone yet
-  std::uint64_t bytes_ = 0;        // as of the last look
+  Delivered dropping_;                     // by drops(), and not gone yet
+  std::uint64_t bytes_ = 0;                // as of the last look
+  std::uint64_t room_bytes_;               // likewise; those, and what may come
+  std::atomic<bool> disk_is_full_{false};  // likewise
   std::uint64_t short_looks_ = 0;  // in a row, that found no room, and none that became free
   std::shared_ptr<void> bytes_gauge_;
   std::shared_ptr<void> limit_gauge_;

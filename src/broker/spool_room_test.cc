@@ -9,6 +9,7 @@ namespace spillway::broker {
 namespace {
 
 using std::chrono::minutes;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 class SpoolRoomTest : public testing::Test {
@@ -48,9 +49,24 @@ TEST_F(SpoolRoomTest, AllThatIsDeliveredGoesBeforeRecordsAreRefused) {
   engine_.stored = 900;
   look(1);
   EXPECT_EQ(released(), 1u);
-  EXPECT_FALSE(room_.full());
+  EXPECT_TRUE(room_.takes().ok());
   look(1);
   EXPECT_EQ(released(), 2u);
+}
+
+TEST_F(SpoolRoomTest, OfADiskThatIsSmallerTheRoomIsWhatItHasLeft) {
+  engine_.stored = 300;
+  room_.look({{7, {1}}}, now_, 700);
+  EXPECT_EQ(room_.limit_bytes(), 1000u);
+  room_.look({{7, {2}}}, now_, 699);
+  EXPECT_EQ(room_.limit_bytes(), 999u);
+  room_.look({{7, {3}}}, now_, 40);
+  EXPECT_EQ(released(), 0u);
+  room_.look({{7, {4}}}, now_, 30);
+  EXPECT_EQ(released(), 4u) << "nine tenths of what there is are taken";
+  engine_.stored = 1'200;
+  room_.look({{7, {5}}}, now_, 30);
+  EXPECT_EQ(room_.limit_bytes(), 1000u);
 }
 
 TEST_F(SpoolRoomTest, TheOldestHasToGoWhereThePolicySaysSo) {
@@ -94,9 +110,19 @@ TEST_F(SpoolRoomTest, NothingElseIsDroppedBeforeTheRoomOfTheLastIsFree) {
 
 TEST_F(SpoolRoomTest, IsFullAtItsLimit) {
   engine_.stored = 999;
-  EXPECT_FALSE(room_.full());
+  EXPECT_TRUE(room_.takes().ok());
   engine_.stored = 1000;
-  EXPECT_TRUE(room_.full());
+  EXPECT_EQ(room_.takes().error().message, "the spool is full");
+}
+
+TEST_F(SpoolRoomTest, IsFullBeforeItsDiskIs) {
+  room_.look({}, now_, SpoolRoom::kDiskLeftMin);
+  EXPECT_TRUE(room_.takes().ok());
+  room_.look({}, now_, SpoolRoom::kDiskLeftMin - 1);
+  EXPECT_EQ(room_.takes().error().code, ErrorCode::kThrottled);
+  EXPECT_THAT(room_.takes().error().message, HasSubstr("its disk has no more space"));
+  room_.look({}, now_, SpoolRoom::kDiskLeftMin);
+  EXPECT_TRUE(room_.takes().ok());
 }
 
 TEST_F(SpoolRoomTest, GoesByWhatItIsChangedTo) {

@@ -206,6 +206,8 @@ void stop(Running& running, seconds at_most, Status& saved) {
 // know of it.
 struct Room {
   io::EventLoop& loop;
+  io::Disk& disk;
+  const std::string& directory;
   io::Timer& timer;
   broker::SpoolRoom& room;
   broker::Runway& runway;
@@ -238,7 +240,9 @@ std::vector<broker::InputNow> inputs_now(const BrokerInputs& ports, const Broker
 // Once a second.
 void keep_room(const Room& of) {
   auto& delivery = of.path.delivery();
-  broker::make_room(of.room, of.packing, of.oldest, delivery, of.cursors, of.loop.mono_now());
+  const auto free_bytes = of.disk.free_space(of.directory);
+  broker::make_room(of.room, of.packing, of.oldest, delivery, of.cursors, of.loop.mono_now(),
+                    free_bytes.ok() ? *free_bytes : UINT64_MAX);
   of.runway.look({.accepted_records = of.spool.accepted_records(),
                   .accepted_bytes = of.spool.accepted_bytes(),
                   .held_records = delivery.needed(),
@@ -345,9 +349,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   const ProcessMetrics process_metrics(metrics, disk, clock, *log, options.data);
   Routes routes;
   add_admin_routes(routes, {metrics,
-                            [&] {
-                              if (room.full())
-                                return Status(Error{ErrorCode::kThrottled, "the spool is full"});
+                            [&]() -> Status {
+                              SPILLWAY_TRY(room.takes());
                               auto able = broker::deliverable(path.route());
                               return able.ok() ? engine->writable() : able;
                             },
@@ -416,8 +419,8 @@ Status run_broker(const Config& config, const ConfigSource& source) {
   salvage->start(spool);
   const auto timer = loop.make_timer();
   broker::OldestRecords oldest;
-  const Room kept{loop,    *timer,  room,     runway,  packing, oldest,  spool,   path,
-                  cursors, horizon, receipts, *inputs, access,  changes, activity};
+  const Room kept{loop, disk,    options.data, *timer,   room,    runway, packing, oldest,  spool,
+                  path, cursors, horizon,      receipts, *inputs, access, changes, activity};
   keep_room(kept);
   for (const auto& taken : inputs->described(plan))
     std::printf("spillway broker takes %s\n", taken.c_str());
