@@ -33,6 +33,10 @@ class File {
   // fdatasync(2). After a failure nothing is known about what was written since the last success,
   // and a later success says nothing about it: the caller must stop writing for good.
   virtual Status sync_data() = 0;
+  // Has the device begin with these bytes, which were written, and waits for those of the call
+  // before: so a later sync finds little to do, and others' syncs don't wait behind much. Nothing
+  // is durable by it. Fails as sync_data() does.
+  virtual Status write_behind(std::uint64_t /*offset*/, std::uint64_t /*size*/) { return {}; }
   virtual Result<std::uint64_t> size() = 0;
   // Gives the file `size` bytes of allocated, written zeros (a larger file is cut), so that later
   // writes inside it need no new blocks. Durable after sync_data().

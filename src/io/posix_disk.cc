@@ -108,6 +108,16 @@ class PosixFile final : public File {
     return {};
   }
 
+  // Of the two flags only waiting tells of a failed write, and it does so once: no later sync
+  // would.
+  Status write_behind(std::uint64_t offset, std::uint64_t size) override {
+    SPILLWAY_TRY(
+        write_range(behind_offset_, std::exchange(behind_size_, 0), SYNC_FILE_RANGE_WAIT_BEFORE));
+    behind_offset_ = offset;
+    behind_size_ = size;
+    return write_range(offset, size, SYNC_FILE_RANGE_WRITE);
+  }
+
   void drop_cache() override { ::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_DONTNEED); }
 
   Result<std::uint64_t> size() override {
@@ -138,8 +148,18 @@ class PosixFile final : public File {
   }
 
  private:
+  // Of no bytes nothing: to the system that is all up to the file's end.
+  Status write_range(std::uint64_t offset, std::uint64_t size, unsigned flags) {
+    if (size > 0 && ::sync_file_range(descriptor_.get(), static_cast<off_t>(offset),
+                                      static_cast<off_t>(size), flags) != 0)
+      return failure("sync_file_range", path_, errno);
+    return {};
+  }
+
   Descriptor descriptor_;
   std::string path_;
+  std::uint64_t behind_offset_ = 0;  // of the last write_behind()
+  std::uint64_t behind_size_ = 0;
 };
 
 class PosixFileLock final : public FileLock {

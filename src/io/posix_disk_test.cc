@@ -49,6 +49,22 @@ TEST_F(PosixDiskTest, FillsWithZerosAndCuts) {
   EXPECT_EQ(*(*file)->size(), 10u);
 }
 
+TEST_F(PosixDiskTest, WritesBehindWhatIsGivenNext) {
+  auto file = disk_.open(path("a"), OpenMode::kCreate);
+  const std::string piece(100'000, 'x');
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    ASSERT_TRUE((*file)->write_at(i * piece.size(), piece).ok());
+    ASSERT_TRUE((*file)->write_behind(i * piece.size(), piece.size()).ok());
+  }
+  ASSERT_TRUE((*file)->sync_data().ok());
+  EXPECT_EQ(*read_file(disk_, path("a"), 1'000'000), piece + piece + piece + piece);
+  EXPECT_TRUE((*file)->write_behind(UINT64_MAX, 0).ok());
+  const auto begun = (*file)->write_behind(UINT64_MAX, 1);
+  ASSERT_FALSE(begun.ok());
+  EXPECT_EQ(begun.error().code, ErrorCode::kIo);
+  EXPECT_THAT(begun.error().message, testing::HasSubstr(path("a")));
+}
+
 TEST_F(PosixDiskTest, NamesTheFileInErrors) {
   const auto missing = disk_.open(path("missing"), OpenMode::kReadWrite);
   ASSERT_FALSE(missing.ok());

@@ -32,6 +32,11 @@ class CrashDisk final : public io::Disk {
   bool failed() const { return failed_; }
   // Calls so far that change something.
   std::uint64_t changes() const { return changes_; }
+  // Of all files, so far.
+  std::uint64_t file_syncs() const { return file_syncs_; }
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>>& written_behind() const {
+    return written_behind_;  // offset and size
+  }
   // Paths of the files whose cache was dropped, in that order.
   const std::vector<std::string>& dropped() const { return dropped_; }
   void set_free_space(std::uint64_t bytes) { free_space_ = bytes; }
@@ -154,6 +159,13 @@ class CrashDisk final : public io::Disk {
       const std::lock_guard lock(disk_.mutex_);
       SPILLWAY_TRY(disk_.change("sync " + path_));
       inode_->synced = inode_->seen;
+      ++disk_.file_syncs_;
+      return {};
+    }
+    Status write_behind(std::uint64_t offset, std::uint64_t size) override {
+      const std::lock_guard lock(disk_.mutex_);
+      SPILLWAY_TRY(disk_.change("write behind " + path_));
+      disk_.written_behind_.emplace_back(offset, size);
       return {};
     }
     Result<std::uint64_t> size() override {
@@ -209,6 +221,8 @@ class CrashDisk final : public io::Disk {
   ErrorCode failure_ = ErrorCode::kIo;
   bool failed_ = false;
   std::uint64_t changes_ = 0;
+  std::uint64_t file_syncs_ = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> written_behind_;
   std::vector<std::string> dropped_;
   std::uint64_t free_space_ = std::uint64_t{1} << 40;
 };

@@ -83,14 +83,19 @@ TEST(Segment, ReadsFewBytesForFewRecords) {
   EXPECT_EQ(many->front().owner.view().data(), (*many)[500].owner.view().data()) << "one block";
 }
 
-TEST(Segment, WritesAndSyncsInPiecesOfOneMebibyte) {
+TEST(Segment, IsWrittenBehindAndSyncedOnce) {
   Samples samples(1);
   CrashDisk disk;
-  const auto batches = samples.more(200, 3, 40'000);
-  const std::uint64_t before = disk.changes();
-  const SegmentRef segment = *write_segment(disk, kDirectory, {1, 1}, batches);
-  // A creation, a rename, and the directory's sync; everything else writes or syncs a piece.
-  EXPECT_EQ(disk.changes() - before - 3, 2 * ((segment->size() + (1 << 20) - 1) >> 20));
+  const SegmentRef segment = write(disk, {1, 1}, 0, samples.more(500, 3, 20'000));
+  ASSERT_GT(segment->size(), std::uint64_t{4} << 20);
+  EXPECT_EQ(disk.file_syncs(), 1u);
+  std::uint64_t end = 0;
+  for (const auto& [offset, size] : disk.written_behind()) {
+    EXPECT_EQ(offset, end);
+    EXPECT_LT(size, std::uint64_t{2} << 20) << "a sync of the journal would wait for more";
+    end = offset + size;
+  }
+  EXPECT_EQ(end, segment->size());
 }
 
 // Every answer of the damaged file is an error or what the whole file would have answered.

@@ -10,9 +10,10 @@ namespace {
 
 constexpr std::size_t kBlockSize = 16 * 1024;
 constexpr std::size_t kMergedBlockSize = 64 * 1024;
+// The device has two such pieces to write at most: a sync of the journal waits for what is before
+// it. They aren't synced each: the writer would sleep as often, and wait each time for a core that
+// others want, and a file that grows takes a commit of the file system at every sync.
 constexpr std::size_t kWriteSize = std::size_t{1} << 20;
-// Synced in pieces: a sync of the journal waits for what its device has to write before.
-constexpr std::uint64_t kSyncSize = std::uint64_t{1} << 20;
 
 }  // namespace
 
@@ -109,16 +110,10 @@ void SegmentWriter::end_extent() {
 
 Status SegmentWriter::write_out() {
   SPILLWAY_TRY(file_->write_at(offset_, out_));
+  SPILLWAY_TRY(file_->write_behind(offset_, out_.size()));
   offset_ += out_.size();
-  unsynced_ += out_.size();
   out_.clear();
   block_at_ = 0;
-  return unsynced_ >= kSyncSize ? sync() : Status();
-}
-
-Status SegmentWriter::sync() {
-  SPILLWAY_TRY(file_->sync_data());
-  unsynced_ = 0;
   return {};
 }
 
@@ -138,7 +133,7 @@ Result<SegmentRef> SegmentWriter::finish() {
   out_ += directory_;
   append_segment_footer(out_, footer);
   SPILLWAY_TRY(write_out());
-  SPILLWAY_TRY(sync());
+  SPILLWAY_TRY(file_->sync_data());
   file_.reset();
   SPILLWAY_TRY(disk_.rename(fresh_path_, path_));
   left_to_remove_ = false;

@@ -28,10 +28,6 @@ class SegmentWriter {
   // In the order of shards, then positions (assertion). After an error only the destructor may
   // follow, here and below.
   Status add(const Batch& batch);
-  // Bytes that were written since the last sync.
-  std::uint64_t unsynced() const { return unsynced_; }
-  // Syncs what was written so far: spreads the work of the last sync.
-  Status sync();
   // Something must have been added. The segment, durable under its name.
   Result<SegmentRef> finish();
 
@@ -53,7 +49,6 @@ class SegmentWriter {
 
   std::string out_;  // not written yet, of what begins at offset_
   std::uint64_t offset_ = 0;
-  std::uint64_t unsynced_ = 0;
   std::size_t block_at_ = 0;  // where in out_ the open block's batches begin; at its end: none
   IndexEntry block_entry_;
   std::optional<Extent> extent_;  // the open one
