@@ -5,8 +5,10 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
+#include "base/assert.h"
 #include "io/worker.h"
 
 namespace spillway::io {
@@ -18,15 +20,25 @@ constexpr int kBackgroundNice = 10;
 class ThreadWorker final : public Worker {
  public:
   ThreadWorker(WorkerOptions options, UniqueFunction<Step()> step)
-      : options_(std::move(options)), step_(std::move(step)), thread_([this] { run(); }) {}
+      : options_(std::move(options)), step_(std::move(step)) {
+    if (options_.idles) idle_thread_ = std::thread([this] { run_idly(); });
+    thread_ = std::thread([this] { run(); });
+  }
 
   ~ThreadWorker() override {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
-    changed_.notify_one();
+    changed_.notify_all();
     thread_.join();
+    if (!idle_thread_.joinable()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      idling_ends_ = true;
+    }
+    changed_.notify_all();
+    idle_thread_.join();
   }
 
   void wake() override {
@@ -34,25 +46,53 @@ class ThreadWorker final : public Worker {
       const std::lock_guard lock(mutex_);
       if (std::exchange(woken_, true)) return;
     }
-    changed_.notify_one();
+    changed_.notify_all();
   }
 
  private:
   void run() {
-    set_up_thread();
+    set_up_thread(options_.priority);
     while (wait()) {
-      while (step_() == Step::kAgain)
+      for (Step last = step_(); last != Step::kWait;) {
         if (stopping()) return;
+        last = last == Step::kAgain ? step_() : step_idly();
+      }
+    }
+  }
+
+  // Has the other thread do it, and waits for that.
+  Step step_idly() {
+    SPILLWAY_ASSERT(options_.idles);
+    std::unique_lock lock(mutex_);
+    idle_step_.reset();
+    idle_step_due_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return idle_step_.has_value(); });
+    return *idle_step_;
+  }
+  void run_idly() {
+    set_up_thread(Priority::kBackground);
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return idle_step_due_ || idling_ends_; });
+      if (!idle_step_due_) return;
+      idle_step_due_ = false;
+      lock.unlock();
+      const Step step = step_();
+      lock.lock();
+      idle_step_ = step;
+      changed_.notify_all();
     }
   }
 
   // Priorities are a courtesy to others; a system that refuses them loses nothing else.
-  void set_up_thread() const {
+  void set_up_thread(Priority priority) const {
     ::pthread_setname_np(::pthread_self(), options_.name.substr(0, 15).c_str());
-    if (options_.priority != Priority::kBackground) return;
+    if (priority == Priority::kNormal) return;
     const sched_param parameters{};
     ::pthread_setschedparam(::pthread_self(), SCHED_BATCH, &parameters);
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBackgroundNice);
+    if (priority == Priority::kBackground)
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBackgroundNice);
   }
 
   // Until a wake or the interval; false at the end.
@@ -79,7 +119,11 @@ class ThreadWorker final : public Worker {
   std::condition_variable changed_;
   bool woken_ = false;
   bool stopping_ = false;
-  std::thread thread_;  // last: it uses all of the above
+  bool idle_step_due_ = false;
+  bool idling_ends_ = false;       // once the other thread has ended, which may ask for a step
+  std::optional<Step> idle_step_;  // what the last one said
+  std::thread idle_thread_;
+  std::thread thread_;
 };
 
 }  // namespace

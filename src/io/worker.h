@@ -13,8 +13,9 @@ namespace spillway::io {
 
 // What one step says about the next. A step may block on the Disk and on nothing else.
 enum class Step {
-  kAgain,  // call again at once: there is more to do
-  kWait,   // nothing to do until wake(), or the next interval
+  kAgain,      // call again at once: there is more to do
+  kAgainIdly,  // likewise, for what yields to everything else: that one step is of kBackground
+  kWait,       // nothing to do until wake(), or the next interval
 };
 
 class Worker {
@@ -28,12 +29,14 @@ class Worker {
 
 enum class Priority {
   kNormal,
+  kBulk,        // gets its share of the cores, and interrupts nobody (SCHED_BATCH)
   kBackground,  // yields to everything else (SCHED_BATCH, nice 10)
 };
 
 struct WorkerOptions {
   std::string name;  // at most 15 characters, shown by ps and top
   Priority priority = Priority::kNormal;
+  bool idles = false;  // its steps may ask for kAgainIdly
   // A step is called at least this often even without a wake; zero: only on wake().
   nanoseconds interval{0};
 };
@@ -44,7 +47,8 @@ class Workers {
   virtual std::unique_ptr<Worker> start(WorkerOptions options, UniqueFunction<Step()> step) = 0;
 };
 
-// Each worker is a thread of its own.
+// Each worker is a thread of its own, and one that idles has another one for that: without
+// privileges no thread can raise its priority again.
 class ThreadWorkers final : public Workers {
  public:
   std::unique_ptr<Worker> start(WorkerOptions options, UniqueFunction<Step()> step) override;

@@ -12,7 +12,11 @@ class Scheduler::SimWorker final : public io::Worker {
       : scheduler_(scheduler),
         options_(std::move(options)),
         step_(std::move(step)),
-        fiber_([this](Fiber&) { again_ = step_() == io::Step::kAgain; }) {
+        fiber_([this](Fiber&) {
+          auto last = step_();
+          while (last == io::Step::kAgainIdly) last = step_();
+          again_ = last == io::Step::kAgain;
+        }) {
     reset_interval();
   }
   ~SimWorker() override {

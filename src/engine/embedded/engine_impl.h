@@ -131,6 +131,7 @@ class EmbeddedEngine final : public stream::Engine {
   std::vector<log::Entry> flush_entries_;  // likewise
   std::unique_ptr<log::SegmentSet> segments_;
   std::vector<AcceptedLoss> losses_;  // the sealer's
+  bool seals_idly_ = false;           // likewise: its next step is to merge
 
   std::mutex listener_mutex_;  // held while it is called
   stream::EngineListener* listener_ = nullptr;

@@ -158,7 +158,7 @@ Status EmbeddedEngine::start_journal(const log::JournalContent& content) {
 void EmbeddedEngine::start_workers() {
   flusher_ = seams_.workers.start({.name = "flusher"}, [this] { return flush(); });
   sealer_ = seams_.workers.start(
-      {.name = "sealer", .priority = io::Priority::kBackground, .interval = kRetryEvery},
+      {.name = "sealer", .priority = io::Priority::kBulk, .idles = true, .interval = kRetryEvery},
       [this] { return seal(); });
   reader_ = seams_.workers.start({.name = "reader"}, [this] { return read_from_disk(); });
   if (!seal_jobs_.empty()) sealer_->wake();

@@ -30,7 +30,10 @@ void EmbeddedEngine::make_spare() {
   spare_ = made.ok() ? Spare::kMade : Spare::kNone;
 }
 
+// Appends wait for it once the journal is full: on cores that others keep busy it has to come as
+// soon as they do. Merging, for which nobody waits, is done idly.
 io::Step EmbeddedEngine::seal() {
+  const bool is_idle = std::exchange(seals_idly_, false);
   SealJob job;
   bool spare_wanted = false;
   {
@@ -39,6 +42,7 @@ io::Step EmbeddedEngine::seal() {
     spare_wanted = spare_ == Spare::kWanted;
     if (!seal_jobs_.empty()) job = seal_jobs_.front();
   }
+  if (is_idle) return spare_wanted || job.epoch != 0 ? io::Step::kAgain : merge();
   if (spare_wanted) {
     make_spare();
     return io::Step::kAgain;
@@ -48,7 +52,11 @@ io::Step EmbeddedEngine::seal() {
     expire([this](std::uint64_t shard) { return kept(shard); });
     look_for_files();
   }
-  if (job.epoch == 0) return merge();
+  if (job.epoch == 0) {
+    if (options_.merges && !options_.merges()) return io::Step::kWait;
+    seals_idly_ = true;
+    return io::Step::kAgainIdly;
+  }
   if (auto sealed = seal_file(std::move(job)); !sealed.ok()) {
     if (sealed.error().code == ErrorCode::kNoSpace) return make_space(std::move(sealed).error());
     fail_pending({}, std::move(sealed).error(), true);
@@ -157,7 +165,6 @@ void EmbeddedEngine::expire(const log::RetentionOf& retention_of) {
 }
 
 io::Step EmbeddedEngine::merge() {
-  if (options_.merges && !options_.merges()) return io::Step::kWait;
   const auto more = segments_->merge_step([this](std::uint64_t shard) { return kept(shard); },
                                           to_millis(seams_.clock.wall_now()));
   if (more.ok()) {
