@@ -24,8 +24,8 @@ void check(const Result<OtlpRecords>& all) {
   }
   simdjson::dom::parser parser;
   for (const auto& record : all->records) {
-    SPILLWAY_ASSERT(is_partition_key(record.key));
-    SPILLWAY_ASSERT(record.data.size() + record.key.size() <= kHttpRecordBytesMax);
+    SPILLWAY_ASSERT(is_partition_key(record.partition_key));
+    SPILLWAY_ASSERT(record.data.size() + record.partition_key.size() <= kHttpRecordBytesMax);
     SPILLWAY_ASSERT(parser.parse(record.data).error() == simdjson::SUCCESS);
   }
 }

@@ -75,7 +75,7 @@ class Collector {
     SPILLWAY_ASSIGN(const auto resources, messages_in(bytes, 1));
     SPILLWAY_ASSIGN(const auto scopes, messages_in(bytes, 2));
     const auto resource = resources.empty() ? std::string_view() : resources.back();
-    key_ = key_of(resource);
+    SPILLWAY_ASSIGN(key_, keep(key_of(resource)));
     std::string head = "{";
     SPILLWAY_TRY(add_part(head, "resource", kOtlpResource, resource));
     for (const auto scope : scopes) SPILLWAY_TRY(add_scope(head, scope));
@@ -153,19 +153,26 @@ class Collector {
       ++all_.too_large;
       return {};
     }
-    const std::size_t reading = text_.memory();
-    if (room_ && !room_(size + reading - std::exchange(text_bytes_, reading)))
-      return Error{ErrorCode::kThrottled, "Too many requests are under way"};
-    all_.bytes += size;
-    all_.records.push_back({key_, record_});
+    SPILLWAY_ASSIGN(const auto data, keep(record_));
+    all_.records.push_back({key_, data, std::nullopt, std::nullopt});
     return {};
+  }
+
+  // Where `text` is from now on, if there is room for it and for what reading it took.
+  Result<std::string_view> keep(std::string_view text) {
+    const std::size_t reading = text_.memory();
+    const std::size_t more =
+        all_.texts.more_for(text.size()) + reading - std::exchange(text_bytes_, reading);
+    if (more > 0 && room_ && !room_(more))
+      return Error{ErrorCode::kThrottled, "Too many requests are under way"};
+    return all_.texts.add(text);
   }
 
   const OtlpSignal signal_;
   OtlpRoom room_;
   OtlpText text_;
   std::size_t text_bytes_ = 0;  // of its memory, that room_ was asked for
-  std::string key_;             // of the resource's records
+  std::string_view key_;        // of the resource's records
   std::string record_;          // the one that is being made
   std::size_t made_ = 0;        // bytes, of records that are too large too, and of what they repeat
   OtlpRecords all_;

@@ -7,13 +7,13 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_function.h"
-#include "broker/spool_writer.h"
+#include "broker/text_blocks.h"
+#include "stream/record_batch.h"
 
 namespace spillway::broker {
 
@@ -26,8 +26,8 @@ enum class OtlpSignal { kLogs, kMetrics, kTraces };
 enum class OtlpEncoding { kProtobuf, kJson };
 
 struct OtlpRecords {
-  std::vector<InputRecord> records;
-  std::size_t bytes = 0;  // of their data and keys
+  std::vector<stream::RecordView> records;  // views into `texts`
+  TextBlocks texts;
   std::size_t too_large = 0;
 };
 

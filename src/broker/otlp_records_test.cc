@@ -31,7 +31,7 @@ std::vector<std::string> texts(const Result<OtlpRecords>& all) {
   std::vector<std::string> found;
   found.reserve(all->records.size());
   for (const auto& record : all->records)
-    found.push_back(fmt::format("{}={}", record.key, record.data));
+    found.push_back(fmt::format("{}={}", record.partition_key, record.data));
   return found;
 }
 
@@ -165,7 +165,7 @@ TEST(OtlpRecords, ASpanIsARecord) {
 TEST(OtlpRecords, AServicesInstanceStaysInOrder) {
   const auto key = [](const std::string& attributes) {
     const auto all = read_json(logs(attributes, "{}"));
-    return all.ok() ? all->records.at(0).key : all.error().message;
+    return all.ok() ? std::string(all->records.at(0).partition_key) : all.error().message;
   };
   const std::string service = attribute("service.name", "shop");
   const std::string host = attribute("host.name", "web-1");
@@ -267,30 +267,34 @@ TEST(OtlpRecords, ResourcesDoNotMakeASmallRequestLarge) {
 }
 
 TEST(OtlpRecords, AreMadeWhileThereIsRoom) {
-  const std::string json = logs(attribute("service.name", "shop"), R"({"flags":1},{},{"flags":3})");
-  const auto body = otlp_json_to_protobuf(kOtlpLogsRequest, padded(json));
-  std::vector<std::size_t> asked;
+  const std::string text(3000, 'x');
+  std::string records;
+  for (int i = 0; i < 100; ++i)
+    records += fmt::format(R"({}{{"severityText":"{}"}})", i > 0 ? "," : "", text);
+  const auto body = otlp_json_to_protobuf(kOtlpLogsRequest,
+                                          padded(logs(attribute("service.name", "shop"), records)));
+  std::size_t asked = 0;
   const auto read = [&](std::size_t most) {
-    asked.clear();
+    asked = 0;
     return read_otlp(OtlpSignal::kLogs, OtlpEncoding::kProtobuf, *body,
                      [&asked, most](std::size_t bytes) {
-                       asked.push_back(bytes);
-                       return asked.size() <= most;
+                       asked += bytes;
+                       return asked <= most;
                      });
   };
-  const auto all = read(3);
+  const auto all = read(std::size_t{1} << 20);
   ASSERT_TRUE(all.ok());
-  ASSERT_EQ(asked.size(), 3u);
-  const auto size_of = [&](std::size_t number) {
-    return all->records[number].key.size() + all->records[number].data.size();
-  };
-  EXPECT_GT(asked[0], size_of(0)) << "and for what reading takes";
-  EXPECT_EQ(asked[1], size_of(1));
-  EXPECT_EQ(asked[2], size_of(2));
-  const auto refused = read(1);
+  std::size_t size = 0;
+  for (const auto& record : all->records) size += record.data.size();
+  EXPECT_GT(asked, size);
+  EXPECT_LT(asked, size + 2 * TextBlocks::kBlockBytesMax);
+  const std::size_t needed = asked;
+  EXPECT_TRUE(read(needed).ok());
+  const auto refused = read(needed - 1);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kThrottled);
-  EXPECT_EQ(asked.size(), 2u) << "it ends there";
+  EXPECT_FALSE(read(size / 2).ok());
+  EXPECT_LT(asked, size / 2 + 2 * TextBlocks::kBlockBytesMax) << "it ends there";
 }
 
 TEST(OtlpRecords, JsonGrowsNoMoreThanIsAskedFor) {

@@ -153,14 +153,10 @@ class OtlpInput::Call final : public BodyReader, public std::enable_shared_from_
       if (read.error().code != ErrorCode::kThrottled) counts.malformed.add();
       co_return std::move(read).error();
     }
-    const auto all = *std::move(read);
+    auto all = *std::move(read);
     counts.malformed.add(all.too_large);
-    std::vector<stream::RecordView> views;
-    views.reserve(all.records.size());
-    for (const auto& record : all.records)
-      views.push_back({record.key, record.data, std::nullopt, std::nullopt});
-    const auto outcomes =
-        co_await put_in_order(&self->loop_, &self->input_.spool_, self->stream_, std::move(views));
+    const auto outcomes = co_await put_in_order(&self->loop_, &self->input_.spool_, self->stream_,
+                                                std::move(all.records));
     const auto failed = std::ranges::find_if(outcomes, [](const auto& one) { return !one.ok(); });
     const auto refused = static_cast<std::size_t>(
         std::ranges::count_if(outcomes, [](const auto& one) { return !one.ok(); }));
