@@ -33,6 +33,10 @@ stream::StreamInfo make_stream(const std::string& name, std::uint32_t shards, st
   return stream;
 }
 
+bool is_same_place(const stream::RecordView& a, const stream::RecordView& b) {
+  return a.explicit_hash_key == b.explicit_hash_key && a.partition_key == b.partition_key;
+}
+
 }  // namespace
 
 // The records of one shard, by their numbers.
@@ -117,22 +121,29 @@ std::vector<Spool::Routed> Spool::route(const Stream& stream,
                                         std::span<const stream::RecordView> records) {
   std::vector<Routed> groups;
   groups.reserve(kShards);
+  auto group = groups.end();
+  std::uint8_t lane = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
     const auto& record = records[i];
-    const Uint128 key = record.explicit_hash_key ? *record.explicit_hash_key
-                                                 : stream::hash_key_of(record.partition_key);
-    const auto* shard = stream.info->open_shard_for(key);
-    auto group = std::ranges::find(groups, shard, &Routed::shard);
-    if (group == groups.end()) {
-      groups.emplace_back().shard = shard;
-      group = std::prev(groups.end());
+    // Of many inputs a request's records have one key: its digest costs as much as copying a
+    // record.
+    if (i == 0 || !is_same_place(record, records[i - 1])) {
+      const Uint128 key = record.explicit_hash_key ? *record.explicit_hash_key
+                                                   : stream::hash_key_of(record.partition_key);
+      const auto* shard = stream.info->open_shard_for(key);
+      lane = stream::lane_of(key);
+      group = std::ranges::find(groups, shard, &Routed::shard);
+      if (group == groups.end()) {
+        groups.emplace_back().shard = shard;
+        group = std::prev(groups.end());
+      }
     }
     group->bytes +=
         stream::RecordBatchBuilder::size_of(record.data.size(), record.partition_key.size(),
                                             record.explicit_hash_key.has_value(), true);
     group->data_bytes += record.data.size();
     group->key_bytes += record.partition_key.size();
-    group->records.push_back({&record, i, stream::lane_of(key)});
+    group->records.push_back({&record, i, lane});
   }
   return groups;
 }

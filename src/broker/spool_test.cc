@@ -61,6 +61,29 @@ TEST_F(SpoolContentTest, WhatIsRestoredKeepsItsOrigin) {
   EXPECT_EQ(all[2].origin.sequence, 2u) << "those of this spool go on";
 }
 
+TEST_F(SpoolContentTest, EachOfARequestGoesWhereItBelongs) {
+  const Uint128 far = ~stream::hash_key_of("a");
+  const stream::RecordView records[] = {{"a", "0"},      {"a", "1"},      {"a", "2", far},
+                                        {"a", "3", far}, {"b", "4", far}, {"b", "5"},
+                                        {"b", "6"},      {"a", "7"}};
+  spool_->put("s", records, [](const Spool::Outcomes& outcomes) {
+    for (const auto& outcome : outcomes) EXPECT_TRUE(outcome.ok());
+  });
+  std::size_t count = 0;
+  for (const auto& shard : spool_->shards_of("s")) {
+    for (const auto& record : stored_in(shard.id)) {
+      ++count;
+      const auto& sent = records[std::stoul(record.data)];
+      EXPECT_EQ(record.key, sent.partition_key);
+      EXPECT_EQ(record.explicit_hash_key, sent.explicit_hash_key);
+      const Uint128 hash = sent.explicit_hash_key.value_or(stream::hash_key_of(record.key));
+      EXPECT_EQ(record.origin.lane, stream::lane_of(hash)) << record.data;
+      EXPECT_TRUE(shard.first_hash_key <= hash && hash <= shard.last_hash_key) << record.data;
+    }
+  }
+  EXPECT_EQ(count, std::size(records));
+}
+
 TEST_F(SpoolContentTest, RecordsLieInTheShardOfTheirLaneInOrder) {
   for (int i = 0; i < 300; ++i) EXPECT_EQ(put(fmt::format("key-{}", i % 40), i, 2), 0u);
   std::map<std::uint8_t, std::uint64_t> last;
