@@ -47,6 +47,11 @@ std::size_t plain_length(std::string_view text) {
     std::memcpy(&bytes, text.data() + length, sizeof bytes);
     if (!plain(bytes)) break;
   }
+  if (const std::size_t rest = text.size() - length; rest < sizeof(std::uint64_t)) {
+    std::uint64_t bytes = 0x2020202020202020;
+    std::memcpy(&bytes, text.data() + length, rest);
+    if (plain(bytes)) return text.size();
+  }
   const auto end = std::ranges::find_if(text.substr(length), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte < 0x20 || byte >= 0x80 || c == '"' || c == '\\';

@@ -246,23 +246,18 @@ constexpr OtlpField kMetricsRequestFields[] = {
 
 }  // namespace
 
-const OtlpMessage kOtlpAnyValue = {kAnyValueFields};
-const OtlpMessage kOtlpKeyValue = {kKeyValueFields};
-const OtlpMessage kOtlpScope = {kScopeFields};
-const OtlpMessage kOtlpResource = {kResourceFields};
-const OtlpMessage kOtlpLogRecord = {kLogRecordFields};
-const OtlpMessage kOtlpLogsRequest = {kLogsRequestFields};
-const OtlpMessage kOtlpSpan = {kSpanFields};
-const OtlpMessage kOtlpTracesRequest = {kTracesRequestFields};
-const OtlpMessage kOtlpMetricHead = {kMetricHeadFields};
-const OtlpMessage kOtlpMetricData = {kMetricDataFields};
-const OtlpMessage kOtlpMetricDataHead = {kMetricDataHeadFields};
-const OtlpMessage kOtlpMetricsRequest = {kMetricsRequestFields};
-
-const OtlpField* OtlpMessage::find(std::uint32_t number) const {
-  const auto found = std::ranges::find(fields, number, &OtlpField::number);
-  return found == fields.end() ? nullptr : &*found;
-}
+constinit const OtlpMessage kOtlpAnyValue = {kAnyValueFields};
+constinit const OtlpMessage kOtlpKeyValue = {kKeyValueFields};
+constinit const OtlpMessage kOtlpScope = {kScopeFields};
+constinit const OtlpMessage kOtlpResource = {kResourceFields};
+constinit const OtlpMessage kOtlpLogRecord = {kLogRecordFields};
+constinit const OtlpMessage kOtlpLogsRequest = {kLogsRequestFields};
+constinit const OtlpMessage kOtlpSpan = {kSpanFields};
+constinit const OtlpMessage kOtlpTracesRequest = {kTracesRequestFields};
+constinit const OtlpMessage kOtlpMetricHead = {kMetricHeadFields};
+constinit const OtlpMessage kOtlpMetricData = {kMetricDataFields};
+constinit const OtlpMessage kOtlpMetricDataHead = {kMetricDataHeadFields};
+constinit const OtlpMessage kOtlpMetricsRequest = {kMetricsRequestFields};
 
 const OtlpField* OtlpMessage::find(std::string_view name) const {
   const auto found = std::ranges::find(fields, name, &OtlpField::name);

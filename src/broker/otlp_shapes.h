@@ -3,6 +3,8 @@
 // among them: what isn't known is passed over, as the protocol asks of a receiver.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -36,10 +38,23 @@ struct OtlpField {
 };
 
 struct OtlpMessage {
-  std::span<const OtlpField> fields;
+  static constexpr std::uint32_t kNumberMax = 16;  // of all fields that are known
 
-  const OtlpField* find(std::uint32_t number) const;
+  constexpr OtlpMessage(std::span<const OtlpField> its_fields)  // NOLINT(*-explicit-*)
+      : fields(its_fields) {
+    for (std::size_t i = 0; i < fields.size(); ++i)
+      places[fields[i].number] = static_cast<std::uint8_t>(i + 1);
+  }
+
+  const OtlpField* find(std::uint32_t number) const {
+    const std::size_t place = number <= kNumberMax ? places[number] : 0;
+    return place == 0 ? nullptr : &fields[place - 1];
+  }
   const OtlpField* find(std::string_view name) const;
+
+  std::span<const OtlpField> fields;
+  // Of each number in `fields`, counted from 1; 0: it isn't known.
+  std::array<std::uint8_t, kNumberMax + 1> places{};
 };
 
 // Logs, metrics and traces have the same form: a request has, in its field 1, a message for each

@@ -78,19 +78,31 @@ void append_base64(std::string& to, std::string_view bytes) {
 
 void append_hex(std::string& to, std::string_view bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
-  to += '"';
+  const std::size_t begin = to.size();
+  to.resize(begin + 2 * bytes.size() + 2, '"');
+  char* at = to.data() + begin + 1;
   for (const char c : bytes) {
-    to += kDigits[static_cast<unsigned char>(c) >> 4];
-    to += kDigits[static_cast<unsigned char>(c) & 15];
+    *at++ = kDigits[static_cast<unsigned char>(c) >> 4];
+    *at++ = kDigits[static_cast<unsigned char>(c) & 15];
   }
-  to += '"';
 }
 
 void append_name(std::string& to, std::string_view name) {
-  if (to.back() != '{') to += ',';
-  to += '"';
+  to += to.back() == '{' ? std::string_view("\"") : std::string_view(",\"");
   to += name;
-  to += "\":";
+  to += std::string_view("\":");
+}
+
+// Keeps the order of equals. Of few, which are most of all, without the memory that a sort takes.
+void sort(auto found) {
+  constexpr std::ptrdiff_t kFew = 32;
+  const auto index = [](const auto& known) { return known.index; };
+  if (std::ranges::ssize(found) > kFew) {
+    std::ranges::stable_sort(found, {}, index);
+    return;
+  }
+  for (auto at = found.begin(); at != found.end(); ++at)
+    std::rotate(std::ranges::upper_bound(found.begin(), at, index(*at), {}, index), at, at + 1);
 }
 
 std::int64_t signed_of(std::uint64_t integer) { return static_cast<std::int64_t>(integer); }
@@ -127,8 +139,7 @@ Status OtlpText::read(const OtlpMessage& message, std::string_view bytes) {
   if (!reader.ok()) return not_protobuf();
   // Most exporters write them in an order that is the table's already.
   const std::ranges::subrange found(fields_.begin() + begin, fields_.end());
-  if (!std::ranges::is_sorted(found, {}, &Known::index))
-    std::ranges::stable_sort(found, {}, &Known::index);
+  if (!std::ranges::is_sorted(found, {}, &Known::index)) sort(found);
   return {};
 }
 
@@ -193,19 +204,27 @@ Status OtlpText::add_attribute(std::string& to, std::string_view pair, std::size
 
 // The value itself, without the name of its type.
 Status OtlpText::add_any(std::string& to, std::string_view value, std::size_t depth) {
-  const std::size_t first = fields_.size();
-  SPILLWAY_TRY(read(kOtlpAnyValue, value));
-  if (fields_.size() == first) {
+  const OtlpField* known = nullptr;  // of several, which OTLP forbids, the table's last one
+  ProtobufField found;
+  ProtobufReader reader(value);
+  for (ProtobufField field; reader.next(field);) {
+    const auto* one = kOtlpAnyValue.find(field.number);
+    if (one == nullptr || field.type != wire_type_of(one->type)) continue;
+    if (known != nullptr && one < known) continue;
+    known = one;
+    found = field;
+  }
+  if (!reader.ok()) return not_protobuf();
+  if (known == nullptr) {
     to += "null";
     return {};
   }
-  const Known known = fields_.back();
-  fields_.resize(first);
-  const OtlpField& of = kOtlpAnyValue.fields[known.index];
-  if (of.type != OtlpType::kMessage) return add_value(to, of, known.field, depth);
+  const OtlpField& of = *known;
+  if (of.type != OtlpType::kMessage) return add_value(to, of, found, depth);
   // An array or a list of pairs: its elements, without the message around them.
   if (depth + 1 > kOtlpDepthMax) return add_members(to, *of.message, {}, depth + 1);
-  SPILLWAY_TRY(read(*of.message, known.field.bytes));
+  const std::size_t first = fields_.size();
+  SPILLWAY_TRY(read(*of.message, found.bytes));
   const std::size_t last = fields_.size();
   if (of.message->fields[0].message == &kOtlpKeyValue) {
     SPILLWAY_TRY(add_attributes(to, first, last, depth + 1));

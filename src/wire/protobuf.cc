@@ -1,7 +1,5 @@
 #include "wire/protobuf.h"
 
-#include <limits>
-
 #include "base/varint.h"
 
 namespace spillway::wire {
@@ -21,36 +19,7 @@ void append_fixed(std::string& to, std::uint64_t value, std::size_t bytes) {
 
 }  // namespace
 
-bool ProtobufReader::next(ProtobufField& field) {
-  if (rest_.empty() || !ok_) return false;
-  const std::uint64_t key = varint();
-  if (key >> 3 == 0 || key > std::numeric_limits<std::uint32_t>::max()) ok_ = false;
-  field = {static_cast<std::uint32_t>(key >> 3), static_cast<WireType>(key & 7), 0, {}};
-  switch (field.type) {
-    case WireType::kVarint:
-      field.integer = varint();
-      break;
-    case WireType::kFixed64:
-      field.integer = fixed(8);
-      break;
-    case WireType::kBytes:
-      field.bytes = take(varint());
-      break;
-    case WireType::kFixed32:
-      field.integer = fixed(4);
-      break;
-    default:
-      ok_ = false;
-  }
-  return ok_;
-}
-
-std::uint64_t ProtobufReader::varint() {
-  if (!rest_.empty() && static_cast<unsigned char>(rest_[0]) < 128) {  // as most are
-    const auto value = static_cast<unsigned char>(rest_[0]);
-    rest_.remove_prefix(1);
-    return value;
-  }
+std::uint64_t ProtobufReader::long_varint() {
   std::uint64_t value = 0;
   for (unsigned shift = 0; shift < 64; shift += 7) {
     const auto byte = take(1);
@@ -61,24 +30,6 @@ std::uint64_t ProtobufReader::varint() {
   }
   ok_ = false;
   return 0;
-}
-
-std::uint64_t ProtobufReader::fixed(std::size_t bytes) {
-  const auto taken = take(bytes);
-  std::uint64_t value = 0;
-  for (std::size_t i = taken.size(); i-- > 0;)
-    value = value << 8 | static_cast<unsigned char>(taken[i]);
-  return value;
-}
-
-std::string_view ProtobufReader::take(std::uint64_t size) {
-  if (size > rest_.size()) {
-    ok_ = false;
-    return {};
-  }
-  const auto taken = rest_.substr(0, size);
-  rest_.remove_prefix(size);
-  return taken;
 }
 
 void append_integer(std::string& to, std::uint32_t number, std::uint64_t value) {

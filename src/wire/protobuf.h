@@ -4,8 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
+
+#include "base/bytes.h"
 
 namespace spillway::wire {
 
@@ -24,16 +27,56 @@ class ProtobufReader {
  public:
   explicit ProtobufReader(std::string_view message) : rest_(message) {}
 
-  bool next(ProtobufField& field);
+  bool next(ProtobufField& field) {
+    if (rest_.empty() || !ok_) return false;
+    const std::uint64_t key = varint();
+    if (key >> 3 == 0 || key > std::numeric_limits<std::uint32_t>::max()) ok_ = false;
+    field = {static_cast<std::uint32_t>(key >> 3), static_cast<WireType>(key & 7), 0, {}};
+    switch (field.type) {
+      case WireType::kVarint:
+        field.integer = varint();
+        break;
+      case WireType::kFixed64:
+        field.integer = fixed(8);
+        break;
+      case WireType::kBytes:
+        field.bytes = take(varint());
+        break;
+      case WireType::kFixed32:
+        field.integer = fixed(4);
+        break;
+      default:
+        ok_ = false;
+    }
+    return ok_;
+  }
   bool ok() const { return ok_; }
 
   // What packed repeated fields hold, one after the other; rest() empty: that was all of it.
-  std::uint64_t varint();
-  std::uint64_t fixed(std::size_t bytes);  // 4 or 8
+  std::uint64_t varint() {
+    if (rest_.empty() || static_cast<unsigned char>(rest_[0]) >= 128) return long_varint();
+    const auto value = static_cast<unsigned char>(rest_[0]);  // as most are
+    rest_.remove_prefix(1);
+    return value;
+  }
+  std::uint64_t fixed(std::size_t bytes) {  // 4 or 8
+    const auto taken = take(bytes);
+    if (taken.empty()) return 0;
+    return bytes == 8 ? load_le<std::uint64_t>(taken.data()) : load_le<std::uint32_t>(taken.data());
+  }
   std::string_view rest() const { return rest_; }
 
  private:
-  std::string_view take(std::uint64_t size);
+  std::uint64_t long_varint();
+  std::string_view take(std::uint64_t size) {
+    if (size > rest_.size()) {
+      ok_ = false;
+      return {};
+    }
+    const auto taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
 
   std::string_view rest_;
   bool ok_ = true;
