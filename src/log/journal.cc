@@ -1,5 +1,8 @@
 #include "log/journal.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/random.h"
@@ -118,22 +121,33 @@ class FileReader {
   FileHeader header_;
 };
 
+// What is known of a file once it was read.
+struct FileState {
+  std::uint64_t epoch = 0;
+  std::uint64_t size = 0;
+  bool headed = false;  // it has the header of this use
+  bool behind = false;  // it holds frames behind `after`, those that others hold too included
+  bool empty = true;    // it holds no frame at all
+};
+
 // Appends the file's frames behind `last` to `content`; `last`, at first `after`, becomes the last
-// one's number. Whether the file holds any behind `after`, those that others hold too included.
-Result<bool> read_file_frames(io::Disk& disk, const std::string& path, std::uint64_t epoch,
-                              std::uint64_t after, JournalContent& content, std::uint64_t& last) {
+// one's number.
+Result<FileState> read_file_frames(io::Disk& disk, const std::string& path, std::uint64_t epoch,
+                                   std::uint64_t after, JournalContent& content,
+                                   std::uint64_t& last) {
+  FileState state{.epoch = epoch};
   SPILLWAY_ASSIGN(auto file, disk.open(path, io::OpenMode::kRead));
-  SPILLWAY_ASSIGN(const std::uint64_t size, file->size());
-  FileReader reader(*file, path, size);
-  SPILLWAY_ASSIGN(const bool used, reader.read_header(epoch, after));
-  if (!used) return false;
-  bool behind = false;
+  SPILLWAY_ASSIGN(state.size, file->size());
+  FileReader reader(*file, path, state.size);
+  SPILLWAY_ASSIGN(state.headed, reader.read_header(epoch, after));
+  if (!state.headed) return state;
   std::uint64_t offset = kFileHeaderSize;
   while (true) {
     SPILLWAY_ASSIGN(auto located, reader.frame_at(offset));
     if (!located) break;
     const std::uint64_t number = located->header.number;
-    behind = behind || number > after;
+    state.behind = state.behind || number > after;
+    state.empty = false;
     if (number > last + 1) {
       return Error{ErrorCode::kCorrupt,
                    fmt::format("{}, byte {}: frame {} follows frame {}: those between are missing; "
@@ -157,7 +171,35 @@ Result<bool> read_file_frames(io::Disk& disk, const std::string& path, std::uint
                     "written after it; restore the directory from a backup",
                     path, offset, *later)};
   }
-  return behind;
+  return state;
+}
+
+// The newest file that was to hold frames has to be there, whole as far as its size tells, and all
+// frames before it, of which `last` is the last that was found. What an older build went on with,
+// it didn't note.
+Status check_noted(const std::string& directory, const std::vector<FileState>& files,
+                   std::uint64_t last, const NewestFile& noted) {
+  const auto found = std::ranges::find(files, noted.epoch, &FileState::epoch);
+  std::string what;
+  if (found == files.end()) {
+    const bool gone_on = std::ranges::any_of(
+        files, [&](const FileState& file) { return file.epoch > noted.epoch && !file.empty; });
+    if (gone_on) return {};
+    what = "is gone, and with it all frames that it held";
+  } else if (found->size < noted.size) {
+    what = fmt::format("has {} bytes of {}: it was cut off, and frames with it", found->size,
+                       noted.size);
+  } else if (!found->headed) {
+    what = "has lost its header, and with it all frames that it held";
+  } else if (last < noted.after) {
+    what = fmt::format("goes on behind frame {}, but those behind frame {} are missing",
+                       noted.after, last);
+  } else {
+    return {};
+  }
+  return Error{ErrorCode::kCorrupt,
+               fmt::format("{} {}; restore the directory from a backup",
+                           io::join_path(directory, name_of(noted.epoch)), what)};
 }
 
 }  // namespace
@@ -167,14 +209,19 @@ Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory
   JournalContent content;
   SPILLWAY_ASSIGN(const auto names, disk.list(directory));
   std::uint64_t last = after;
+  std::vector<FileState> files;
   for (const auto& name : names) {
+    if (const auto noted = newest_of(name)) content.noted = noted;
     const auto epoch = epoch_of(name);
     if (!epoch) continue;
-    SPILLWAY_ASSIGN(const bool behind, read_file_frames(disk, io::join_path(directory, name),
-                                                        *epoch, after, content, last));
-    (behind ? content.used : content.covered).push_back(*epoch);
+    SPILLWAY_ASSIGN(const auto file, read_file_frames(disk, io::join_path(directory, name), *epoch,
+                                                      after, content, last));
+    (file.behind ? content.used : content.covered).push_back(*epoch);
+    if (file.behind) content.last_used_size = file.size;
     content.last_epoch = *epoch;
+    files.push_back(file);
   }
+  if (content.noted) SPILLWAY_TRY(check_noted(directory, files, last, *content.noted));
   if (after > 0 && content.last_epoch == 0) {
     return Error{ErrorCode::kCorrupt,
                  fmt::format("{}: no file is there, though frames through {} were written; restore "
@@ -207,7 +254,10 @@ Result<std::unique_ptr<Journal>> Journal::start(io::Disk& disk, const JournalOpt
   if (auto removed = disk.remove(spare_path(options));
       !removed.ok() && removed.error().code != ErrorCode::kNotFound)
     return std::move(removed).error();
-  SPILLWAY_TRY(journal->begin_file(UINT32_MAX));
+  SPILLWAY_TRY(journal->settle_note(content));
+  // Until the last frame is there too, the file that holds it is the one to miss.
+  SPILLWAY_TRY(
+      journal->begin_file(UINT32_MAX, content.frames.empty() ? Noting::kAtOnce : Noting::kLater));
   if (content.frames.empty()) return journal;
   const auto& again = content.frames.back().entries;
   std::uint64_t body_size = 0;
@@ -220,6 +270,7 @@ Result<std::unique_ptr<Journal>> Journal::start(io::Disk& disk, const JournalOpt
                     body_size, options.file_bytes)};
   }
   SPILLWAY_TRY(journal->append(again));
+  SPILLWAY_TRY(journal->note(journal->header_.epoch));
   return journal;
 }
 
@@ -261,9 +312,28 @@ Result<std::unique_ptr<io::File>> Journal::make_file(const std::string& path,
   return file;
 }
 
-Status Journal::next_file() { return begin_file(options_.files_max); }
+Status Journal::next_file() { return begin_file(options_.files_max, Noting::kAtOnce); }
 
-Status Journal::begin_file(std::uint32_t files_max) {
+// The file that is noted may be used again where it holds nothing that is needed: then the last one
+// that does is noted in its place.
+Status Journal::settle_note(const JournalContent& content) {
+  noted_ = content.noted;
+  if (!noted_ || std::ranges::find(content.used, noted_->epoch) != content.used.end()) return {};
+  const auto before = std::exchange(noted_, std::nullopt);
+  if (content.used.empty()) return forget_newest(disk_, options_.directory, *before);
+  noted_ = {content.used.back(), content.last_used_size, content.frames.back().number - 1};
+  return note_newest(disk_, options_.directory, before, *noted_);
+}
+
+// The file of `epoch`, with all frames so far before it or in it.
+Status Journal::note(std::uint64_t epoch) {
+  const NewestFile newest{epoch, options_.file_bytes, next_frame_ - 1};
+  SPILLWAY_TRY(note_newest(disk_, options_.directory, noted_, newest));
+  noted_ = newest;
+  return {};
+}
+
+Status Journal::begin_file(std::uint32_t files_max, Noting noting) {
   const FileHeader header{header_.epoch + 1, Random(salt_ ^ (header_.epoch + 1)).next()};
   const std::string path = path_of(header.epoch);
   auto file = make_file(path, files_max);
@@ -279,6 +349,10 @@ Status Journal::begin_file(std::uint32_t files_max) {
   }
   SPILLWAY_TRY(final_sync((*file)->sync_data()));
   SPILLWAY_TRY(final_sync(disk_.sync_directory(options_.directory)));
+  if (auto noted = noting == Noting::kAtOnce ? note(header.epoch) : Status(); !noted.ok()) {
+    if (noted.error().code == ErrorCode::kNoSpace) static_cast<void>(disk_.remove(path).ok());
+    return noted;
+  }
   file_ = *std::move(file);
   header_ = header;
   offset_ = kFileHeaderSize;

@@ -9,12 +9,14 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "io/disk.h"
 #include "log/frame.h"
+#include "log/journal_note.h"
 
 namespace spillway::log {
 
@@ -41,12 +43,15 @@ struct JournalContent {
   // The files, by epoch, ascending: those with a frame behind `after`, and those without.
   std::vector<std::uint64_t> used;
   std::vector<std::uint64_t> covered;
+  std::uint64_t last_used_size = 0;  // in bytes, of the last of `used`
+  std::optional<NewestFile> noted;   // nullopt: by no build that notes it, or nothing is needed
 };
 
 // Reads every frame with a number above `after`. A last frame that is not whole is left out (it was
 // never acknowledged); kCorrupt, with file and offset, where a valid frame follows bytes that are
-// none: the first proves that they were synced; and where no file is there, `after` being above 0:
-// there always is one since the first frame.
+// none: the first proves that they were synced; where no file is there, `after` being above 0:
+// there always is one since the first frame; and where the newest file is gone, too short or
+// without its header (log/journal_note.h).
 Result<JournalContent> read_journal(io::Disk& disk, const std::string& directory,
                                     std::uint64_t after);
 
@@ -86,7 +91,10 @@ class Journal {
   Journal(io::Disk& disk, const JournalOptions& options) : disk_(disk), options_(options) {}
   std::string path_of(std::uint64_t epoch) const;
   Result<std::unique_ptr<io::File>> make_file(const std::string& path, std::uint32_t files_max);
-  Status begin_file(std::uint32_t files_max);
+  enum class Noting { kAtOnce, kLater };
+  Status begin_file(std::uint32_t files_max, Noting noting);
+  Status note(std::uint64_t epoch);
+  Status settle_note(const JournalContent& content);
   void remove_surplus();
 
   io::Disk& disk_;
@@ -99,6 +107,7 @@ class Journal {
   std::deque<std::uint64_t> in_use_;  // epochs, the current one last
   std::deque<std::uint64_t> free_;
   bool has_spare_ = false;
+  std::optional<NewestFile> noted_;
   FrameBuilder builder_;
 };
 

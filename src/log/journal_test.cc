@@ -1,6 +1,10 @@
 #include "log/journal.h"
 
+#include <cstdio>
+#include <functional>
+
 #include "log/crash_disk.h"
+#include "log/journal_scan.h"
 
 namespace spillway::log {
 namespace {
@@ -48,6 +52,8 @@ struct Written {
   Result<JournalContent> read(std::uint64_t after = 0) {
     return read_journal(disk, kDirectory, after);
   }
+  // As a build left it that notes nothing.
+  void forget_note() { ASSERT_TRUE(forget_newest(disk, kDirectory, *read()->noted).ok()); }
 };
 
 std::string error_of(const Result<JournalContent>& content, ErrorCode code) {
@@ -88,12 +94,12 @@ TEST(Journal, TakesTheSpareBeforeItMakesAFile) {
 
   const std::uint64_t changes = disk.changes();
   ASSERT_TRUE(journal->next_file().ok());
-  EXPECT_EQ(disk.changes() - changes, 4u);  // a name, a header, and their syncs: no zeros
+  EXPECT_EQ(disk.changes() - changes, 6u);  // a name, a header, a note, and their syncs: no zeros
   const Entry second = batch_of(2, half);
   ASSERT_TRUE(journal->append({&second, 1}).ok());
   EXPECT_FALSE(journal->wants_spare());  // as many files as may be
   EXPECT_EQ(journal->next_file().error().code, ErrorCode::kThrottled);
-  EXPECT_EQ(disk.list(kDirectory)->size(), 2u);
+  EXPECT_EQ(journal_paths(disk, kDirectory)->size(), 2u);
   EXPECT_EQ(read_journal(disk, kDirectory, 0)->frames.size(), 2u);
 }
 
@@ -118,8 +124,8 @@ TEST(Journal, ANextFileWithoutSpaceIsTriedAgainUnlessASyncFailed) {
     disk.never_fail();
     EXPECT_TRUE(journal->next_file().ok()) << "after " << calls << " calls";
   }
-  EXPECT_EQ(tried_again, 3);  // the name, the zeros, the header
-  EXPECT_EQ(final, 2);        // the syncs of both
+  EXPECT_EQ(tried_again, 4);  // the name, the zeros, the header, the note
+  EXPECT_EQ(final, 3);        // the syncs of header, name and note
 }
 
 TEST(Journal, ASpareThatFindsNoSpaceLeavesNothing) {
@@ -177,7 +183,9 @@ TEST(Journal, ADamagedFileHeaderIsToldWhereFramesFollowIt) {
     ASSERT_FALSE(read.ok()) << "byte " << at << " of the header: its frames are gone";
     EXPECT_THAT(read.error().message, testing::HasSubstr(written.last_path));
   }
-  // Without frames it is a file whose making was cut short.
+  // Without frames, and not noted, it is a file whose making was cut short.
+  written.disk.content(written.last_path) = whole;
+  written.forget_note();
   std::string& content = written.disk.content(written.last_path);
   content = std::string(kFileBytes, '\0');
   const auto read = written.read();
@@ -188,6 +196,7 @@ TEST(Journal, ADamagedFileHeaderIsToldWhereFramesFollowIt) {
 // As the file that a start, which was cut short itself, began to use again.
 TEST(Journal, WithoutAFileHeaderATornFrameIsNoLoss) {
   Written written(3);
+  written.forget_note();
   std::string& content = written.disk.content(written.last_path);
   content[0] = static_cast<char>(content[0] ^ 0x10);
   EXPECT_FALSE(written.read(2).ok()) << "frame 3 is whole";
@@ -220,6 +229,103 @@ TEST(Journal, AMissingFileIsTold) {
               testing::HasSubstr("no file is there, though frames through 1 were written"));
 }
 
+// What nothing goes on behind is missed all the same.
+TEST(Journal, DamageToTheNewestFileIsToldByItsNote) {
+  struct Case {
+    std::string what;
+    std::function<void(Written&)> damage;
+  };
+  const auto content = [](Written& written) -> std::string& {
+    return written.disk.content(written.last_path);
+  };
+  const std::vector<Case> cases = {
+      {"is gone",
+       [](Written& written) { ASSERT_TRUE(written.disk.remove(written.last_path).ok()); }},
+      {"has 0 bytes of 16384", [&](Written& written) { content(written).clear(); }},
+      {"has 16383 bytes of 16384",
+       [&](Written& written) { content(written).resize(kFileBytes - 1); }},
+      {"has lost its header", [&](Written& written) { content(written).assign(kFileBytes, '\0'); }},
+  };
+  for (const std::uint64_t frames : {3, 50}) {  // in one file, and in several
+    for (const auto& [what, damage] : cases) {
+      Written written(frames);
+      damage(written);
+      for (const std::uint64_t after : {std::uint64_t{0}, frames}) {
+        EXPECT_THAT(error_of(written.read(after), ErrorCode::kCorrupt),
+                    testing::AllOf(testing::HasSubstr(written.last_path), testing::HasSubstr(what)))
+            << "of " << frames << " frames, after " << after;
+      }
+    }
+  }
+}
+
+// Wherever a start, or a move to the next file, is cut short: nobody takes it for damage, and the
+// loss of the newest file that holds something is noticed, whatever was being made beside it.
+TEST(Journal, TheNoteIsRightWhateverAPowerCutLeaves) {
+  constexpr std::uint64_t kSeed = 20261126;
+  std::printf("seed %llu\n", static_cast<unsigned long long>(kSeed));
+  Random random(kSeed);
+  int lost = 0;
+  for (int round = 0; round < 400; ++round) {
+    CrashDisk disk;
+    std::uint64_t after = 0;    // a snapshot's
+    std::uint64_t written = 0;  // frames that were synced
+    for (int start = 0; start < 4; ++start) {
+      const auto content = read_journal(disk, kDirectory, after);
+      ASSERT_TRUE(content.ok()) << "round " << round << ": " << content.error().message;
+      ASSERT_GE(after + content->frames.size(), written) << "round " << round;
+      if (random.one_in(2)) disk.fail_after(random.below(10));
+      auto journal = Journal::start(disk, {kDirectory, kFileBytes, 3}, *content, after, 42);
+      const std::uint64_t found = after + content->frames.size();
+      if (journal.ok() && random.one_in(2)) {  // what was found is sealed
+        after = found;
+        (*journal)->release_through(content->last_epoch);
+      }
+      if (!disk.failed() && random.one_in(2)) disk.fail_after(random.below(40));
+      for (int number = 0; journal.ok() && number < 30; ++number) {
+        const Entry entry = batch_of((*journal)->next_frame(), payload_of(number));
+        if (!(*journal)->fits(entry.stored_size())) {
+          (*journal)->release_through((*journal)->current_epoch() - 1);
+          after = (*journal)->next_frame() - 1;
+          if (!(*journal)->next_file().ok()) break;
+        }
+        if (!(*journal)->append({&entry, 1}).ok()) break;
+        written = (*journal)->next_frame() - 1;
+      }
+      disk.cut_power(random);
+    }
+    const auto content = read_journal(disk, kDirectory, after);
+    ASSERT_TRUE(content.ok()) << "round " << round << ": " << content.error().message;
+    if (content->used.empty()) continue;
+    ++lost;
+    ASSERT_TRUE(
+        disk.remove(fmt::format("{}/{:016x}.journal", kDirectory, content->used.back())).ok());
+    const auto without = read_journal(disk, kDirectory, after);
+    EXPECT_TRUE(!without.ok() || without->frames.size() == content->frames.size())
+        << "round " << round;
+  }
+  EXPECT_GT(lost, 100);
+}
+
+// It noted nothing, and may have used the noted file again.
+TEST(Journal, WhatAnOlderBuildWentOnWithIsNoDamage) {
+  Written written(50);
+  const auto noted = written.read()->noted.value();
+  ASSERT_TRUE(written.disk.remove(written.last_path).ok());
+  ASSERT_FALSE(written.read(50).ok());
+  CrashDisk other;
+  const auto journal = Journal::start(other, {kDirectory, kFileBytes, 4},
+                                      JournalContent{.last_epoch = noted.epoch}, 50, 42)
+                           .value();
+  const Entry entry = batch_of(51, "x");
+  ASSERT_TRUE(journal->append({&entry, 1}).ok());
+  const std::string path = fmt::format("{}/{:016x}.journal", kDirectory, noted.epoch + 1);
+  written.disk.put(path, other.content(path));
+  const auto content = written.read(50);
+  ASSERT_TRUE(content.ok()) << content.error().message;
+  EXPECT_EQ(content->frames.size(), 1u);
+}
+
 // Every start adds a file, and crashes come one after the other; the disk must not fill with them.
 TEST(Journal, FilesThatStartsHaveAddedAreRemovedAgain) {
   constexpr std::uint32_t kFilesMax = 2;
@@ -246,7 +352,7 @@ TEST(Journal, FilesThatStartsHaveAddedAreRemovedAgain) {
       ASSERT_TRUE(journal->append({&entry, 1}).ok());
     }
     after = std::min(after, journal->next_frame() - 2);
-    most = std::max(most, disk.list(kDirectory)->size());
+    most = std::max(most, journal_paths(disk, kDirectory)->size());
   }
   EXPECT_LE(most, kFilesMax + 1);
 }

@@ -38,6 +38,7 @@ class EngineWorld {
   explicit EngineWorld(const WorldOptions& options)
       : options_(options),
         random_(options.seed),
+        journal_damage_(~options.seed),
         disk_(random_.fork(), scheduler_, history_),
         entropy_(random_.fork()),
         engine_options_(small_options(random_)) {
@@ -54,6 +55,7 @@ class EngineWorld {
   Status act();
   Status check_damage();
   Status check_loss();
+  Status check_journal_loss();
   std::string examine(const SimDisk& disk);
   Status survive_full_disk();
   void count_crash(bool recovering, Loss loss);
@@ -79,6 +81,7 @@ class EngineWorld {
 
   const WorldOptions options_;
   Random random_;
+  Random journal_damage_;
   History history_;
   SimClock clock_;
   Scheduler scheduler_{random_.fork(), clock_, history_};
@@ -430,6 +433,36 @@ Status EngineWorld::check_loss() {
   return checked.ok() ? Status() : wrong(checked.error().message);
 }
 
+// A file of the journal is gone from a copy of the disk, or lacks its end: the engine refuses to
+// start, unless everything is there without it.
+Status EngineWorld::check_journal_loss() {
+  History history;
+  SimClock clock = clock_;
+  Scheduler scheduler(journal_damage_.fork(), clock, history);
+  SimDisk disk(disk_, journal_damage_.fork(), scheduler, history);
+  SeededEntropy entropy(journal_damage_.fork());
+  metrics::Registry registry;
+  const std::string where = disk.damage_journal(journal_damage_);
+  if (where.empty()) return {};
+  ++coverage_.faults["lost or cut journal file"];
+  const auto wrong = [&](std::string_view what) {
+    return Error{ErrorCode::kCorrupt, fmt::format("without {}: {}", where, what)};
+  };
+  const std::string told = examine(disk);
+  auto opened = engine::open_embedded_engine(engine_options_,
+                                             {disk, clock, scheduler, entropy, log_, registry});
+  history_.add(history.digest());
+  if (opened.ok() != told.empty())
+    return wrong(told.empty() ? "spillway doctor tells no damage" : told);
+  if (!opened.ok()) {
+    ++coverage_.damage_reported;
+    return {};
+  }
+  SPILLWAY_ASSIGN(const auto seen, read_everything(**opened, scheduler, clock, journal_damage_));
+  auto checked = model_.check_damaged((*opened)->catalog(), seen);
+  return checked.ok() ? Status() : wrong(checked.error().message);
+}
+
 void EngineWorld::count_crash(bool recovering, Loss loss) {
   static constexpr std::array<std::string_view, kLosses.size()> kNames = {
       "process killed", "all lost", "suffix lost", "scattered", "garbled"};
@@ -485,6 +518,7 @@ Status EngineWorld::life() {
   }
   if (random_.one_in(6)) SPILLWAY_TRY(check_damage());
   if (random_.one_in(6)) SPILLWAY_TRY(check_loss());
+  if (journal_damage_.one_in(6)) SPILLWAY_TRY(check_journal_loss());
   return {};
 }
 

@@ -31,9 +31,13 @@ void print(const char* title, const std::map<std::string, std::uint64_t>& counts
 constexpr const char* kCrashKinds[] = {"journal append",  "journal recycling", "segment writing",
                                        "segment merging", "trimming",          "snapshot",
                                        "catalog change",  "recovery"};
-constexpr const char* kFaultKinds[] = {"failed write", "failed sync",
-                                       "failed read",  "refused for want of space",
-                                       "flipped bit",  "lost segment"};
+constexpr const char* kFaultKinds[] = {"failed write",
+                                       "failed sync",
+                                       "failed read",
+                                       "refused for want of space",
+                                       "flipped bit",
+                                       "lost segment",
+                                       "lost or cut journal file"};
 
 bool enough(const char* name, const std::map<std::string, std::uint64_t>& counts,
             std::uint64_t kind_min) {

@@ -231,6 +231,24 @@ std::string SimDisk::lose_segment() {
   return std::move(path);
 }
 
+std::string SimDisk::damage_journal(Random& random) {
+  std::vector<std::string> paths;
+  for (const auto& [name, inode] : names_)
+    if (is_journal(name)) paths.push_back(name);
+  if (paths.empty()) return {};
+  auto& path = random.one_in(4) ? paths[random.below(paths.size())] : paths.back();
+  if (random.one_in(2)) {
+    names_.erase(path);
+    durable_names_.erase(path);
+  } else {
+    Inode& inode = *names_[path];
+    inode.seen.resize(random.one_in(3) ? 0 : random.below(inode.seen.size() + 1));
+    inode.durable.resize(std::min(inode.durable.size(), inode.seen.size()));
+    inode.unsynced.clear();
+  }
+  return std::move(path);
+}
+
 std::uint64_t SimDisk::used() const {
   std::uint64_t bytes = 0;
   for (const auto& [name, inode] : names_) bytes += inode->seen.size();

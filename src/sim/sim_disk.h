@@ -92,6 +92,9 @@ class SimDisk final : public io::Disk {
 
   // A segment's file that the seed picks is there no more; its path, or empty where there is none.
   std::string lose_segment();
+  // A file of the journal, in most cases the newest, is there no more, or lacks its end; its path,
+  // or empty where there is none. `random` picks.
+  std::string damage_journal(Random& random);
 
   // Calls that change something, since the start.
   std::uint64_t changes() const { return changes_; }
