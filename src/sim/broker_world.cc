@@ -123,6 +123,7 @@ class BrokerWorld {
   const BrokerSettings settings_;
   std::unique_ptr<BrokerMachine> broker_;
   std::vector<std::unique_ptr<RegionLink>> from_clone_;
+  std::uint64_t faults_ = 0;              // begun
   std::unique_ptr<BrokerMachine> clone_;  // null, where there is none
   std::unique_ptr<ReaderMachine> reader_;
   std::deque<UniqueFunction<void()>> due_;
@@ -301,7 +302,6 @@ void BrokerWorld::restore_backup() {
 
 // Both take records, and deliver what both have.
 void BrokerWorld::clone_broker() {
-  if (clone_) return;
   std::vector<RegionLink*> links;
   links.reserve(places_.size());
   for (const auto& place : places_) {
@@ -459,7 +459,6 @@ void BrokerWorld::switch_by_hand() {
 
 void BrokerWorld::plan() {
   const std::uint64_t count = 6 + random_.below(12);
-  coverage_.faults_min = count;
   for (std::uint64_t i = 0; i < count; ++i) {
     // A person's switch is among them, and has time to come about.
     const bool first = i == 0;
@@ -492,8 +491,11 @@ void BrokerWorld::plan_target_changes() {
 }
 
 void BrokerWorld::begin(const Fault& fault) {
+  // There is one at most.
+  if (clone_ && fault.begin == &BrokerWorld::clone_broker) return;
   log_.say(fmt::format("--- {}", fault.name));
   ++coverage_.faults[std::string(fault.name)];
+  ++faults_;
   (this->*fault.begin)();
 }
 
@@ -615,6 +617,7 @@ BrokerWorldResult BrokerWorld::run() {
   broker_->stop();
   if (clone_) clone_->stop();
   coverage_.seeds = 1;
+  coverage_.faults_min = faults_;
   coverage_.switches = coverage_.switches_min = broker_->switches();
   coverage_.backfilled = broker_->backfilled();
   coverage_.lost = model_.lost() + unread_.lost();
@@ -630,6 +633,7 @@ BrokerWorldResult BrokerWorld::run() {
   coverage_.unread = unread_.acknowledged();
   coverage_.simulated_seconds =
       static_cast<std::uint64_t>((stage_.clock.mono_now() - began) / seconds(1));
+  coverage_.seconds_min = coverage_.simulated_seconds;
   return {std::move(status), coverage_, stage_.history.digest(), stage_.history.events()};
 }
 
@@ -654,6 +658,7 @@ void BrokerCoverage::add(const BrokerCoverage& other) {
   dropped += other.dropped;
   unread += other.unread;
   simulated_seconds += other.simulated_seconds;
+  seconds_min = std::min(seconds_min, other.seconds_min);
 }
 
 BrokerWorldResult run_broker_world(const BrokerWorldOptions& options) {

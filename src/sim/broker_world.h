@@ -32,6 +32,7 @@ struct BrokerCoverage {
   std::uint64_t dropped = 0;                // by full spools that are told to
   std::uint64_t unread = 0;                 // acknowledged, of a second stream
   std::uint64_t simulated_seconds = 0;
+  std::uint64_t seconds_min = UINT64_MAX;  // of a seed
 
   void add(const BrokerCoverage& other);
 };

@@ -117,6 +117,11 @@ int run(const BrokerArguments& arguments) {
   bool all = true;
   for (const auto& [name, count] : coverage.faults)
     all = enough(name.c_str(), coverage.faults, arguments.fault_min) && all;
+  if (coverage.seconds_min < 600 || coverage.faults_min < 5 || coverage.switches_min < 1) {
+    fmt::print(stderr, "a seed had only {} s, {} faults or {} switches\n", coverage.seconds_min,
+               coverage.faults_min, coverage.switches_min);
+    all = false;
+  }
   return all ? 0 : 1;
 }
 
