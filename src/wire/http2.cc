@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -38,6 +39,8 @@ constexpr std::uint64_t kMaxIdleFrames = 10'000;
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr std::size_t kHeaderBomb = 4;           // times the limit
 constexpr std::size_t kTakenAtLeast = 64 << 10;  // between two calls of drop_stalled()
+// Of a body behind the answer to its request.
+constexpr std::size_t kUnwantedBytes = 64 << 10;
 
 struct Stream {
   RequestHead head;              // until it is told
@@ -49,6 +52,7 @@ struct Stream {
   bool answered = false;   // or refused by the session
   bool aborted = false;
   std::size_t body_bytes = 0;
+  std::optional<std::size_t> unwanted;  // bytes of it since the whole answer was sent
   // The answer's body, and how far it was sent.
   std::vector<SharedBytes> body;
   std::size_t part = 0;
@@ -352,6 +356,10 @@ class Http2Session final : public ServerSession {
     Stream* stream = find(id);
     if (stream == nullptr || !stream->told || stream->aborted || bytes.empty()) return;
     idle_frames_ = 0;
+    if (stream->unwanted && (*stream->unwanted += bytes.size()) > kUnwantedBytes) {
+      stream->unwanted.reset();
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    }
     stream->body_bytes += bytes.size();
     if (stream->body_bytes <= limits_.body_bytes)
       return sink_.on_body(static_cast<RequestId>(id), bytes);
@@ -385,11 +393,16 @@ class Http2Session final : public ServerSession {
     const bool ends = frame.hd.type == NGHTTP2_HEADERS || frame.hd.type == NGHTTP2_DATA;
     if (!ends || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
     // The whole answer is on its way. A client that still sends its request may stop (RFC 9113
-    // section 8.1).
-    if (find(frame.hd.stream_id) != nullptr &&
-        nghttp2_session_get_stream_remote_close(session_, frame.hd.stream_id) == 0) {
+    // section 8.1). But curl before 8.0 takes that for a failure while it has something to send:
+    // what is short may come.
+    Stream* stream = find(frame.hd.stream_id);
+    if (stream == nullptr ||
+        nghttp2_session_get_stream_remote_close(session_, frame.hd.stream_id) != 0)
+      return;
+    if (stream->told && !stream->aborted)
+      stream->unwanted = 0;
+    else
       nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_NO_ERROR);
-    }
   }
 
   static RequestId id_of(const nghttp2_frame& frame) {

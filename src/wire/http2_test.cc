@@ -661,13 +661,23 @@ TEST(Http2, AnOpenAnswerThatTheClientResetsIsAborted) {
   EXPECT_THAT(recorder.requests, ElementsAre("GET /feed ", "aborted GET /feed "));
 }
 
-TEST(Http2, AnEarlyAnswerStopsTheBody) {
+TEST(Http2, AnEarlyAnswerStopsABodyThatIsLong) {
   SessionRecorder recorder(make_http2_session, {}, Answers::kAtHead);
-  recorder.feed(begin() + frame(kHeaders, kEndHeaders, 1, head_of("POST", "/1")));
+  recorder.feed(begin() + frame(kHeaders, kEndHeaders, 1, head_of("POST", "/1")) +
+                frame(kHeaders, kEndHeaders, 3, head_of("POST", "/3")));
   recorder.take_output();
-  const auto heard = heard_in(recorder.output);
-  EXPECT_EQ(heard.answers.at(1).status, "200");
-  EXPECT_EQ(heard.answers.at(1).reset, NGHTTP2_NO_ERROR) << "RFC 9113 section 8.1";
+  const std::string piece(std::size_t{16} << 10, 'x');
+  for (int i = 0; i < 4; ++i) recorder.feed(frame(kData, i == 3 ? kEndStream : 0, 1, piece));
+  for (int i = 0; i < 4; ++i) recorder.feed(frame(kData, 0, 3, piece));
+  recorder.take_output();
+  for (const std::uint32_t id : {1, 3}) {
+    EXPECT_EQ(heard_in(recorder.output).answers.at(id).status, "200");
+    EXPECT_EQ(heard_in(recorder.output).answers.at(id).reset, std::nullopt) << "some comes on";
+  }
+  recorder.feed(frame(kData, 0, 3, "x"));
+  recorder.take_output();
+  EXPECT_EQ(heard_in(recorder.output).answers.at(3).reset, NGHTTP2_NO_ERROR)
+      << "RFC 9113 section 8.1";
 }
 
 }  // namespace
