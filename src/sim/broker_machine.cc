@@ -431,7 +431,8 @@ Status BrokerMachine::check_marks() const {
   const auto& path = *running_->path;
   const auto& canaries = settings_.route.canary_stream;
   for (std::size_t place = 0; place < path.order.size(); ++place) {
-    const auto last = path.marked_targets[place]->marks().last(canaries, canaries);
+    const auto last =
+        path.marked_targets[place]->marks().last(canaries, canaries, parts_.stage.clock.wall_now());
     if (!last || !path.route.kept().set_back[place].empty()) continue;
     client::PutOutcome at;
     at.shard_id = last->shard;
