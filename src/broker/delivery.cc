@@ -23,6 +23,7 @@ Delivery::Delivery(Parts parts, std::span<const std::string> streams, Random ran
                     parts.route,
                     budget_,
                     catch_up_,
+                    linger_,
                     request,
                     [this](std::size_t bytes) {
                       const MonoTime now = parts_.loop.mono_now();

@@ -56,6 +56,9 @@ class Delivery {
   void add(std::span<const std::string> streams);
   // What waits is sent so from now on.
   void set_catch_up(const CatchUp& catch_up);
+  // From now on what doesn't fill a request waits until its first record is so old; zero: it is
+  // sent at once, and what comes while a request is under way is the next one.
+  void set_linger(nanoseconds linger) { linger_ = linger; }
   // These shards of the spool have new records. Any thread.
   void wake(std::span<const stream::ShardId> shards);
   // Sends what the spool holds, then ends; after `at_most` it gives up. The route is closed then.
@@ -99,6 +102,7 @@ class Delivery {
   const Parts parts_;
   ReadBudget budget_{kReadBytesMax};
   CatchUp catch_up_;
+  nanoseconds linger_{0};
   const std::size_t copies_;
   Pace pace_;
   metrics::Counter& dropped_;

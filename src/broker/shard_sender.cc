@@ -37,7 +37,7 @@ void ShardSender::start(UniqueFunction<void()> ended) {
 
 void ShardSender::wake() {
   woken_ = true;
-  if (idle_) resume();
+  if (idle_ || (full_at_ && (draining_ || undelivered().second >= *full_at_))) resume();
 }
 
 void ShardSender::rerouted() {
@@ -150,7 +150,10 @@ Task<void> ShardSender::run() {
     if (std::exchange(stopped_, false)) leave_backlog_behind();
     auto batch = co_await read(next_part());
     if (closed_ || leaving_) break;
-    if (!batch.records.empty()) {
+    if (const auto linger = linger_of(batch); linger > nanoseconds(0)) {
+      const auto full = full_at(std::exchange(batch, Batch()));
+      co_await wait_for_more(linger, full);
+    } else if (!batch.records.empty()) {
       const auto delay = turn_of(batch);
       if (!delay) continue;
       if (*delay > nanoseconds(0)) co_await wait(*delay);
@@ -206,6 +209,36 @@ ShardSender::Part ShardSender::next_part() const {
   return comes || gives_way ? Part::kNext : Part::kLeftBehind;
 }
 
+nanoseconds ShardSender::linger_of(const Batch& batch) {
+  const auto& request = parts_.request;
+  const auto& records = batch.records;
+  const bool full =
+      records.entries().size() >= request.records || batch.share.bytes() >= request.bytes;
+  if (records.empty() || batch.part != Part::kNext || draining_ || !caught_up_ || full)
+    return nanoseconds(0);
+  const MonoTime now = parts_.loop.mono_now();
+  if (lingers_from_ != records.first()) {
+    lingers_from_ = records.first();
+    // The clock may have been set back since.
+    const nanoseconds age = parts_.loop.wall_now() - batch.arrival;
+    lingers_until_ = now + std::clamp(parts_.linger - age, nanoseconds(0), parts_.linger);
+  }
+  return std::clamp<nanoseconds>(lingers_until_ - now, nanoseconds(0), parts_.linger);
+}
+
+// By how large its records are.
+stream::Position ShardSender::full_at(const Batch& batch) const {
+  const auto size = batch.records.entries().size();
+  const auto fill = parts_.request.bytes * size / std::max<std::size_t>(batch.share.bytes(), 1);
+  return batch.records.first().plus(std::min(parts_.request.records, std::max(fill, size + 1)));
+}
+
+Task<void> ShardSender::wait_for_more(nanoseconds delay, stream::Position full) {
+  full_at_ = full;
+  co_await wait(delay);
+  full_at_.reset();
+}
+
 // How long it has to wait before any of it is sent. nullopt: it gives way, and is read again.
 std::optional<nanoseconds> ShardSender::turn_of(const Batch& batch) const {
   if (draining_ || batch.part == Part::kNext) return nanoseconds(0);
@@ -245,7 +278,8 @@ Task<ShardSender::Batch> ShardSender::read(Part part) {
       requests_ =
           std::max<std::size_t>(requests_for(taken.entries.size(), taken.bytes, request), 1);
     const auto& before = lanes_before(part, taken.first);
-    co_return Batch{part, ShardBatch(std::move(taken), before, !behind), std::move(share)};
+    const auto arrival = taken.arrival;
+    co_return Batch{part, ShardBatch(std::move(taken), before, !behind), std::move(share), arrival};
   }
   if (!std::exchange(reading_of(part).failing, true)) {
     parts_.log.error("the spool can't be read, trying again",

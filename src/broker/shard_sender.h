@@ -75,6 +75,8 @@ class ShardSender {
     Route& route;
     ReadBudget& budget;
     const CatchUp& catch_up;  // may change
+    // What doesn't fill a request waits for more until its first record is so old; may change.
+    const nanoseconds& linger;
     RequestBounds request;
     // How long a request with so many bytes of data and keys has to wait for its turn.
     std::function<nanoseconds(std::size_t bytes)> turn;
@@ -136,6 +138,7 @@ class ShardSender {
     Part part = Part::kNext;
     ShardBatch records;
     ReadBudget::Share share;
+    WallTime arrival{};  // of the first record
   };
   // Of a part.
   struct Reading {
@@ -150,6 +153,10 @@ class ShardSender {
   // Whether it is sent at all now.
   bool sends(Part part) const;
   bool is_due() const { return parts_.loop.mono_now() >= left_behind_due_; }
+  // How long it waits for more, before it is read again. Zero: it is sent.
+  nanoseconds linger_of(const Batch& batch);
+  Task<void> wait_for_more(nanoseconds delay, stream::Position full);
+  stream::Position full_at(const Batch& batch) const;
   std::optional<nanoseconds> turn_of(const Batch& batch) const;
   Reading& reading_of(Part part) { return readings_[static_cast<std::size_t>(part)]; }
   Task<Batch> read(Part part);
@@ -203,7 +210,11 @@ class ShardSender {
   bool stopped_ = true;     // the target took nothing, as of the last request, or look for it
   bool caught_up_ = false;  // the last request took all that there was
   bool idle_ = false;       // waiting for records
-  bool woken_ = false;      // since the last look
+  std::optional<stream::Position> lingers_from_;  // the first record of what waits, or waited
+  MonoTime lingers_until_{};
+  // While waiting for more: where there is likely enough for a request.
+  std::optional<stream::Position> full_at_;
+  bool woken_ = false;  // since the last look
   bool draining_ = false;
   bool leaving_ = false;
   bool closed_ = false;

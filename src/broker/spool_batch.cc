@@ -52,7 +52,10 @@ SpoolBatch take_batch(const stream::ReadResult& read, stream::Position from, str
       if (!follows || position >= until || !all.take(bytes)) return batch;
       auto entry = entry_of(*record);
       if (!lanes[lane_of(entry)].take(bytes)) return batch;
-      if (first) batch.first = position;
+      if (first) {
+        batch.first = position;
+        batch.arrival = stored.arrival;
+      }
       batch.bytes += bytes;
       batch.entries.push_back(std::move(entry));
       batch.next = position.plus(1);

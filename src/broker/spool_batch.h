@@ -16,6 +16,7 @@ struct SpoolBatch {
   stream::Position first;                 // of the first entry; the others follow without a gap
   stream::Position next;                  // behind the last
   std::size_t bytes = 0;                  // of their data and keys
+  WallTime arrival{};                     // of the first
 };
 
 // The first records of what was read, from `from` on and before `until`, that are within `bounds`,

@@ -90,6 +90,8 @@ broker::CatchUp catch_up(const BrokerConfig& config) {
   return catch_up;
 }
 
+nanoseconds linger(const BrokerConfig& config) { return milliseconds(config.linger_ms); }
+
 broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::string host) {
   broker::TelemetryOptions options;
   options.host = std::move(host);

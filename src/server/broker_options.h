@@ -34,6 +34,7 @@ Result<std::vector<broker::KinesisTargetOptions>> all_target_options(const Targe
 broker::RouteSettings route_settings(const BrokerConfig& config);
 broker::WhenFull when_full(const BrokerConfig& config);
 broker::CatchUp catch_up(const BrokerConfig& config);
+nanoseconds linger(const BrokerConfig& config);
 broker::TelemetryOptions telemetry_options(const BrokerConfig& config, std::string host);
 
 }  // namespace spillway::server

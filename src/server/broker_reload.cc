@@ -135,6 +135,7 @@ void BrokerReload::use(const BrokerPlan& plan, TargetOptions targets, AccessKeys
   parts_.runway.set_alarm(seconds(config.runway_alarm_seconds));
   parts_.path.set_switching(route_settings(config).switching);
   parts_.path.set_catch_up(catch_up(config));
+  parts_.path.set_linger(linger(config));
   parts_.log.set_lowest(log_level(plan.config.log));
 }
 

@@ -125,6 +125,7 @@ struct BrokerConfig {
   bool returns = true;
   std::int64_t return_seconds = 60;
   std::string catch_up = "oldest_first";  // or "live_first"
+  std::int64_t linger_ms = 0;
   std::string approval = "none";          // or "grant"
   std::vector<std::string> approvers;     // "NAME=ed25519:KEY"
   std::vector<TargetConfig> targets;      // in order of preference; none: `endpoint` alone

@@ -79,12 +79,13 @@ struct DeliveryPath::Stages {
                   marked_targets),
         // What earlier starts spooled is delivered too.
         delivery({parts.loop, parts.spool, parts.cursors, route, parts.log, parts.metrics},
-                 parts.spool.streams(), seeded(parts.entropy), backfilled(config), catch_up(config), {},
-                 static_cast<std::size_t>(config.copies)) {
+                 parts.spool.streams(), seeded(parts.entropy), backfilled(config), catch_up(config),
+                 {}, static_cast<std::size_t>(config.copies)) {
     switches.on_switch([this, &parts](const broker::SwitchEvent& event) {
       return parts.receipts.begin(event, delivery.under_way());
     });
     switches.set_streams(streams);
+    delivery.set_linger(linger(config));
     look();
   }
 
@@ -213,6 +214,8 @@ void DeliveryPath::set_switching(const broker::SwitchingSettings& settings) {
 void DeliveryPath::set_catch_up(const broker::CatchUp& catch_up) {
   stages_->delivery.set_catch_up(catch_up);
 }
+
+void DeliveryPath::set_linger(nanoseconds linger) { stages_->delivery.set_linger(linger); }
 
 broker::Delivery& DeliveryPath::delivery() { return stages_->delivery; }
 

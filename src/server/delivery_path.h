@@ -86,6 +86,7 @@ class DeliveryPath {
   void set_streams(std::vector<std::string> streams);
   void set_switching(const broker::SwitchingSettings& settings);
   void set_catch_up(const broker::CatchUp& catch_up);
+  void set_linger(nanoseconds linger);
 
   // As Switches'; kBusy too.
   Result<broker::Switches::Done> make_switch(const broker::Switches::Wish& wish);
