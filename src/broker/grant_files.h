@@ -25,8 +25,8 @@ struct GrantFiles {
 // is for check() and GrantLedger::revoke() to say.
 Result<GrantFiles> read_grant_files(io::Disk& disk, const std::string& directory);
 
-// The same, looked at again and again: a file that was understood once is not read again while it
-// is there. One thread; calls block on the disk.
+// The same, looked at again and again. Files are compared by what is in them: another one may take
+// a name between two looks. One thread; calls block on the disk.
 class GrantFolder {
  public:
   GrantFolder(io::Disk& disk, std::string directory)
@@ -37,18 +37,23 @@ class GrantFolder {
   const GrantFiles& files() const { return files_; }
 
  private:
-  using Text = std::variant<Grant, Revocation>;
-  Result<Text> read(const std::string& path);
+  struct Known {
+    std::string text;
+    std::variant<Grant, Revocation> meaning;
+  };
+  // `before`: what the file was, if it was there; understood anew only where it has changed.
+  Result<Known> look_at(const std::string& path, const Known* before);
 
   io::Disk& disk_;
   const std::string directory_;
-  std::map<std::string, Text> understood_;  // by name of their files
+  std::map<std::string, Known> known_;  // by name of their files
   GrantFiles files_;
 };
 
-// Stores a grant's or revocation's text, durably, as DIRECTORY/ID.grant or ID.revocation; the path.
-// kInvalid and so on as parse_grant(); storing the same again changes nothing, and another text of
-// that name is kExists.
+// Stores a grant's text, durably, as DIRECTORY/ID.grant, or a revocation's as
+// DIRECTORY/ID.SIGNER.revocation; the path. kInvalid and so on as parse_grant(). Storing the same
+// again changes nothing, nor does a second revocation by the same signer; another grant of that id
+// is kExists.
 Result<std::string> store_grant_file(io::Disk& disk, const std::string& directory,
                                      std::string_view text);
 

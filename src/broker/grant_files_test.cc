@@ -23,8 +23,8 @@ class GrantFilesTest : public testing::Test {
                         std::move(reason)},
                        seed_);
   }
-  std::string revocation_text(int number) const {
-    return *sign_revocation({fmt::format("{:032x}", number), {}, kNow, "r"}, seed_);
+  std::string revocation_text(int number, std::string reason = "r") const {
+    return *sign_revocation({fmt::format("{:032x}", number), {}, kNow, std::move(reason)}, seed_);
   }
 
   Ed25519Seed seed_;
@@ -84,6 +84,36 @@ TEST_F(GrantFilesTest, AFolderIsLookedAtAgainAndAgain) {
   ASSERT_TRUE(disk_.remove("grants/1.grant").ok());
   EXPECT_TRUE(folder.look().ok());
   EXPECT_THAT(folder.files().grants, testing::ElementsAre(*parse_grant(grant_text(2))));
+}
+
+TEST_F(GrantFilesTest, AFileThatTakesTheNameOfAnotherIsReadAnew) {
+  GrantFolder folder(disk_, "grants");
+  disk_.put("grants/1.grant", grant_text(1));
+  disk_.put("grants/1.revocation", revocation_text(1));
+  EXPECT_TRUE(folder.look().ok());
+  disk_.put("grants/1.grant", grant_text(2));
+  disk_.put("grants/1.revocation", revocation_text(2));
+  EXPECT_TRUE(folder.look().ok());
+  EXPECT_THAT(folder.files().grants, testing::ElementsAre(*parse_grant(grant_text(2))));
+  EXPECT_THAT(folder.files().revocations,
+              testing::ElementsAre(*parse_revocation(revocation_text(2))));
+}
+
+TEST_F(GrantFilesTest, ARevocationKeepsNoneOfAnotherSignerOut) {
+  ASSERT_TRUE(store_grant_file(disk_, "grants", revocation_text(1)).ok());
+  const auto theirs = store_grant_file(disk_, "grants", revocation_text(1, "again"));
+  ASSERT_TRUE(theirs.ok());
+  EXPECT_EQ(read_grant_files(disk_, "grants")->revocations,
+            std::vector{*parse_revocation(revocation_text(1))})
+      << "one by each signer, the first";
+  seed_.fill(2);
+  const auto ours = store_grant_file(disk_, "grants", revocation_text(1));
+  ASSERT_TRUE(ours.ok());
+  EXPECT_NE(*theirs, *ours);
+  EXPECT_EQ(read_grant_files(disk_, "grants")->revocations.size(), 2u);
+  disk_.put(*ours, std::string(2 * kGrantTextMax, 'x'));
+  EXPECT_TRUE(store_grant_file(disk_, "grants", revocation_text(1)).ok());
+  EXPECT_EQ(read_grant_files(disk_, "grants")->revocations.size(), 2u);
 }
 
 }  // namespace

@@ -156,7 +156,8 @@ def check_revocation(directory, key, wanted, identity):
     grant(directory, "revoke", identity, "--reason", "freeze is over", "--key", key)
     assert identity in grant(directory, "list") and rows(directory)[identity]["status"] == "revoked"
     # What the broker remembers counts too.
-    (directory / "broker" / "grants" / f"{identity}.revocation").unlink()
+    (stored,) = (directory / "broker" / "grants").glob(f"{identity}.*.revocation")
+    stored.unlink()
     ledger = directory / "broker" / "grant-ledger"
     ledger.write_text(f"spillway grant ledger 1\nlatest 2020-11-25T14:00:00.000Z\nrevoked {identity}\n")
     assert rows(directory)[identity]["status"] == "revoked"
