@@ -109,7 +109,8 @@ int run_audit(const Options& options) {
 
 CommandRun declare_audit(CLI::App& app) {
   auto options = std::make_shared<Options>(app);
-  options->flags.add(app, "--data", "serve.data", "The region's data directory");
+  options->flags.add(app, "--data", "serve.data",
+                     "The data directory: a region's; of verify and head, a broker's");
   app.fallthrough();
   app.require_subcommand(1);
   auto* log = app.add_subcommand("log", "Requests that were denied, and those that changed things");

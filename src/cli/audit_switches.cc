@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include <CLI/CLI.hpp>
@@ -13,7 +14,10 @@
 namespace spillway::cli {
 namespace {
 
+constexpr std::string_view kSwitchLog = "switch-log";
+
 struct Options {
+  const CLI::Option* data = nullptr;  // --data of the command above
   std::string path;
   std::string head;
   bool json = false;
@@ -21,25 +25,37 @@ struct Options {
 
 std::shared_ptr<Options> add_options(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("path", options->path,
-                 "A log's directory, or one file of it; otherwise that of broker.data");
+  options->data = app.get_parent()->get_option("--data");
+  app.add_option(
+      "path", options->path,
+      "A broker's data directory, its switch-log, or one file of that; otherwise --data, or "
+      "broker.data");
   app.add_flag("--json", options->json, "JSON");
   return options;
 }
 
-Result<broker::VerifiedLog> verify(const Options& options, const ConfigFlags& flags) {
-  std::string path = options.path;
-  if (path.empty()) {
+// Where the log is: what is named may be the directory that it lies in.
+Result<std::string> place_of(io::Disk& disk, const Options& options, const ConfigFlags& flags) {
+  const auto data = options.data->count() > 0 ? options.data->as<std::string>() : std::string();
+  if (options.path.empty() && data.empty()) {
     SPILLWAY_ASSIGN(const auto config, flags.load());
-    path = io::join_path(config.broker.data, "switch-log");
+    return io::join_path(config.broker.data, kSwitchLog);
   }
+  if (options.path.empty()) return io::join_path(data, kSwitchLog);
+  const auto inside = disk.list(options.path);
+  const bool is_data = inside.ok() && std::ranges::find(*inside, kSwitchLog) != inside->end();
+  return is_data ? io::join_path(options.path, kSwitchLog) : options.path;
+}
+
+Result<broker::VerifiedLog> verify(const Options& options, const ConfigFlags& flags) {
+  io::PosixDisk disk;
+  SPILLWAY_ASSIGN(const auto path, place_of(disk, options, flags));
   std::optional<broker::SwitchHead> kept;
   if (!options.head.empty()) {
     auto parsed = broker::parse_switch_head(options.head);
     if (!parsed.ok()) return context("--head", std::move(parsed).error());
     kept = *parsed;
   }
-  io::PosixDisk disk;
   return broker::verify_switch_log(disk, path, kept);
 }
 

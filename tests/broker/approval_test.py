@@ -58,10 +58,12 @@ def check_log(directory):
     run("audit", "verify", log)
     assert "ends with line 2, and line 3 was there" in run("audit", "verify", log, "--head", head, code=1)
     first.write_text("".join(lines[:2]).replace("drill", "druck"), "utf-8")
-    assert f"{first}, line 2" in run("audit", "verify", log, code=1)
+    for named in ([log], [data], ["--data", data]):
+        assert f"{first}, line 2" in run("audit", "verify", *named, code=1), named
     first.write_text("".join(switch_lines(["druck", "x"])[0]), "utf-8")
     assert "was written anew" in run("audit", "verify", log, "--head", early, code=1)
     assert "spillway audit head" in run("audit", "verify", log, "--head", "1@", code=1)
+    assert "has no log of switches" in run("audit", "verify", "--data", directory, code=1)
     assert "has no log of switches" in run("audit", "verify", directory, code=1)
     assert "has no log of switches" in run("audit", "verify", directory / "none", code=1)
     assert "No such file" in run("audit", "verify", directory / second.name, code=1)
