@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/rfc3339.h"
+#include "broker/switch_approval.h"
 #include "cli/command.h"
 #include "cli/config_flags.h"
 #include "cli/grant_commands.h"
@@ -94,17 +95,40 @@ Result<std::string> shown(std::string_view text, bool json) {
 }
 
 // The text, stored unless it is only to be printed.
-Result<std::string> handed_over(GrantCommands& commands, const std::string& text, bool print) {
+Result<std::string> handed_over(GrantCommands& commands, const GrantRules& rules,
+                                const std::string& text, bool print) {
   if (!print) {
-    SPILLWAY_ASSIGN(const auto path, commands.store(text));
+    SPILLWAY_ASSIGN(const auto path, commands.store(text, rules));
     std::fprintf(stderr, "spillway: stored as %s\n", path.c_str());
   }
   return text + "\n";
 }
 
-Result<std::string> listed(GrantCommands& commands, const Options& options) {
+// What the configuration says, where one is given; and --approver, before it.
+Result<GrantRules> rules_of(const Options& options, const server::BrokerConfig& config) {
+  GrantRules rules;
+  for (const auto& text : options.approvers) {
+    SPILLWAY_ASSIGN(const auto key, broker::parse_public_key(text));
+    rules.approvers.push_back(key);
+  }
+  for (const auto& text : config.approvers) {
+    SPILLWAY_ASSIGN(const auto approver, broker::parse_approver(text));
+    if (options.approvers.empty()) rules.approvers.push_back(approver.key);
+  }
+  if (options.flags.file().empty() && config.targets.empty()) return rules;
+  for (const auto& target : server::targets_of(config)) rules.targets.push_back(target.name);
+  return rules;
+}
+
+Result<std::string> listed(GrantCommands& commands, const GrantRules& rules,
+                           const Options& options) {
   std::vector<std::string> faults;
-  SPILLWAY_ASSIGN(const auto grants, commands.list(options.approvers, faults));
+  SPILLWAY_ASSIGN(const auto grants, commands.list(rules, faults));
+  if (rules.approvers.empty() && !grants.empty()) {
+    faults.emplace_back(
+        "who may approve isn't known here, and whose signatures these are isn't asked: --config "
+        "names a file with broker.approvers, or --approver a key");
+  }
   for (const auto& fault : faults) std::fprintf(stderr, "spillway: %s\n", fault.c_str());
   if (!options.json) return table_of(grants);
   std::string lines;
@@ -115,6 +139,7 @@ Result<std::string> listed(GrantCommands& commands, const Options& options) {
 // What there is to print on standard output.
 Result<std::string> run(Options& options) {
   SPILLWAY_ASSIGN(const auto config, options.flags.load());
+  SPILLWAY_ASSIGN(const auto rules, rules_of(options, config.broker));
   GrantCommands commands(config.broker.data);
   if (options.keygen->parsed()) {
     SPILLWAY_ASSIGN(const auto key, commands.keygen(options.key));
@@ -125,16 +150,16 @@ Result<std::string> run(Options& options) {
       SPILLWAY_ASSIGN(options.grant.life, parse_time_span(options.life));
     }
     SPILLWAY_ASSIGN(const auto text, commands.create(options.grant, options.key));
-    return handed_over(commands, text, options.print);
+    return handed_over(commands, rules, text, options.print);
   }
   if (options.revoke->parsed()) {
     SPILLWAY_ASSIGN(const auto text, commands.revoke(options.what, options.reason, options.key));
-    return handed_over(commands, text, options.print);
+    return handed_over(commands, rules, text, options.print);
   }
-  if (options.list->parsed()) return listed(commands, options);
+  if (options.list->parsed()) return listed(commands, rules, options);
   SPILLWAY_ASSIGN(const auto text, commands.find(options.what));
   if (options.show->parsed()) return shown(text, options.json);
-  SPILLWAY_ASSIGN(const auto path, commands.store(text));
+  SPILLWAY_ASSIGN(const auto path, commands.store(text, rules));
   return path + "\n";
 }
 
@@ -176,7 +201,7 @@ CommandRun declare_grant(CLI::App& app) {
   options->add->add_option("grant", options->what, "Its text, or a file with it")->required();
   options->list = app.add_subcommand("list", "Show a broker's grants");
   options->list->add_option("--approver", options->approvers,
-                            "A public key that counts; otherwise all do");
+                            "A public key that counts; otherwise those of broker.approvers");
   options->show = app.add_subcommand("show", "What a grant or a revocation says");
   options->show->add_option("grant", options->what, "Its text, a file with it, or a grant's id")
       ->required();

@@ -6,6 +6,7 @@
 #include <array>
 #include <span>
 
+#include "auth/policy.h"
 #include "base/digest.h"
 #include "base/rfc3339.h"
 #include "broker/grant_ledger.h"
@@ -26,8 +27,32 @@ Result<WallTime> parse_time(std::string_view flag, const std::string& text) {
                            flag, text)};
 }
 
+Result<Ed25519Public> signer_of(std::string_view text) {
+  if (broker::is_revocation(text)) {
+    SPILLWAY_ASSIGN(const auto revocation, broker::parse_revocation(text));
+    return revocation.approver;
+  }
+  SPILLWAY_ASSIGN(const auto grant, broker::parse_grant(text));
+  return grant.approver;
+}
+
+// What a broker, or `spillway grant`, has stored something in.
+Status check_broker_data(io::Disk& disk, const std::string& directory) {
+  const auto names = disk.list(directory);
+  if (!names.ok() && names.error().code != ErrorCode::kNotFound) return names.error();
+  const auto is_of_a_broker = [](const std::string& name) {
+    return name == "spool" || name == "grants" || name == "grant-ledger";
+  };
+  if (names.ok() && std::ranges::any_of(*names, is_of_a_broker)) return {};
+  return Error{ErrorCode::kNotFound,
+               fmt::format("{} is no data directory of a broker: it has neither a spool nor "
+                           "grants; --data names it, or --config the file with broker.data",
+                           directory)};
+}
+
 // Of a grant that nobody asks anything of yet.
-std::string status_of(const broker::Grant& grant, const broker::Approval& approval, WallTime now) {
+std::string status_of(const broker::Grant& grant, const GrantRules& rules,
+                      const broker::Approval& approval, WallTime now) {
   switch (check(grant, approval, now, {{grant.stream}, grant.target, grant.holder})) {
     case broker::Verdict::kUnlistedApprover:
       return "stranger's";
@@ -45,7 +70,11 @@ std::string status_of(const broker::Grant& grant, const broker::Approval& approv
     case broker::Verdict::kOtherHolder:
       break;
   }
-  return "valid";
+  const auto is_target = [&](const std::string& name) {
+    return auth::matches_pattern(name, grant.target);
+  };
+  if (!rules.targets.empty() && std::ranges::none_of(rules.targets, is_target)) return "no target";
+  return rules.approvers.empty() ? "unchecked" : "valid";
 }
 
 }  // namespace
@@ -119,17 +148,23 @@ Result<std::string> GrantCommands::revoke(const std::string& id, const std::stri
   return broker::sign_revocation({id, {}, whole_seconds(clock_.wall_now()), reason}, seed);
 }
 
-Result<std::string> GrantCommands::store(std::string_view text) {
+Result<std::string> GrantCommands::store(std::string_view text, const GrantRules& rules) {
+  SPILLWAY_ASSIGN(const auto signer, signer_of(text));
+  const bool counts = rules.approvers.empty() ||
+                      std::ranges::find(rules.approvers, signer) != rules.approvers.end();
+  if (!counts) {
+    return Error{ErrorCode::kDenied,
+                 fmt::format("not stored: it is signed by {}, who is none of broker.approvers, and "
+                             "the broker would not heed it",
+                             broker::to_string(signer))};
+  }
   return broker::store_grant_file(disk_, directory(), text);
 }
 
-Result<std::vector<ListedGrant>> GrantCommands::list(const std::vector<std::string>& approvers,
+Result<std::vector<ListedGrant>> GrantCommands::list(const GrantRules& rules,
                                                      std::vector<std::string>& faults) {
-  std::vector<Ed25519Public> listed;
-  for (const auto& text : approvers) {
-    SPILLWAY_ASSIGN(const auto key, broker::parse_public_key(text));
-    listed.push_back(key);
-  }
+  const auto& listed = rules.approvers;
+  SPILLWAY_TRY(check_broker_data(disk_, data_));
   SPILLWAY_ASSIGN(auto files, broker::read_grant_files(disk_, directory()));
   faults = std::move(files.faults);
   auto memory = broker::read_grant_memory(disk_, io::join_path(data_, "grant-ledger"));
@@ -145,7 +180,7 @@ Result<std::vector<ListedGrant>> GrantCommands::list(const std::vector<std::stri
   for (auto& grant : files.grants) {
     const std::span<const Ed25519Public> own(&grant.approver, 1);
     const broker::Approval approval{listed.empty() ? own : listed, memory->revoked, memory->used};
-    std::string status = status_of(grant, approval, now);
+    std::string status = status_of(grant, rules, approval, now);
     found.push_back({std::move(grant), std::move(status)});
   }
   return found;

@@ -26,9 +26,17 @@ struct NewGrant {
   std::string reason;
 };
 
+// What a broker's configuration says of grants, as far as it is known here.
+struct GrantRules {
+  std::vector<Ed25519Public> approvers;  // none: not known, signatures of all count
+  std::vector<std::string> targets;      // names; none: not known
+};
+
 struct ListedGrant {
   broker::Grant grant;
-  std::string status;  // "valid", "not yet", "expired", "used", "revoked" or "stranger's"
+  // "valid", "not yet", "expired", "used", "revoked", "stranger's", "no target" (of that name), or
+  // "unchecked", which would be valid if its signer were an approver
+  std::string status;
 };
 
 // The private key in a file that only its owner may read.
@@ -45,12 +53,12 @@ class GrantCommands {
   Result<std::string> create(const NewGrant& wanted, const std::string& key_file);
   Result<std::string> revoke(const std::string& id, const std::string& reason,
                              const std::string& key_file);
-  // Puts a text where the broker finds it; the path.
-  Result<std::string> store(std::string_view text);
-  // By id; `approvers`: if there are any, the only ones whose signatures count. What is wrong with
-  // files is added to `faults`.
-  Result<std::vector<ListedGrant>> list(const std::vector<std::string>& approvers,
-                                        std::vector<std::string>& faults);
+  // Puts a text where the broker finds it; the path. kDenied: it is known that its signer is no
+  // approver.
+  Result<std::string> store(std::string_view text, const GrantRules& rules);
+  // By id. What is wrong with files is added to `faults`. kNotFound: the data directory is none of
+  // a broker.
+  Result<std::vector<ListedGrant>> list(const GrantRules& rules, std::vector<std::string>& faults);
   // The text that `what` is, or is the file of, or is the id of.
   Result<std::string> find(const std::string& what);
 

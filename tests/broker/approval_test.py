@@ -106,7 +106,7 @@ def check_grants(directory):
     wanted = ["create", "--key", key, "--stream", "telemetry-*", "--target", "b", "--reason", "freeze"]
     text = grant(directory, *wanted, "--holder", "broker:edge-1", "--for", "90d").strip()
     (one,) = rows(directory).values()
-    assert one["status"] == "valid" and one["approver"] == public and one["holder"] == "broker:edge-1", one
+    assert one["status"] == "unchecked" and one["approver"] == public and one["holder"] == "broker:edge-1", one
     assert (directory / "broker" / "grants" / f"{one['id']}.grant").read_text() == text + "\n"
     payload = text.split(".")[1]
     inside = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -116,9 +116,9 @@ def check_grants(directory):
 
     # What openssl says of the signature.
     signed, signature = text.rsplit(".", 1)
-    (directory / "signed").write_text(signed)
+    (directory / "signed.txt").write_text(signed)
     (directory / "signature").write_bytes(base64.urlsafe_b64decode(signature + "=="))
-    subprocess.run(["openssl", "pkeyutl", "-verify", "-inkey", key, "-rawin", "-in", directory / "signed",
+    subprocess.run(["openssl", "pkeyutl", "-verify", "-inkey", key, "-rawin", "-in", directory / "signed.txt",
                     "-sigfile", directory / "signature"], check=True, stdout=subprocess.DEVNULL)
     other = directory / "other.pem"
     stranger = grant(directory, "keygen", "--out", other).strip()
@@ -134,7 +134,7 @@ def check_refusals(directory, key, wanted, text):
     assert "--for or --until" in grant(directory, *wanted, *holder, code=1)
     assert "is no holder" in grant(directory, *wanted, "--holder", "alice", "--for", "1h", code=1)
     assert "is no time" in grant(directory, *wanted, *holder, "--until", "tomorrow", code=1)
-    assert "private key" in grant(directory, *wanted[:1], "--key", directory / "signed", *wanted[3:], *holder,
+    assert "private key" in grant(directory, *wanted[:1], "--key", directory / "signed.txt", *wanted[3:], *holder,
                                   "--for", "1h", code=1)
     changed = text[:30] + ("A" if text[30] != "A" else "B") + text[31:]
     assert "grant" in grant(directory, "show", changed, code=1)
@@ -149,7 +149,7 @@ def check_revocation(directory, key, wanted, identity):
     assert len(rows(directory)) == 1
     grant(elsewhere, "add", once)
     (handed,) = rows(elsewhere).values()
-    assert handed["once"] and handed["status"] == "valid", handed
+    assert handed["once"] and handed["status"] == "unchecked", handed
     revoked = grant(directory, "revoke", handed["id"], "--reason", "left", "--key", key, "--print").strip()
     assert "revokes grant  " + handed["id"] in grant(directory, "show", revoked)
     (directory / "handed over").write_text(revoked + "\n")
@@ -167,6 +167,31 @@ def check_revocation(directory, key, wanted, identity):
     assert rows(directory)[identity]["status"] == "expired"
 
 
+def check_who_signed(directory, key, wanted):
+    """With the configuration, only what its approvers signed counts, and only for its targets."""
+    place, other = directory / "who", directory / "other.pem"
+    place.mkdir()
+    settings = place / "spillway.toml"
+    holder = ["--holder", "broker:edge-1", "--for", "1h"]
+    good = json.loads(grant(place, "show", grant(place, *wanted, *holder).strip(), "--json"))
+    settings.write_text(f'[broker]\napprovers = ["alice={good["approver"]}"]\n'
+                        '[[broker.targets]]\nname = "b"\nendpoint = "http://127.0.0.1:1"\n')
+    grant(place, "create", "--key", other, *wanted[3:], *holder)
+    grant(place, *wanted[:5], "--target", "nowhere", *wanted[7:], *holder, "--config", settings)
+    configured = rows(place, "--config", settings)
+    assert configured[good["id"]]["status"] == "valid", configured
+    assert sorted(row["status"] for row in configured.values()) == ["no target", "stranger's", "valid"], configured
+    # By no approver: refused where that is known, and else it keeps no approver's out.
+    revoke = ["revoke", good["id"], "--reason", "over"]
+    refused = grant(place, *revoke, "--key", other, "--config", settings, code=1)
+    assert "who is none of broker.approvers" in refused, refused
+    grant(place, *revoke, "--key", other)
+    assert rows(place, "--config", settings)[good["id"]]["status"] == "valid"
+    grant(place, *revoke, "--key", key, "--config", settings)
+    assert rows(place, "--config", settings)[good["id"]]["status"] == "revoked"
+    assert "no data directory of a broker" in grant(directory / "nope", "list", code=1)
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="spillway-approval-") as name:
         directory = pathlib.Path(name)
@@ -174,6 +199,7 @@ def main():
         key, wanted, identity, text = check_grants(directory)
         check_refusals(directory, key, wanted, text)
         check_revocation(directory, key, wanted, identity)
+        check_who_signed(directory, key, wanted)
     print("approval: the log of switches shows what was changed or cut; grants are signed, handed over, revoked")
 
 
