@@ -184,8 +184,13 @@ void TailRegions::on_region(const std::string& name, const Status& status) {
   region.away_since = loop_.mono_now();
   const auto& error = status.error();
   const auto& stream = options_.format.stream;
-  if (hopeless(region, error))
-    return end(fail(explain(region.options, *region.client, stream, error)));
+  if (hopeless(region, error)) {
+    auto told = explain(region.options, *region.client, stream, error);
+    // A reserve is sent a stream's first records when it is switched to.
+    if (error.code == ErrorCode::kNotFound)
+      told.message += "; --wait waits for it, and reads the other regions meanwhile";
+    return end(fail(told));
+  }
   region.missing = error.code == ErrorCode::kNotFound || error.code == ErrorCode::kExists;
   if (region.missing)
     return tell(fmt::format("waiting for the stream {} in {}", printable(stream), name));

@@ -342,7 +342,8 @@ def test_what_it_says(directory, a, b):
     assert len(data) == 1, "one that answers is enough"
     a.client().delete_stream(StreamName="s")
     wait_until(lambda: not a.client().list_streams()["StreamNames"])
-    assert "there is no stream s at " in run(directory, of(a, b), code=1)[1]
+    err = run(directory, of(a, b), code=1)[1]
+    assert "there is no stream s at " in err and "--wait waits for it" in err, err
 
 
 def main():
