@@ -111,7 +111,8 @@ Result<std::string> key_in(simdjson::dom::element value, const std::string& memb
   auto key = key_text(found);
   if (!key || !is_partition_key(*key)) {
     return invalid(fmt::format(
-        "its member {} is no partition key: a text of 1 to {} characters, or a whole number",
+        "its member {} is no partition key: a text of 1 to {} characters, a whole number, true or "
+        "false",
         member, kPartitionKeyLengthMax));
   }
   return *std::move(key);

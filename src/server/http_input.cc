@@ -56,8 +56,30 @@ struct Asked {
   bool packed = false;  // by gzip
 };
 
+// A parameter that is misspelt would be one that nobody heeds: every record would have a key of its
+// own, and no order.
+Status check_query(std::string_view target) {
+  std::string_view rest = target.substr(std::min(target.find('?'), target.size()));
+  int keys = 0;
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const auto one = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(one.size());
+    const auto name = one.substr(0, one.find('='));
+    if (one.empty()) continue;
+    if (name != "key") {
+      return Error{
+          ErrorCode::kInvalid,
+          fmt::format("there is no parameter \"{}\": the only one is key, as in ?key=NAME", name)};
+    }
+    if (++keys > 1) return Error{ErrorCode::kInvalid, "the parameter key is there twice"};
+  }
+  return {};
+}
+
 // Where partition keys come from, or what is wrong with that.
 Result<broker::PartitionKeyRule> rule_of(const wire::RequestHead& head) {
+  SPILLWAY_TRY(check_query(head.target));
   broker::PartitionKeyRule rule;
   if (const auto member = auth::query_parameter(head.target, "key")) rule.member = *member;
   const auto* fixed = head.find("x-partition-key");

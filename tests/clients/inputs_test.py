@@ -171,6 +171,8 @@ def test_http_refuses_by_the_line_and_by_the_request(directory):
             (400, "1", path, {"Content_Type": NDJSON, "Content_Encoding": "gzip"}),
             (413, gzip.compress(bytes(17 << 20)), path, {"Content_Type": NDJSON, "Content_Encoding": "gzip"}),
             (400, "1", path, {"Content_Type": NDJSON, "X_Partition_Key": "k" * 257}),
+            (400, "1", path + "?kye=a", {"Content_Type": NDJSON}),
+            (400, "1", path + "?key=a&key=b", {"Content_Type": NDJSON}),
             (400, "1", path + "?key=a", {"Content_Type": NDJSON, "X_Partition_Key": "k"}),
             (400, "[1", path, {"Content_Type": JSON}),
             (400, "1\n" * 10_001, path, {"Content_Type": NDJSON})):
