@@ -25,15 +25,15 @@ constexpr std::array<Command, 12> kCommands = {
     Command{"bench", "Put a measured load on a Kinesis endpoint", declare_bench},
     Command{"broker", "Take records, and deliver them to a region when it is there",
             declare_broker},
-    Command{"doctor", "Examine the files of a region that doesn't run", declare_doctor},
+    Command{"doctor", "Examine the files of a region or a broker that doesn't run", declare_doctor},
     Command{"grant", "Give leave to switch ahead of time, and take it back", declare_grant},
-    Command{"keys", "Make and manage the access keys of a region", declare_keys},
+    Command{"keys", "Make and manage the access keys of a region or a broker", declare_keys},
     Command{"put", "Put records into a stream", declare_put},
     Command{"serve", "Serve one region of the Kinesis API", declare_serve},
     Command{"streams", "List, make and delete streams", declare_streams},
     Command{"switch", "Send records of brokers to another target", declare_switch},
     Command{"tail", "Print a stream's records as they arrive", declare_tail},
-    Command{"up", "Run a region with this machine's telemetry flowing into it", declare_up},
+    Command{"up", "Run regions, and a broker with this machine's telemetry into them", declare_up},
 };
 
 }  // namespace

@@ -203,8 +203,8 @@ void add_id(CLI::App& command, Options& options) {
 CommandRun declare_keys(CLI::App& app) {
   auto options = std::make_shared<Options>(app);
   auto& key = options->key;
-  options->flags.add(app, "--data", "serve.data", "The region's data directory");
-  options->flags.add(app, "--admin", "serve.admin", "The region's admin address, if it runs");
+  options->flags.add(app, "--data", "serve.data", "The data directory: a region's, or a broker's");
+  options->flags.add(app, "--admin", "serve.admin", "The admin address of either, if it runs");
   app.add_flag("--json", options->json, "JSON, one object for each key");
   app.fallthrough();
   app.require_subcommand(1);

@@ -1,7 +1,9 @@
 // spillway switch: where brokers send records from now on, until it is released; and what each
 // switch left open (docs/failover.md).
 #include <fmt/format.h>
+#include <pwd.h>
 #include <simdjson.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -54,10 +56,20 @@ struct Question {
   std::optional<Ed25519Seed> seed;
 };
 
+// Services and containers have no $USER.
+std::string account_name() {
+  passwd account{};
+  passwd* found = nullptr;
+  char texts[4096];
+  if (::getpwuid_r(::geteuid(), &account, texts, sizeof texts, &found) != 0 || found == nullptr)
+    return fmt::format("user {}", ::geteuid());
+  return account.pw_name;
+}
+
 std::string who_asks(const SwitchOptions& options) {
   if (!options.who.empty()) return options.who;
   const char* const user = std::getenv("USER");
-  return user != nullptr && *user != '\0' ? user : "unknown";
+  return user != nullptr && *user != '\0' ? user : account_name();
 }
 
 Result<Question> question_of(const SwitchOptions& options) {

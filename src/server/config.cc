@@ -635,6 +635,12 @@ Status check_targets(const BrokerConfig& config) {
   return {};
 }
 
+// It stands in records, in grants and in lines for people.
+Status check_host(const std::string& host) {
+  if (std::ranges::none_of(host, [](unsigned char c) { return c < 0x20 || c == 0x7f; })) return {};
+  return Error{ErrorCode::kInvalid, "broker.host must not have control characters"};
+}
+
 Status check_approval(const BrokerConfig& config) {
   for (const auto& text : config.approvers) {
     auto approver = broker::parse_approver(text);
@@ -681,6 +687,7 @@ Status check_config(const Config& config) {
   SPILLWAY_TRY(check_region("serve.region", config.serve.region));
   SPILLWAY_TRY(check_targets(config.broker));
   SPILLWAY_TRY(check_approval(config.broker));
+  SPILLWAY_TRY(check_host(config.broker.host));
   SPILLWAY_TRY(check_stream("broker.stream", config.broker.stream));
   for (const auto& stream : config.broker.streams)
     SPILLWAY_TRY(check_stream("broker.streams", stream));

@@ -161,6 +161,7 @@ constexpr BadFile kBadFiles[] = {
      "s.toml:4: access_key AKID is there twice"},
     {"[broker]\nfiles = \"/var/log\"", "s.toml:2: broker.files must be a list of texts"},
     {"[broker]\nfiles = [1]", "s.toml:2: broker.files must be a list of texts"},
+    {"[broker]\nhost = \"a\\u001bb\"", "broker.host must not have control characters"},
     {"[broker]\nhost_metrics = 1", "s.toml:2: broker.host_metrics must be true or false"},
     {"[broker]\ntargets = [1]", "must be written as [[broker.targets]] tables"},
     {"[[broker.targets]]\nname = \"a\"", "s.toml:1: target a needs an endpoint"},
