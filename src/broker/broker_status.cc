@@ -102,6 +102,7 @@ std::string status_json(const StatusParts& of, MonoTime now) {
   object.add("footing", to_string(choice.footing)).add("because", choice.because);
   object.add("used_ms", ms_since(route.chosen_at(), now));
   object.add_raw("switch", of.switches.status_json());
+  object.add("spool_full", of.room.full());
   JsonArray targets;
   for (std::size_t place = 0; place < route.size(); ++place)
     targets.add_raw(target_json(of, place, now));

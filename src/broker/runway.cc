@@ -42,13 +42,17 @@ std::optional<nanoseconds> Runway::measure(const Look& look, MonoTime now) {
 }
 
 void Runway::look(const Look& look, MonoTime now) {
-  left_ = measure(look, now);
+  // What is refused arrives at a rate that nobody counts.
+  if (look.full) rate_ = {};
+  const auto measured = measure(look, now);
+  // A burst of seconds is no rate.
+  const bool known = look.full || rate_.over() >= RecentRate::kOver;
+  was_full_ = look.full || (was_full_ && !known);
+  left_ = look.full || (was_full_ && !measured) ? nanoseconds(0) : measured;
   const auto in_seconds = std::chrono::duration_cast<seconds>(left_.value_or(kLongest)).count();
   seconds_.set(in_seconds);
-  // A burst of seconds is no rate.
-  const bool known = rate_.over() >= RecentRate::kOver;
-  const bool is_short = known && left_ && *left_ < alarm_;
-  if (is_short == std::exchange(told_, is_short)) return;
+  const bool is_short = left_ && *left_ < alarm_;
+  if (!known || is_short == std::exchange(told_, is_short)) return;
   if (is_short) {
     log_.warning("the spool would be full soon if nothing were delivered",
                  {{"seconds", in_seconds}, {"held_records", look.held_records}});

@@ -22,6 +22,7 @@ class Runway {
     std::uint64_t held_records = 0;      // not delivered, or behind such
     std::uint64_t stored_bytes = 0;
     std::uint64_t limit_bytes = 0;
+    bool full = false;  // records are refused
   };
 
   // `alarm`: a shorter runway is told in the log, once, and that it is over; zero: none is.
@@ -31,7 +32,7 @@ class Runway {
   void look(const Look& look, MonoTime now);
   // As the constructor's, from the next look() on.
   void set_alarm(nanoseconds alarm) { alarm_ = alarm; }
-  // nullopt: nothing was accepted lately.
+  // nullopt: nothing was accepted lately. Zero while the spool is full.
   std::optional<nanoseconds> left() const { return left_; }
 
  private:
@@ -43,6 +44,7 @@ class Runway {
   metrics::Gauge& seconds_;
   RecentRate rate_;  // in bytes as they are stored
   std::optional<nanoseconds> left_;
+  bool was_full_ = false;  // and there is no rate yet of the time since
   bool told_ = false;
 };
 

@@ -67,6 +67,35 @@ TEST_F(RunwayTest, AShortOneIsToldOnceAndThatItIsOver) {
                                        "the spool would last long enough again"));
 }
 
+TEST_F(RunwayTest, OfAFullSpoolIsNone) {
+  pass(100, 1000);
+  look_.full = true;
+  look_.held_records = 1'000'000;
+  pass(100, 0);
+  EXPECT_EQ(runway_.left(), seconds(0)) << "though nothing was accepted for a minute";
+  EXPECT_THAT(metrics_.prometheus_text(), HasSubstr("spillway_spool_runway_seconds 0"));
+  look_.full = false;
+  look_.held_records = 1'000;
+  pass(1, 0);
+  EXPECT_EQ(runway_.left(), seconds(0)) << "nobody knows yet what comes";
+  pass(30, 1);
+  EXPECT_THAT(log_.events, ElementsAre("the spool would be full soon if nothing were delivered"))
+      << "seconds of few records are no rate";
+  pass(60, 1);
+  EXPECT_THAT(log_.events, ElementsAre("the spool would be full soon if nothing were delivered",
+                                       "the spool would last long enough again"));
+}
+
+TEST_F(RunwayTest, AnAlarmIsNeededForAFullSpoolToBeTold) {
+  runway_.set_alarm(seconds(0));
+  look_.full = true;
+  pass(100, 0);
+  EXPECT_TRUE(log_.events.empty());
+  runway_.set_alarm(seconds(1));
+  pass(1, 0);
+  EXPECT_THAT(log_.events, ElementsAre("the spool would be full soon if nothing were delivered"));
+}
+
 TEST_F(RunwayTest, TheAlarmGoesByWhatItIsSetTo) {
   pass(61, 1000);
   runway_.set_alarm(seconds(0));

@@ -63,12 +63,14 @@ std::string rate_of(const element& object) {
 
 // What waits in the spool, and for how long.
 std::string spool_view(const element& status) {
-  std::string view = fmt::format("{} records wait in the spool", number_of(status, "held_records"));
+  const bool full = flag_of(status, "spool_full");
+  std::string view = full ? "THE SPOOL IS FULL, records are refused\n" : "";
+  view += fmt::format("{} records wait in the spool", number_of(status, "held_records"));
   if (const auto left = number_of(status, "left_behind_records"); left > 0)
     view += fmt::format(", {} of them left behind for what came later", left);
   if (has(status, "oldest_unsent_ms"))
     view += fmt::format(", the oldest for {}", age_of(status, "oldest_unsent_ms"));
-  if (has(status, "runway_ms")) {
+  if (has(status, "runway_ms") && !full) {
     view += fmt::format("; at the present rate it lasts {} if nothing is delivered",
                         age_of(status, "runway_ms"));
   }

@@ -66,6 +66,14 @@ TEST(BrokerView, SaysWhatATargetThatWasSetBackLacks) {
       << *view;
 }
 
+TEST(BrokerView, SaysThatTheSpoolIsFull) {
+  const auto view = broker_view(R"({"role":"broker","held_records":3,"spool_full":true,)"
+                                R"("runway_ms":0,"targets":[]})");
+  ASSERT_TRUE(view.ok());
+  EXPECT_EQ(view->substr(view->find('\n') + 1, 65),
+            "THE SPOOL IS FULL, records are refused\n3 records wait in the spool\n");
+}
+
 TEST(BrokerView, SaysHowLongTheSpoolLasts) {
   const auto first_lines = [](std::string_view runway_ms) {
     const auto view = broker_view(fmt::format(

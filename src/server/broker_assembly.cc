@@ -247,7 +247,8 @@ void keep_room(const Room& of) {
                   .accepted_bytes = of.spool.accepted_bytes(),
                   .held_records = delivery.needed(),
                   .stored_bytes = of.spool.engine().stored_bytes(),
-                  .limit_bytes = of.room.limit_bytes()},
+                  .limit_bytes = of.room.limit_bytes(),
+                  .full = of.room.full()},
                  of.loop.mono_now());
   of.horizon.add(shards_of(of.spool));  // streams come at SIGHUP
   of.horizon.look();
