@@ -73,6 +73,13 @@ std::map<std::string, Unsent> unsent_by_stream(const StatusParts& of) {
 
 }  // namespace
 
+Standing standing_of(const Route& route) {
+  const auto& choice = route.choice();
+  const auto status = route.current().status();
+  if (!route.has_choice() && choice.target && !status.ok()) return {"down", status.error().message};
+  return {std::string(to_string(choice.footing)), choice.because};
+}
+
 std::string status_json(const StatusParts& of, MonoTime now) {
   const auto& route = of.delivery.route();
   const auto& link = route.current();
@@ -95,14 +102,15 @@ std::string status_json(const StatusParts& of, MonoTime now) {
   add_age(object, all);
   object.add("dropped_records", of.delivery.dropped());
   if (of.room.when_full() == WhenFull::kDropOldest) object.add("gives_up", kGivesUp);
+  object.add("spool_full", of.room.full());
   if (const auto left = of.runway.left())
     object.add("runway_ms", std::chrono::duration_cast<milliseconds>(*left).count());
   const auto& choice = route.choice();
   if (choice.target) object.add("used", route.link(*choice.target).target().name());
-  object.add("footing", to_string(choice.footing)).add("because", choice.because);
+  const auto standing = standing_of(route);
+  object.add("footing", standing.footing).add("because", standing.because);
   object.add("used_ms", ms_since(route.chosen_at(), now));
   object.add_raw("switch", of.switches.status_json());
-  object.add("spool_full", of.room.full());
   JsonArray targets;
   for (std::size_t place = 0; place < route.size(); ++place)
     targets.add_raw(target_json(of, place, now));

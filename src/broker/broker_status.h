@@ -22,6 +22,15 @@ struct StatusParts {
   const Activity& activity;
 };
 
+// How the choice of a target stands now.
+struct Standing {
+  std::string footing;
+  std::string because;
+};
+// As the choice has it; but of the only target, for which there was no choice to make, whether it
+// takes records. On the loop's thread.
+Standing standing_of(const Route& route);
+
 // One JSON object. On the loop's thread.
 std::string status_json(const StatusParts& of, MonoTime now);
 

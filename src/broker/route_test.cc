@@ -4,8 +4,8 @@
 
 #include <map>
 
-#include "broker/delivery.h"
-#include "broker/spool_samples.h"
+#include "broker/broker_status.h"
+#include "broker/delivery_samples.h"
 
 namespace spillway::broker {
 namespace {
@@ -211,6 +211,22 @@ TEST_F(RouteTest, OneThatCantBeReadIsLeft) {
   a_.behind = true;
   EXPECT_LE(until_used(1), seconds(12)) << "what is written is not there in time";
   expect_all_in_order();
+}
+
+class OneTargetTest : public DeliveryTest {};
+
+TEST_F(OneTargetTest, IsNotHealthyInTheStatusWhileItTakesNothing) {
+  put("k", 1, 1);
+  loop_.run(seconds(1));
+  EXPECT_EQ(standing_of(*route_).footing, "healthy");
+  target_.down = true;
+  put("k", 2, 1);
+  loop_.run(seconds(1));
+  EXPECT_EQ(standing_of(*route_).footing, "down");
+  EXPECT_THAT(standing_of(*route_).because, HasSubstr("the target doesn't take records: "));
+  target_.down = false;
+  loop_.run(seconds(60));
+  EXPECT_EQ(standing_of(*route_).footing, "healthy");
 }
 
 TEST_F(RouteTest, TheFirstIsReturnedToAndGetsWhatIsNew) {
