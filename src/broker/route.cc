@@ -35,6 +35,7 @@ Route::Route(Parts parts, std::span<Target* const> targets, const RouteSettings&
       takes = [&breaker = watched->breaker()] { return breaker.may_send(); };
       target = watched.get();
       watched_.push_back(std::move(watched));
+      reserves_.emplace_back();
       states_.emplace_back(parts.metrics, "spillway_broker_target_state",
                            "Of its breaker: 0 closed, 1 half-open, 2 open",
                            metrics::Labels{{"target", target->name()}});
@@ -95,6 +96,7 @@ void Route::decide() {
   for (std::size_t place = 0; place < watched_.size(); ++place) {
     health.push_back(breaker(place).health());
     states_[place].set(static_cast<std::int64_t>(health.back().state));
+    tell_of_reserve(place, health.back());
   }
   const MonoTime now = parts_.loop.mono_now();
   Switching next = switching_;
@@ -106,6 +108,23 @@ void Route::decide() {
   }
   switching_ = std::move(next);
   if (changed) use(switching_.choice());
+}
+
+// Of the target in use its link tells, and the choice of another one.
+void Route::tell_of_reserve(std::size_t place, const TargetHealth& health) {
+  auto& reserve = reserves_[place];
+  const auto& target = links_[place]->target();
+  if (health.state == BreakerState::kClosed) {
+    if (reserve.told)
+      parts_.log.info("a target in reserve is well again", {{"target", target.name()}});
+    reserve = {};
+  } else if (health.state == BreakerState::kOpen && !std::exchange(reserve.down, true) &&
+             choice_.target != place) {
+    reserve.told = true;
+    parts_.log.warning(
+        "a target in reserve is down",
+        {{"target", target.name()}, {"address", target.address()}, {"reason", health.reason}});
+  }
 }
 
 bool Route::refused(const Switching& next) {

@@ -110,6 +110,7 @@ class Route {
   void decide_on_the_only_one();
   bool refused(const Switching& next);
   void use(const Choice& choice);
+  void tell_of_reserve(std::size_t place, const TargetHealth& health);
   std::string name_of(const Choice& choice) const;
 
   const Parts parts_;
@@ -117,6 +118,11 @@ class Route {
   std::vector<std::unique_ptr<QueuedTarget>> queued_;
   std::vector<std::unique_ptr<TargetLink>> links_;
   std::vector<metrics::OwnedGauge> states_;  // of the watched
+  struct Reserve {
+    bool down = false;
+    bool told = false;  // when it went down, and hence when it is back
+  };
+  std::vector<Reserve> reserves_;  // likewise
   Switching switching_;
   Choice choice_;
   MonoTime chosen_at_{};

@@ -24,7 +24,7 @@ class RouteTest : public SpoolTest {
     RouteSettings settings;
     settings.canary_stream = FakeTarget::kCanaryStream;
     Target* const targets[] = {&a_, &b_};
-    route_ = std::make_unique<Route>(Route::Parts{loop_, silent_, metrics_}, targets, settings);
+    route_ = std::make_unique<Route>(Route::Parts{loop_, log_, metrics_}, targets, settings);
     const std::vector<std::string> streams = {"s"};
     delivery_ = std::make_unique<Delivery>(
         Delivery::Parts{loop_, *spool_, *cursors_, *route_, silent_, metrics_}, streams, Random(1));
@@ -100,6 +100,15 @@ class RouteTest : public SpoolTest {
     return {};
   }
 
+  // Of targets in reserve.
+  std::vector<std::string> told() const {
+    std::vector<std::string> told;
+    for (const auto& event : log_.events)
+      if (event.starts_with("a target in reserve")) told.push_back(event);
+    return told;
+  }
+
+  RecordingLog log_;
   FakeTarget a_{loop_, "a"};
   FakeTarget b_{loop_, "b"};
   std::unique_ptr<Cursors> cursors_;
@@ -211,6 +220,22 @@ TEST_F(RouteTest, OneThatCantBeReadIsLeft) {
   a_.behind = true;
   EXPECT_LE(until_used(1), seconds(12)) << "what is written is not there in time";
   expect_all_in_order();
+}
+
+TEST_F(RouteTest, ThatAReserveIsDownIsToldOnceAndItsReturn) {
+  put_for(seconds(2));
+  b_.down = true;
+  put_for(seconds(60));
+  EXPECT_THAT(told(), testing::ElementsAre("a target in reserve is down"));
+  b_.down = false;
+  put_for(seconds(120));
+  const std::vector<std::string> both = {"a target in reserve is down",
+                                         "a target in reserve is well again"};
+  EXPECT_EQ(told(), both);
+  a_.down = true;
+  until_used(1);
+  put_for(seconds(5));
+  EXPECT_EQ(told(), both) << "of the one that was in use the switch tells";
 }
 
 class OneTargetTest : public DeliveryTest {};
