@@ -102,7 +102,7 @@ std::string status_json(const StatusParts& of, MonoTime now) {
   add_age(object, all);
   object.add("dropped_records", of.delivery.dropped());
   if (of.room.when_full() == WhenFull::kDropOldest) object.add("gives_up", kGivesUp);
-  object.add("spool_full", of.room.full());
+  object.add("spool_full", !of.room.takes().ok());
   if (const auto left = of.runway.left())
     object.add("runway_ms", std::chrono::duration_cast<milliseconds>(*left).count());
   const auto& choice = route.choice();

@@ -6,6 +6,7 @@
 
 #include "broker/broker_status.h"
 #include "broker/delivery_samples.h"
+#include "io/recording_log.h"
 
 namespace spillway::broker {
 namespace {
@@ -108,7 +109,7 @@ class RouteTest : public SpoolTest {
     return told;
   }
 
-  RecordingLog log_;
+  io::RecordingLog log_;
   FakeTarget a_{loop_, "a"};
   FakeTarget b_{loop_, "b"};
   std::unique_ptr<Cursors> cursors_;

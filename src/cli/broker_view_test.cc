@@ -70,7 +70,7 @@ TEST(BrokerView, SaysThatTheSpoolIsFull) {
   const auto view = broker_view(R"({"role":"broker","held_records":3,"spool_full":true,)"
                                 R"("runway_ms":0,"targets":[]})");
   ASSERT_TRUE(view.ok());
-  EXPECT_EQ(view->substr(view->find('\n') + 1, 65),
+  EXPECT_EQ(view->substr(view->find('\n') + 1, 67),
             "THE SPOOL IS FULL, records are refused\n3 records wait in the spool\n");
 }
 

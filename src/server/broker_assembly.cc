@@ -248,7 +248,7 @@ void keep_room(const Room& of) {
                   .held_records = delivery.needed(),
                   .stored_bytes = of.spool.engine().stored_bytes(),
                   .limit_bytes = of.room.limit_bytes(),
-                  .full = of.room.full()},
+                  .full = !of.room.takes().ok()},
                  of.loop.mono_now());
   of.horizon.add(shards_of(of.spool));  // streams come at SIGHUP
   of.horizon.look();

@@ -126,9 +126,9 @@ struct BrokerConfig {
   std::int64_t return_seconds = 60;
   std::string catch_up = "oldest_first";  // or "live_first"
   std::int64_t linger_ms = 0;
-  std::string approval = "none";          // or "grant"
-  std::vector<std::string> approvers;     // "NAME=ed25519:KEY"
-  std::vector<TargetConfig> targets;      // in order of preference; none: `endpoint` alone
+  std::string approval = "none";       // or "grant"
+  std::vector<std::string> approvers;  // "NAME=ed25519:KEY"
+  std::vector<TargetConfig> targets;   // in order of preference; none: `endpoint` alone
 };
 // Where the broker delivers to: its targets with everything filled in, or the one that
 // `broker.endpoint` is, named "default".
