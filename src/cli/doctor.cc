@@ -62,8 +62,9 @@ std::string holes_text(const engine::InspectionReport& report) {
   for (const auto& [name, stream] : report.catalog->streams)
     for (const auto& shard : stream->shards)
       names[shard.id] = fmt::format("{}, shard {}", printable(name), shard.index);
-  std::string text = fmt::format(
-      "  shards of which missing segments held records, at most these: {}\n", report.hole_count);
+  std::string text =
+      fmt::format("  shards of which segments held records that are missing, at most these: {}\n",
+                  report.hole_count);
   for (const auto& hole : report.holes) {
     const auto name = names.find(hole.shard);
     text += fmt::format("    {}: positions {} to {}\n",

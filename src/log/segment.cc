@@ -73,6 +73,43 @@ Result<SegmentRef> Segment::open(io::Disk& disk, const std::string& path) {
   return SegmentRef(std::move(segment));
 }
 
+// The directory ends where the footer begins. Its last entry tells how many index entries there
+// are, and its first one is that of which the index entries are the first: so both are found
+// backwards.
+Result<SegmentRef> Segment::open_without_footer(io::Disk& disk, const std::string& path,
+                                                FrameRange range) {
+  std::shared_ptr<Segment> segment(new Segment);
+  segment->path_ = path;
+  segment->range_ = range;
+  SPILLWAY_ASSIGN(segment->file_, disk.open(path, io::OpenMode::kRead));
+  SPILLWAY_ASSIGN(segment->size_, segment->file_->size());
+  const std::uint64_t smallest = kSegmentHeaderSize + kSegmentEntrySize;
+  if (segment->size_ < smallest + kSegmentFooterSize)
+    return segment->damaged(segment->size_, "the end of the file");
+  std::uint64_t offset = segment->size_ - kSegmentFooterSize;
+  std::optional<Extent> behind;
+  do {
+    if (offset < smallest) return segment->damaged(offset, "the directory");
+    offset -= kSegmentEntrySize;
+    char bytes[kSegmentEntrySize];
+    SPILLWAY_TRY(segment->read_exactly(offset, bytes));
+    const auto extent =
+        decode_directory_entry({bytes, kSegmentEntrySize}, {.index_count = UINT32_MAX});
+    if (!extent || (behind && (extent->shard >= behind->shard ||
+                               extent->index_first + extent->index_count != behind->index_first)))
+      return segment->damaged(offset, "a directory entry");
+    if (!behind) segment->index_count_ = extent->index_first + extent->index_count;
+    segment->last_arrival_ms_ = std::max(segment->last_arrival_ms_, extent->last_arrival_ms);
+    ++segment->shard_count_;
+    behind = extent;
+  } while (behind->index_first > 0);
+  const std::uint64_t index_size = std::uint64_t{segment->index_count_} * kSegmentEntrySize;
+  if (index_size > offset - kSegmentHeaderSize) return segment->damaged(offset, "the directory");
+  segment->directory_offset_ = offset;
+  segment->index_offset_ = offset - index_size;
+  return SegmentRef(std::move(segment));
+}
+
 Result<std::vector<Extent>> Segment::extents(std::uint32_t first, std::uint32_t max) const {
   SPILLWAY_ASSERT(first <= shard_count_);
   const SegmentFooter bounds{.index_count = index_count_};

@@ -113,6 +113,11 @@ class Segment {
  public:
   // Reads the footer alone. kUnsupported: written by a newer version.
   static Result<SegmentRef> open(io::Disk& disk, const std::string& path);
+  // For those who save what they can: of a file whose footer is damaged, with what its directory
+  // tells instead; `range` is what is known of its frames. kCorrupt where that is damaged too, or
+  // where the file is not as long as it was.
+  static Result<SegmentRef> open_without_footer(io::Disk& disk, const std::string& path,
+                                                FrameRange range);
 
   FrameRange range() const { return range_; }
   SegmentName name() const { return {range_, size_}; }

@@ -153,6 +153,13 @@ Status SpoolSalvage::salvage(const Aside& aside) {
                      {{"path", to},
                       {"records", source.restored},
                       {"damages", aside.inspection->report().damage_count}});
+  std::uint64_t missing = 0;
+  for (const auto& hole : aside.inspection->report().holes) missing += hole.end - hole.first;
+  if (missing > 0) {
+    parts_.log.error(
+        "records of a damaged spool are lost: those of files that are gone or can't be read",
+        {{"path", to}, {"records_max", missing}});
+  }
   if (source.unknown > 0) {
     parts_.log.error("a damaged spool holds records of streams that it can't name any more",
                      {{"path", to}, {"records", source.unknown}});

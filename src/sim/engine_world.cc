@@ -38,7 +38,7 @@ class EngineWorld {
   explicit EngineWorld(const WorldOptions& options)
       : options_(options),
         random_(options.seed),
-        journal_damage_(~options.seed),
+        file_damage_(~options.seed),
         disk_(random_.fork(), scheduler_, history_),
         entropy_(random_.fork()),
         engine_options_(small_options(random_)) {
@@ -55,7 +55,7 @@ class EngineWorld {
   Status act();
   Status check_damage();
   Status check_loss();
-  Status check_journal_loss();
+  Status check_lost_file();
   std::string examine(const SimDisk& disk);
   Status survive_full_disk();
   void count_crash(bool recovering, Loss loss);
@@ -81,7 +81,7 @@ class EngineWorld {
 
   const WorldOptions options_;
   Random random_;
-  Random journal_damage_;
+  Random file_damage_;
   History history_;
   SimClock clock_;
   Scheduler scheduler_{random_.fork(), clock_, history_};
@@ -433,18 +433,20 @@ Status EngineWorld::check_loss() {
   return checked.ok() ? Status() : wrong(checked.error().message);
 }
 
-// A file of the journal is gone from a copy of the disk, or lacks its end: the engine refuses to
-// start, unless everything is there without it.
-Status EngineWorld::check_journal_loss() {
+// A file of the journal is gone from a copy of the disk, or lacks its end, or a snapshot is gone:
+// the engine refuses to start, unless everything is there without it.
+Status EngineWorld::check_lost_file() {
   History history;
   SimClock clock = clock_;
-  Scheduler scheduler(journal_damage_.fork(), clock, history);
-  SimDisk disk(disk_, journal_damage_.fork(), scheduler, history);
-  SeededEntropy entropy(journal_damage_.fork());
+  Scheduler scheduler(file_damage_.fork(), clock, history);
+  SimDisk disk(disk_, file_damage_.fork(), scheduler, history);
+  SeededEntropy entropy(file_damage_.fork());
   metrics::Registry registry;
-  const std::string where = disk.damage_journal(journal_damage_);
+  const bool snapshot = file_damage_.one_in(4);
+  const std::string where =
+      snapshot ? disk.lose_snapshot(file_damage_) : disk.damage_journal(file_damage_);
   if (where.empty()) return {};
-  ++coverage_.faults["lost or cut journal file"];
+  ++coverage_.faults[snapshot ? "lost snapshot" : "lost or cut journal file"];
   const auto wrong = [&](std::string_view what) {
     return Error{ErrorCode::kCorrupt, fmt::format("without {}: {}", where, what)};
   };
@@ -458,7 +460,7 @@ Status EngineWorld::check_journal_loss() {
     ++coverage_.damage_reported;
     return {};
   }
-  SPILLWAY_ASSIGN(const auto seen, read_everything(**opened, scheduler, clock, journal_damage_));
+  SPILLWAY_ASSIGN(const auto seen, read_everything(**opened, scheduler, clock, file_damage_));
   auto checked = model_.check_damaged((*opened)->catalog(), seen);
   return checked.ok() ? Status() : wrong(checked.error().message);
 }
@@ -518,7 +520,7 @@ Status EngineWorld::life() {
   }
   if (random_.one_in(6)) SPILLWAY_TRY(check_damage());
   if (random_.one_in(6)) SPILLWAY_TRY(check_loss());
-  if (journal_damage_.one_in(6)) SPILLWAY_TRY(check_journal_loss());
+  if (file_damage_.one_in(6)) SPILLWAY_TRY(check_lost_file());
   return {};
 }
 

@@ -37,7 +37,8 @@ constexpr const char* kFaultKinds[] = {"failed write",
                                        "refused for want of space",
                                        "flipped bit",
                                        "lost segment",
-                                       "lost or cut journal file"};
+                                       "lost or cut journal file",
+                                       "lost snapshot"};
 
 bool enough(const char* name, const std::map<std::string, std::uint64_t>& counts,
             std::uint64_t kind_min) {

@@ -19,6 +19,8 @@ constexpr std::uint64_t kSmallGarbledOneIn = 2;
 constexpr std::string_view kJournalSuffix = ".journal";
 constexpr std::string_view kSegmentSuffix = ".segment";
 constexpr std::string_view kMarkSuffix = ".removed";
+constexpr std::string_view kSnapshotSuffix = ".snapshot";
+constexpr std::string_view kSnapshotCopySuffix = ".copy";
 
 bool is_journal(std::string_view path) { return path.ends_with(kJournalSuffix); }
 
@@ -247,6 +249,16 @@ std::string SimDisk::damage_journal(Random& random) {
     inode.unsynced.clear();
   }
   return std::move(path);
+}
+
+std::string SimDisk::lose_snapshot(Random& random) {
+  const std::string_view suffix = random.one_in(3) ? kSnapshotCopySuffix : kSnapshotSuffix;
+  std::string newest;
+  for (const auto& [name, inode] : names_)
+    if (name.ends_with(suffix)) newest = name;
+  names_.erase(newest);
+  durable_names_.erase(newest);
+  return newest;
 }
 
 std::uint64_t SimDisk::used() const {

@@ -95,6 +95,8 @@ class SimDisk final : public io::Disk {
   // A file of the journal, in most cases the newest, is there no more, or lacks its end; its path,
   // or empty where there is none. `random` picks.
   std::string damage_journal(Random& random);
+  // The newest snapshot's file, or its copy, is there no more; likewise.
+  std::string lose_snapshot(Random& random);
 
   // Calls that change something, since the start.
   std::uint64_t changes() const { return changes_; }

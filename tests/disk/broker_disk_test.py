@@ -4,6 +4,7 @@ accepted, and goes on by itself, or after a restart. With much in its spool: it 
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -176,7 +177,103 @@ def check_restart():
         broker.kill()
 
 
+def flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def newest(spool, folder, suffix):
+    return max((spool / folder).glob(f"*.{suffix}"))
+
+
+def cut(path, size):
+    with open(path, "r+b") as file:
+        file.truncate(size)
+
+
+def cut_at_record_30(spool):
+    journal = newest(spool, "journal", "journal")
+    cut(journal, journal.read_bytes().find(b"30 record"))
+
+
+def flip_both_snapshots(spool):
+    for suffix in ("snapshot", "copy"):
+        flip(newest(spool, "snapshots", suffix), 40)
+
+
+# What happens to the spool; which of its 40 records are delivered: 0 to 19 are in its segment, the others in the newest
+# file of its journal; what the log says, and the doctor.
+SET_ASIDE = "the spool is damaged: it was set aside"
+DAMAGES = {
+    "nothing": (lambda spool: None, range(40), [], ""),
+    "newest journal file gone": (lambda spool: newest(spool, "journal", "journal").unlink(),
+                                 range(20), [SET_ASIDE, "is gone, and with it all frames"], "is gone"),
+    "newest journal file emptied": (lambda spool: cut(newest(spool, "journal", "journal"), 0),
+                                    range(20), [SET_ASIDE, "has 0 bytes of"], "has 0 bytes of"),
+    "newest journal file cut": (cut_at_record_30, range(30), [SET_ASIDE, "it was cut off"], "it was cut off"),
+    "bit of the snapshot": (lambda spool: flip(newest(spool, "snapshots", "snapshot"), 40),
+                            range(40), ["one of two copies of a snapshot is damaged"], ".snapshot is damaged"),
+    "snapshot gone": (lambda spool: newest(spool, "snapshots", "snapshot").unlink(), range(40), [], ""),
+    "both copies of the snapshot": (flip_both_snapshots, [], [SET_ASIDE, "streams that it can't name"],
+                                    ".snapshot is damaged"),
+    "footer of the segment": (lambda spool: flip(newest(spool, "segments", "segment"), -30),
+                              range(40), [SET_ASIDE, "the footer is damaged"], "the footer is damaged"),
+    "segment cut": (lambda spool: cut(newest(spool, "segments", "segment"), 4000),
+                    range(20, 40), [SET_ASIDE, "records of a damaged spool are lost"], "footer"),
+    "segment gone": (lambda spool: newest(spool, "segments", "segment").unlink(),
+                     range(20, 40), [SET_ASIDE, "records of a damaged spool are lost"], "is missing"),
+}
+
+
+def make_spool(directory, region):
+    """Its records: DAMAGES. No earlier use of a journal file tells what a segment or a snapshot has lost."""
+    broker = Broker(directory, region, drain_seconds="0")
+    spool = pathlib.Path(directory) / "broker/spool"
+
+    def put_some(first):
+        for number in range(first, first + 20):
+            record = {"Data": f"{number} record".encode() + b"x" * 400, "PartitionKey": "k"}
+            expect("ErrorCode" not in broker.client().put_records(StreamName="orders", Records=[record])["Records"][0])
+
+    broker.start()
+    put_some(0)
+    broker.kill()
+    broker.start()  # what the journal holds goes into a segment
+    wait_until(lambda: list((spool / "snapshots").glob("*.copy")))
+    broker.kill()
+    broker.start()  # its file is used again
+    put_some(20)
+    broker.kill()
+
+
+def check_damaged_spool():
+    with tempfile.TemporaryDirectory() as directory:
+        region = Region()
+        make_spool(directory, region)
+        with region:
+            for what, (damage, numbers, logged, examined) in DAMAGES.items():
+                place = pathlib.Path(directory) / "damaged"
+                shutil.copytree(pathlib.Path(directory) / "broker", place / "broker")
+                damage(place / "broker/spool")
+                doctor = subprocess.run([BINARY, "doctor", "--data", place / "broker/spool"], capture_output=True, text=True)
+                expect(doctor.returncode == (1 if examined else 0) and examined in doctor.stdout, what, doctor)
+                broker = Broker(place, region)
+                before = len(delivered(region))
+                broker.start()
+                if SET_ASIDE in logged:
+                    wait_until(lambda: "is in the spool again" in broker.log.read_text())
+                wait_until(lambda: broker.held() == 0)
+                broker.stop()
+                said = broker.log.read_text()
+                expect(delivered(region)[before:] == list(numbers), what, delivered(region)[before:], said)
+                expect(all(part in said for part in logged) and (SET_ASIDE in said) == (SET_ASIDE in logged), what, said)
+                print(f"damaged spool, {what}: {len(numbers)} of 40 delivered")
+                shutil.rmtree(place)
+
+
 if __name__ == "__main__":
+    check_damaged_spool()
     check_restart()
     for policy in ("reject", "drop_oldest"):
         check_full_disk(policy)

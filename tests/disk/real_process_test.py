@@ -151,8 +151,9 @@ def check_damage_and_newer_versions():
         region.start()
         put(region.client(), 3)
         assert region.stop() == 0
-        snapshot = max((data / "snapshots").iterdir())
-        with flipped(snapshot, 20):
+        snapshot = max((data / "snapshots").glob("*.snapshot"))
+        copy = snapshot.with_suffix(".copy")
+        with flipped(snapshot, 20), flipped(copy, 20):
             start_fails(region, str(snapshot), "damaged", "backup")
         content = snapshot.read_bytes()
         newer = content[:8] + struct.pack("<I", 3) + content[12:-4]

@@ -1,6 +1,7 @@
 #include "engine/embedded/inspection.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -53,16 +54,17 @@ void Inspection::damaged(std::string what) {
 
 // As recovery does it, without changing anything.
 Status Inspection::read_catalog() {
-  auto snapshot = read_newest_snapshot(disk_, path("snapshots"));
-  if (!snapshot.ok()) {
-    damaged(snapshot.error().message);
+  auto found = read_newest_snapshot(disk_, path("snapshots"));
+  if (!found.ok()) {
+    damaged(found.error().message);
     // Without it, nobody knows where the journal goes on; of the catalog there is what stands
     // there.
     return read_damaged_journal();
   }
-  report_.catalog = snapshot->catalog;
-  report_.snapshot_frame = report_.last_frame = snapshot->last_frame;
-  snapshot_ = *std::move(snapshot);
+  if (!found->damage.empty()) damaged(found->damage);
+  snapshot_ = std::move(found->snapshot);
+  report_.catalog = snapshot_->catalog;
+  report_.snapshot_frame = report_.last_frame = snapshot_->last_frame;
   const auto content = log::read_journal(disk_, path("journal"), report_.snapshot_frame);
   if (!content.ok()) {
     damaged(content.error().message);
@@ -127,9 +129,8 @@ Status Inspection::find_segments() {
     if (!name.ends_with(log::kSegmentSuffix)) continue;
     ++report_.segments;
     const std::string file = io::join_path(path("segments"), name);
-    auto segment = log::Segment::open(disk_, file);
+    auto segment = open_segment(name);
     if (!segment.ok()) {
-      damaged(segment.error().message);
       unreadable.push_back(file);
       continue;
     }
@@ -145,9 +146,40 @@ Status Inspection::find_segments() {
   // What is there and can't be read has been told.
   std::erase_if(missing_, [&](const log::MissingSegment& missing) {
     const auto file = log::segment_path(path("segments"), missing.name.range);
-    return std::ranges::find(unreadable, file) != unreadable.end();
+    const bool is_there = std::ranges::find(unreadable, file) != unreadable.end();
+    if (is_there) unreadable_.push_back(missing.name.range);
+    return is_there;
   });
   return {};
+}
+
+// As far as it can be read: what is wrong with its footer is told, and its directory may say as
+// much.
+Result<log::SegmentRef> Inspection::open_segment(const std::string& name) {
+  const std::string file = io::join_path(path("segments"), name);
+  auto segment = log::Segment::open(disk_, file);
+  if (segment.ok()) return segment;
+  damaged(segment.error().message);
+  if (segment.error().code != ErrorCode::kCorrupt) return segment;
+  SPILLWAY_ASSIGN(auto opened, disk_.open(file, io::OpenMode::kRead));
+  SPILLWAY_ASSIGN(const std::uint64_t size, opened->size());
+  return log::Segment::open_without_footer(disk_, file, range_of(name, size));
+}
+
+// The frames of a segment that doesn't tell them: what the snapshot says of its name. One of
+// another size was merged since, and has the frames of those before it that are gone, too.
+log::FrameRange Inspection::range_of(const std::string& name, std::uint64_t size) const {
+  const std::uint64_t last = std::strtoull(name.c_str(), nullptr, 16);
+  log::FrameRange range{last, last};
+  if (!snapshot_ || !snapshot_->segments) return range;
+  const auto& named = *snapshot_->segments;
+  auto at = std::ranges::find(named, last, [](const auto& segment) { return segment.range.last; });
+  if (at == named.end()) return range;
+  range = at->range;
+  while (at->size != size && at != named.begin() &&
+         !disk_.open(log::segment_path(path("segments"), (--at)->range), io::OpenMode::kRead).ok())
+    range.first = at->range.first;
+  return range;
 }
 
 void Inspection::check_names(const log::Segment& segment) {
@@ -203,6 +235,12 @@ Result<std::vector<std::string>> Inspection::accept_loss(WallTime now) {
 }
 
 Status Inspection::walk(const std::function<void(const FoundBatch&)>& visit) {
+  if (!damage_before_) damage_before_ = report_.damage_count;
+  report_.damage_count = *damage_before_;
+  report_.damages.resize(std::min<std::size_t>(report_.damages.size(), *damage_before_));
+  report_.in_journal = report_.left_over = report_.in_segments = {};
+  report_.holes.clear();
+  report_.hole_count = 0;
   for (const auto& description : missing()) damaged(description);
   walk_segments(visit);
   SPILLWAY_TRY(walk_journal(visit));
@@ -237,13 +275,8 @@ void Inspection::walk_segments(const std::function<void(const FoundBatch&)>& vis
   std::map<stream::ShardId, Seen> shards;
   for (const auto& segment : segments_) {
     const log::FrameRange range = segment->range();
-    const auto extents = segment->extents();
-    if (!extents.ok()) {
-      damaged(extents.error().message);
-      continue;
-    }
     const bool leftover = is_leftover(*segment);
-    for (const auto& extent : *extents) {
+    for (const auto& extent : readable_extents(*segment)) {
       walk_extent(*segment, extent, visit);
       if (leftover) continue;
       Seen& seen = shards[extent.shard];
@@ -261,6 +294,20 @@ void Inspection::walk_segments(const std::function<void(const FoundBatch&)>& vis
   }
 }
 
+std::vector<log::Extent> Inspection::readable_extents(const log::Segment& segment) {
+  if (auto all = segment.extents(); all.ok()) return *std::move(all);
+  std::vector<log::Extent> readable;
+  unreadable_.push_back(segment.range());
+  for (std::uint32_t number = 0; number < segment.shard_count(); ++number) {
+    const auto extent = segment.extents(number, 1);
+    if (extent.ok())
+      readable.push_back(extent->front());
+    else
+      damaged(extent.error().message);
+  }
+  return readable;
+}
+
 // Whose content stands in another one too, or has expired.
 bool Inspection::is_leftover(const log::Segment& segment) const {
   const log::FrameRange range = segment.range();
@@ -274,9 +321,13 @@ bool Inspection::is_leftover(const log::Segment& segment) const {
 // has expired, and what is missing.
 void Inspection::note_hole(const Hole& hole, std::uint64_t after_frame,
                            std::uint64_t before_frame) {
-  const bool lies_there = std::ranges::any_of(missing_, [&](const log::MissingSegment& missing) {
-    return missing.name.range.first > after_frame && missing.name.range.last < before_frame;
-  });
+  const auto between = [&](const log::FrameRange& range) {
+    return range.first > after_frame && range.last < before_frame;
+  };
+  const bool lies_there =
+      std::ranges::any_of(missing_,
+                          [&](const auto& missing) { return between(missing.name.range); }) ||
+      std::ranges::any_of(unreadable_, between);
   if (hole.first >= hole.end || !lies_there) return;
   if (++report_.hole_count <= kDamagesMax) report_.holes.push_back(hole);
 }

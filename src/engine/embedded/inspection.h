@@ -45,7 +45,8 @@ struct BatchCounts {
   }
 };
 
-// Positions that were in missing segments, but for those that had expired.
+// Positions that were in segments that are missing or can't be read, but for those that had
+// expired.
 struct Hole {
   stream::ShardId shard = 0;
   std::uint64_t first = 0;  // positions [first, end)
@@ -87,7 +88,8 @@ class Inspection {
   // Whether ids are there once, and the open shards of each stream share out all hash keys: what
   // the service keeps to, and the engine doesn't ask for.
   void check_catalog();
-  // Reads everything, calling `visit` for every batch; the report is complete then. Batches of a
+  // Reads everything, calling `visit` for every batch; the report is complete then, and again after
+  // each further walk. Batches of a
   // shard come by ascending position, but for those that are there twice, and for leftovers. Errors
   // are the disk's, of listing and opening; what can't be read further on counts as damage; kClosed
   // after end().
@@ -104,6 +106,9 @@ class Inspection {
   Status read_damaged_journal();
   void read_frame(std::uint64_t number, const std::vector<log::Entry>& entries);
   Status find_segments();
+  Result<log::SegmentRef> open_segment(const std::string& name);
+  log::FrameRange range_of(const std::string& name, std::uint64_t size) const;
+  std::vector<log::Extent> readable_extents(const log::Segment& segment);
   Result<std::string> set_aside(const log::SegmentName& name, WallTime now);
   void check_names(const log::Segment& segment);
   Status walk_journal(const std::function<void(const FoundBatch&)>& visit);
@@ -125,6 +130,8 @@ class Inspection {
   std::vector<log::SegmentRef> segments_;  // by ascending last frame
   std::vector<log::FrameRange> marks_;
   std::vector<log::MissingSegment> missing_;
+  std::vector<log::FrameRange> unreadable_;     // segments that are there and can't be read whole
+  std::optional<std::uint64_t> damage_before_;  // damages that were found before the first walk
 };
 
 }  // namespace spillway::engine

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -246,6 +247,59 @@ TEST_F(InspectionTest, NamesFileAndOffsetOfDamage) {
   const std::string journal = file_in("journal", ".journal");
   flip(journal, 512 + 80);  // in a frame that valid ones follow
   EXPECT_THAT(damages(), ElementsAre(AllOf(HasSubstr(journal), HasSubstr("byte 512"))));
+}
+
+// What can be read is found whatever of a segment's directory and footer is damaged, however often
+// one looks; of what can't be, it is told what it was at most.
+TEST_F(InspectionTest, OfADamagedSegmentItFindsWhatIsWhole) {
+  const auto a = create("a");
+  const auto b = create("b");
+  for (int i = 0; i < 40; ++i) put(i % 2 == 0 ? a : b, std::string(700, 'x'));
+  open();  // what the journal holds goes into a segment
+  const std::filesystem::path segments = options_.directory + "/segments";
+  while (std::filesystem::is_empty(segments)) std::this_thread::yield();
+  engine_.reset();
+  const std::string segment = file_in("segments", ".segment");
+  std::ifstream in(segment, std::ios::binary);
+  const std::string whole((std::istreambuf_iterator<char>(in)), {});
+  in.close();
+  const auto in_segment = [&] {  // records of a, of b, and holes
+    const auto inspection = inspect();
+    std::map<stream::ShardId, int> records;
+    for (int walk = 0; walk < 2; ++walk) {
+      records.clear();
+      EXPECT_TRUE(inspection
+                      ->walk([&](const FoundBatch& found) {
+                        if (found.where == FoundBatch::Where::kSegment)
+                          records[found.batch.shard] += static_cast<int>(found.batch.count);
+                      })
+                      .ok());
+      EXPECT_EQ(inspection->report().damage_count, 1u) << "in walk " << walk;
+      EXPECT_EQ(inspection->report().in_segments.records,
+                static_cast<std::uint64_t>(records[a] + records[b]));
+    }
+    std::uint64_t missing = 0;
+    for (const auto& hole : inspection->report().holes) missing += hole.end - hole.first;
+    return std::array<std::uint64_t, 3>{static_cast<std::uint64_t>(records[a]),
+                                        static_cast<std::uint64_t>(records[b]), missing};
+  };
+  const auto with = [&](std::string bytes) {
+    std::ofstream(segment, std::ios::binary | std::ios::trunc) << bytes;
+    return in_segment();
+  };
+  const auto flipped = [&](std::size_t from_end) {
+    std::string bytes = whole;
+    bytes[bytes.size() - from_end] = static_cast<char>(bytes[bytes.size() - from_end] ^ 1);
+    return bytes;
+  };
+  using Found = std::array<std::uint64_t, 3>;
+  constexpr std::size_t kFooter = 72;
+  constexpr std::size_t kEntry = 56;
+  for (const std::size_t at : {std::size_t{1}, std::size_t{20}, kFooter})
+    EXPECT_EQ(with(flipped(at)), (Found{20, 20, 0})) << "in the footer, byte -" << at;
+  EXPECT_EQ(with(flipped(kFooter + 1)), (Found{20, 0, 20})) << "in the directory entry of b";
+  EXPECT_EQ(with(flipped(kFooter + kEntry + 1)), (Found{0, 20, 20})) << "in that of a";
+  EXPECT_EQ(with(whole.substr(0, whole.size() - 1)), (Found{0, 0, 40})) << "its end is gone";
 }
 
 TEST_F(InspectionTest, AMissingSegmentIsDamageUntilItsLossIsAccepted) {

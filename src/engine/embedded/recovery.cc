@@ -22,7 +22,10 @@ Status EmbeddedEngine::recover() {
   // undone.
   SPILLWAY_TRY(seams_.disk.sync_directory(directory("segments")));
   SPILLWAY_TRY(seams_.disk.sync_directory(directory("snapshots")));
-  SPILLWAY_ASSIGN(Snapshot snapshot, read_newest_snapshot(seams_.disk, directory("snapshots")));
+  SPILLWAY_ASSIGN(const auto found, read_newest_snapshot(seams_.disk, directory("snapshots")));
+  const Snapshot& snapshot = found.snapshot;
+  if (!found.damage.empty())
+    seams_.log.warning("one of two copies of a snapshot is damaged", {{"damage", found.damage}});
   log::SegmentSetOptions segments;
   segments.directory = directory("segments");
   segments.merge_fan_in = options_.merge_fan_in;

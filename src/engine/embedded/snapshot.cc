@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::string_view kMagic = "SPILLSNP";
 constexpr std::string_view kSuffix = ".snapshot";
+// Sorts before the other, so that builds that know nothing of copies remove one that they replace
+// the snapshot of.
+constexpr std::string_view kCopySuffix = ".copy";
 constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kSizeMax = std::size_t{1} << 30;
 
@@ -98,22 +101,43 @@ Result<Snapshot> decode(std::string_view bytes, const std::string& path) {
 }  // namespace
 
 Status write_snapshot(io::Disk& disk, const std::string& directory, const Snapshot& snapshot) {
-  const std::string name = fmt::format("{:016x}{}", snapshot.last_frame, kSuffix);
-  SPILLWAY_TRY(io::replace_file(disk, io::join_path(directory, name), encode(snapshot)));
+  const std::string stem = fmt::format("{:016x}", snapshot.last_frame);
+  const std::string path = io::join_path(directory, stem);
+  const std::string bytes = encode(snapshot);
+  SPILLWAY_TRY(io::replace_file(disk, path + std::string(kSuffix), bytes));
+  // The snapshot counts by now, and on a full disk it is what gives space back.
+  auto copied = io::replace_file(disk, path + std::string(kCopySuffix), bytes);
+  if (!copied.ok() && copied.error().code != ErrorCode::kNoSpace) return copied;
   SPILLWAY_ASSIGN(const auto names, disk.list(directory));
   for (const auto& other : names)
-    if (other < name) SPILLWAY_TRY(disk.remove(io::join_path(directory, other)));
+    if (other < stem) SPILLWAY_TRY(disk.remove(io::join_path(directory, other)));
   return {};
 }
 
-Result<Snapshot> read_newest_snapshot(io::Disk& disk, const std::string& directory) {
+Result<FoundSnapshot> read_newest_snapshot(io::Disk& disk, const std::string& directory) {
   SPILLWAY_ASSIGN(const auto names, disk.list(directory));
-  const auto newest = std::find_if(names.rbegin(), names.rend(),
-                                   [](const std::string& name) { return name.ends_with(kSuffix); });
-  if (newest == names.rend()) return Snapshot{};
-  const std::string path = io::join_path(directory, *newest);
-  SPILLWAY_ASSIGN(const std::string bytes, io::read_file(disk, path, kSizeMax));
-  return decode(bytes, path);
+  const auto newest = std::find_if(names.rbegin(), names.rend(), [](const std::string& name) {
+    return name.ends_with(kSuffix) || name.ends_with(kCopySuffix);
+  });
+  if (newest == names.rend()) return FoundSnapshot{};
+  const std::string stem = newest->substr(0, newest->find('.'));
+  FoundSnapshot found;
+  std::optional<Error> damage;
+  bool whole = false;
+  for (const auto suffix : {kSuffix, kCopySuffix}) {
+    const std::string path = io::join_path(directory, stem + std::string(suffix));
+    const auto bytes = io::read_file(disk, path, kSizeMax);
+    if (!bytes.ok() && bytes.error().code == ErrorCode::kNotFound) continue;
+    if (!bytes.ok()) return bytes.error();
+    auto decoded = decode(*bytes, path);
+    if (!decoded.ok() && decoded.error().code != ErrorCode::kCorrupt) return decoded.error();
+    if (decoded.ok() && !whole) found.snapshot = *std::move(decoded);
+    if (decoded.ok()) whole = true;
+    if (!decoded.ok() && !damage) damage = std::move(decoded).error();
+  }
+  if (damage && !whole) return *std::move(damage);
+  if (damage) found.damage = std::move(damage->message);
+  return found;
 }
 
 }  // namespace spillway::engine

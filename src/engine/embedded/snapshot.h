@@ -11,6 +11,9 @@
 //   …   u32 size of the catalog, catalog (stream/catalog.cc)
 //   …   u32 CRC32C of everything before
 // Version 1 has neither segments nor losses.
+//
+// LASTFRAME.copy is the same once more, made durable behind it: no damage to one of the two costs
+// anything.
 #pragma once
 
 #include <cstdint>
@@ -47,10 +50,17 @@ struct Snapshot {
   std::vector<AcceptedLoss> losses;
 };
 
-// Makes `snapshot` durable, in place of one of the same frame, then removes the older ones.
+// Makes `snapshot` durable, in place of one of the same frame, and then its copy, unless there is
+// no space for that; then removes the older ones.
 Status write_snapshot(io::Disk& disk, const std::string& directory, const Snapshot& snapshot);
-// The newest one; an empty one (frame 0) where there is none. kCorrupt if the newest is damaged:
-// the journal may not hold any more what an older one lacks.
-Result<Snapshot> read_newest_snapshot(io::Disk& disk, const std::string& directory);
+
+struct FoundSnapshot {
+  Snapshot snapshot;
+  // What is wrong with the file of it, or with its copy, of which the other one is whole; else "".
+  std::string damage;
+};
+// The newest one; an empty one (frame 0) where there is none. kCorrupt if the newest is damaged,
+// and so is its copy, or there is none: the journal may not hold any more what an older one lacks.
+Result<FoundSnapshot> read_newest_snapshot(io::Disk& disk, const std::string& directory);
 
 }  // namespace spillway::engine

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "log/crash_disk.h"
@@ -10,6 +12,7 @@ namespace spillway::engine {
 namespace {
 
 constexpr const char* kPath = "snapshots/000000000000002a.snapshot";
+constexpr const char* kCopy = "snapshots/000000000000002a.copy";
 
 Snapshot sample() {
   Snapshot snapshot{42, 3, stream::apply({}, {.ids_used = 5}), {{7, 100, 1'000}, {9, 0, 0}}};
@@ -44,9 +47,11 @@ TEST(Snapshot, ComesBackFromItsStoredForm) {
   log::CrashDisk disk;
   ASSERT_TRUE(write_snapshot(disk, "snapshots", Snapshot{41}).ok());
   ASSERT_TRUE(write_snapshot(disk, "snapshots", sample()).ok());
-  EXPECT_EQ(disk.list("snapshots")->size(), 1u) << "the older one is gone";
-  const auto read = read_newest_snapshot(disk, "snapshots");
-  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(disk.list("snapshots")->size(), 2u) << "the older one is gone, and its copy";
+  const auto found = read_newest_snapshot(disk, "snapshots");
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ(found->damage, "");
+  const Snapshot* read = &found->snapshot;
   EXPECT_EQ(read->last_frame, 42u);
   EXPECT_EQ(read->generation, 3u);
   EXPECT_EQ(read->catalog->next_id, 6u);
@@ -63,14 +68,14 @@ TEST(Snapshot, OlderVersionsAreReadAndNewerOnesRefused) {
   disk.put(kPath, stored(1));
   const auto first = read_newest_snapshot(disk, "snapshots");
   ASSERT_TRUE(first.ok()) << first.error().message;
-  EXPECT_EQ(first->last_frame, 42u);
-  EXPECT_EQ(first->tips[0].next, 100u);
-  EXPECT_FALSE(first->segments.has_value()) << "it says nothing of them";
+  EXPECT_EQ(first->snapshot.last_frame, 42u);
+  EXPECT_EQ(first->snapshot.tips[0].next, 100u);
+  EXPECT_FALSE(first->snapshot.segments.has_value()) << "it says nothing of them";
   disk.put(kPath, stored(2));
   const auto second = read_newest_snapshot(disk, "snapshots");
   ASSERT_TRUE(second.ok()) << second.error().message;
-  ASSERT_TRUE(second->segments.has_value());
-  EXPECT_EQ(second->segments->front(), (log::SegmentName{{1, 20}, 4'096}));
+  ASSERT_TRUE(second->snapshot.segments.has_value());
+  EXPECT_EQ(second->snapshot.segments->front(), (log::SegmentName{{1, 20}, 4'096}));
   disk.put(kPath, stored(3));
   const auto third = read_newest_snapshot(disk, "snapshots");
   EXPECT_EQ(third.error().code, ErrorCode::kUnsupported);
@@ -80,18 +85,50 @@ TEST(Snapshot, OlderVersionsAreReadAndNewerOnesRefused) {
   EXPECT_EQ(read_newest_snapshot(disk, "snapshots").error().code, ErrorCode::kCorrupt);
 }
 
-TEST(Snapshot, CutOrFlippedAnywhereItIsRefused) {
+TEST(Snapshot, CutOrFlippedAnywhereItsCopyIsReadOrItIsRefused) {
   log::CrashDisk disk;
   ASSERT_TRUE(write_snapshot(disk, "snapshots", sample()).ok());
   const std::string whole = disk.content(kPath);
   for (std::size_t at = 0; at < whole.size(); ++at) {
-    disk.put(kPath, whole.substr(0, at));
-    EXPECT_EQ(read_newest_snapshot(disk, "snapshots").error().code, ErrorCode::kCorrupt) << at;
     std::string flipped = whole;
     flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
-    disk.put(kPath, flipped);
-    EXPECT_EQ(read_newest_snapshot(disk, "snapshots").error().code, ErrorCode::kCorrupt) << at;
+    for (const auto& damaged : {whole.substr(0, at), flipped}) {
+      for (const auto& [hit, other] : {std::pair(kPath, kCopy), std::pair(kCopy, kPath)}) {
+        disk.put(hit, damaged);
+        disk.put(other, whole);
+        const auto found = read_newest_snapshot(disk, "snapshots");
+        ASSERT_TRUE(found.ok()) << at << ": " << found.error().message;
+        EXPECT_EQ(found->snapshot.last_frame, 42u);
+        EXPECT_TRUE(found->damage.starts_with(hit)) << at << ": " << found->damage;
+        ASSERT_TRUE(disk.remove(other).ok());
+        EXPECT_EQ(read_newest_snapshot(disk, "snapshots").error().code, ErrorCode::kCorrupt) << at;
+      }
+      disk.put(kPath, damaged);
+      disk.put(kCopy, damaged);
+      EXPECT_EQ(read_newest_snapshot(disk, "snapshots").error().code, ErrorCode::kCorrupt) << at;
+    }
   }
+}
+
+TEST(Snapshot, WithoutItsFileItsCopyIsRead) {
+  log::CrashDisk disk;
+  ASSERT_TRUE(write_snapshot(disk, "snapshots", sample()).ok());
+  ASSERT_TRUE(disk.remove(kPath).ok());
+  const auto found = read_newest_snapshot(disk, "snapshots");
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ(found->snapshot.last_frame, 42u);
+  EXPECT_EQ(found->damage, "");
+}
+
+// A copy is worth a call less than the snapshot: without space for one there is none, and none of
+// an older snapshot either, whose journal may be gone.
+TEST(Snapshot, WithoutSpaceForTheCopyTheSnapshotCounts) {
+  log::CrashDisk disk;
+  ASSERT_TRUE(write_snapshot(disk, "snapshots", Snapshot{41}).ok());
+  disk.fail_after(5, ErrorCode::kNoSpace);  // a name, content, its sync, a rename, its sync
+  ASSERT_TRUE(write_snapshot(disk, "snapshots", sample()).ok());
+  EXPECT_TRUE(disk.failed());
+  EXPECT_EQ(disk.list("snapshots").value(), std::vector<std::string>{"000000000000002a.snapshot"});
 }
 
 }  // namespace
