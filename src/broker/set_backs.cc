@@ -38,7 +38,8 @@ SetBacks::SetBacks(Parts parts, std::span<const std::unique_ptr<MarkedTarget>> t
     target.is_set_back();
     parts_.log.error(kToldAs, {{"target", target.name()}, {"found", known}});
   }
-  parts_.switches.on_accept([this](std::size_t place) { return accept(place); });
+  parts_.switches.on_accept([this](std::size_t place) { return may_accept(place); },
+                            [this](std::size_t place) { return accept(place); });
   stored_changes_ = changes_of(targets_);
   store_next_ = parts_.loop.mono_now() + kStoreEvery;
 }
@@ -118,6 +119,14 @@ Status SetBacks::store() {
   SPILLWAY_TRY(parts_.file.store(std::move(marks)));
   stored_changes_ = changes;
   return {};
+}
+
+// What shows that it was set back is forgotten then: a restart must know what it lacks.
+Status SetBacks::may_accept(std::size_t place) const {
+  if (!unstored_.contains(place) || is_kept(place)) return {};
+  return Error{ErrorCode::kBusy,
+               fmt::format("what {} lacks isn't stored yet: ask again in a second",
+                           targets_[place]->name())};
 }
 
 Status SetBacks::accept(std::size_t place) {

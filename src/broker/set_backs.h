@@ -4,7 +4,7 @@
 //
 // First its cursors say durably what it lacks, then the state of switches that it was set back. A
 // crash between the two finds it set back again, since what it had acknowledged is remembered until
-// it is accepted.
+// it is accepted: which isn't done before its cursors say durably what it lacks.
 //
 // What targets acknowledged is stored now and then (high_water.h).
 #pragma once
@@ -63,6 +63,7 @@ class SetBacks {
   void found(std::size_t place, std::string what);
   void take(std::size_t place);
   bool is_kept(std::size_t place) const;
+  Status may_accept(std::size_t place) const;
   Status accept(std::size_t place);
   void forget_other_streams();
   void store_and_tell();

@@ -226,6 +226,25 @@ TEST_F(SetBacksTest, ACrashBeforeItIsStoredFindsItAgain) {
   EXPECT_THAT(log_text(), HasSubstr("set_back"));
 }
 
+TEST_F(SetBacksTest, ItIsAcceptedOnceWhatItLacksIsStored) {
+  put_some(1, 20);
+  run(15);
+  a_.lost = true;
+  a_.down = true;
+  put_some(21, 1);
+  a_.down = false;
+  a_.number = 8;
+  engine_.holding = true;
+  while (kept_of_a().empty()) loop_.run(milliseconds(10));
+  EXPECT_EQ(accept("a").error().code, ErrorCode::kBusy);
+  EXPECT_THAT(kept_of_a(), Not(IsEmpty()));
+  engine_.holding = false;
+  engine_.release();
+  run(2);
+  EXPECT_TRUE(accept("a").ok());
+  EXPECT_THAT(kept_of_a(), IsEmpty());
+}
+
 TEST_F(SetBacksTest, OneThatAPersonHoldsIsNotUsedEither) {
   Switches::Wish wish;
   wish.target = "a";

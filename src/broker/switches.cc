@@ -98,6 +98,8 @@ Status Switches::hold(const Wish& wish) {
 Status Switches::accept(const Wish& wish) {
   SPILLWAY_ASSIGN(const auto place, place_of(wish.accept));
   if (parts_.route.kept().set_back[place].empty()) return {};
+  // No grant is used for what can't be done.
+  if (may_accept_) SPILLWAY_TRY(may_accept_(place));
   if (place > 0) SPILLWAY_TRY(approve(wish, wish.accept));
   if (accepted_) {
     if (auto forgotten = accepted_(place); !forgotten.ok())

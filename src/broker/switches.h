@@ -80,15 +80,20 @@ class Switches {
   using Watcher = std::function<std::uint64_t(const SwitchEvent& event)>;
   void on_switch(Watcher switched) { switched_ = std::move(switched); }
 
-  // Called before a target that was set back is accepted; gives what can't be stored of that.
+  // Called before a target that was set back is accepted: the one says why it can't be yet; the
+  // other gives what can't be stored of that.
   using Acceptance = std::function<Status(std::size_t place)>;
-  void on_accept(Acceptance accepted) { accepted_ = std::move(accepted); }
+  void on_accept(Acceptance may_accept, Acceptance accepted) {
+    may_accept_ = std::move(may_accept);
+    accepted_ = std::move(accepted);
+  }
   // The target was set back, and the route knows of it: stored and logged. `found` is for people.
   void record_set_back(std::size_t place, const std::string& found);
 
   // Asking again for what was done changes nothing, and is answered the same. kInvalid: there is no
   // reason; kNotFound: no such target or stream; kUnsupported: a switch where there is one target
-  // only; kDenied: the target may not be used, or there is no grant for it.
+  // only; kDenied: the target may not be used, or there is no grant for it; kBusy:
+  // it can't be accepted yet.
   Result<Done> make(const Wish& wish);
 
   // Of a route that another one is to take the place of, to other targets: which one is in use is
@@ -145,6 +150,7 @@ class Switches {
   std::vector<std::string> targets_;
   StreamSwitch stored_;
   Watcher switched_;
+  Acceptance may_accept_;
   Acceptance accepted_;
   const Wish* asked_ = nullptr;  // while it is being made
   Leave leave_;                  // likewise
