@@ -50,7 +50,7 @@ class SpoolSalvageTest : public broker::SpoolTest {
     char pattern[] = "/tmp/spillway-salvage-XXXXXX";
     data_ = mkdtemp(pattern);
     open_old();
-    for (const std::string name :
+    for (const std::string& name :
          {std::string(broker::Spool::kCursorStream), std::string("s"), std::string("t")})
       make(name);
   }
@@ -222,9 +222,10 @@ TEST_F(SpoolSalvageTest, OfASegmentThatIsGoneItTellsHowMuchItWas) {
   spool("s", 20, 30);
   old_.reset();
   std::filesystem::remove(newest("segments", ".segment"));
-  EXPECT_EQ(salvage(), range(20, 30));
+  // A start wrote the last one again, which is in the journal still.
+  EXPECT_EQ(salvage(), range(19, 30));
   EXPECT_THAT(log_.text,
-              AllOf(HasSubstr("records=10"), HasSubstr("are lost"), HasSubstr("records_max=20")));
+              AllOf(HasSubstr("records=11"), HasSubstr("are lost"), HasSubstr("records_max=20")));
   EXPECT_EQ(log_.errors, 1);
 }
 
@@ -237,7 +238,8 @@ TEST_F(SpoolSalvageTest, WhatNoStreamIsKnownOfStaysAndIsCounted) {
   flip(newest("snapshots", ".copy"), "", 1);
   EXPECT_THAT(salvage(), IsEmpty());
   EXPECT_THAT(directories(), ElementsAre("spool.partly-salvaged-0"));
-  EXPECT_THAT(log_.text, AllOf(HasSubstr("can't name any more"), HasSubstr("records=30")));
+  EXPECT_THAT(log_.text, AllOf(HasSubstr("can't name any more"), HasSubstr("records=31")))
+      << "and one that is there twice";
 }
 
 }  // namespace

@@ -187,6 +187,11 @@ def newest(spool, folder, suffix):
     return max((spool / folder).glob(f"*.{suffix}"))
 
 
+def segment_of(spool):
+    """That with the records; cursors may have one of their own."""
+    return max((spool / "segments").glob("*.segment"), key=lambda path: path.stat().st_size)
+
+
 def cut(path, size):
     with open(path, "r+b") as file:
         file.truncate(size)
@@ -203,7 +208,7 @@ def flip_both_snapshots(spool):
 
 
 # What happens to the spool; which of its 40 records are delivered: 0 to 19 are in its segment, the others in the newest
-# file of its journal; what the log says, and the doctor.
+# file of its journal, and 19, which a start wrote again, in another one; what the log says, and the doctor.
 SET_ASIDE = "the spool is damaged: it was set aside"
 DAMAGES = {
     "nothing": (lambda spool: None, range(40), [], ""),
@@ -217,12 +222,12 @@ DAMAGES = {
     "snapshot gone": (lambda spool: newest(spool, "snapshots", "snapshot").unlink(), range(40), [], ""),
     "both copies of the snapshot": (flip_both_snapshots, [], [SET_ASIDE, "streams that it can't name"],
                                     ".snapshot is damaged"),
-    "footer of the segment": (lambda spool: flip(newest(spool, "segments", "segment"), -30),
+    "footer of the segment": (lambda spool: flip(segment_of(spool), -30),
                               range(40), [SET_ASIDE, "the footer is damaged"], "the footer is damaged"),
-    "segment cut": (lambda spool: cut(newest(spool, "segments", "segment"), 4000),
-                    range(20, 40), [SET_ASIDE, "records of a damaged spool are lost"], "footer"),
-    "segment gone": (lambda spool: newest(spool, "segments", "segment").unlink(),
-                     range(20, 40), [SET_ASIDE, "records of a damaged spool are lost"], "is missing"),
+    "segment cut": (lambda spool: cut(segment_of(spool), 4000),
+                    range(19, 40), [SET_ASIDE, "records of a damaged spool are lost"], "footer"),
+    "segment gone": (lambda spool: segment_of(spool).unlink(),
+                     range(19, 40), [SET_ASIDE, "records of a damaged spool are lost"], "is missing"),
 }
 
 
@@ -252,6 +257,7 @@ def check_damaged_spool():
         region = Region()
         make_spool(directory, region)
         with region:
+            region.client().create_stream(StreamName="orders", ShardCount=1)
             for what, (damage, numbers, logged, examined) in DAMAGES.items():
                 place = pathlib.Path(directory) / "damaged"
                 shutil.copytree(pathlib.Path(directory) / "broker", place / "broker")
