@@ -56,6 +56,8 @@ Task<void> BatchSend::send_strands() {
   }
   auto over = callback<bool>([this](UniqueFunction<void(bool)> done) { over_ = std::move(done); });
   co_await over;
+  // What ended the last one may have shown that the target was set back: it may lack the others'.
+  if (set_backs_ != parts_.route.set_backs()) elsewhere_ = true;
 }
 
 // Whether all of the batch has to be sent to another target than `to_`, or to that one again.
