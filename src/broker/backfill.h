@@ -89,6 +89,11 @@ class Backfill {
 
   // As of the last look.
   const Progress& progress() const { return progress_; }
+  // What the target goes without, since the spool can't give it any more.
+  PositionRanges passed_over(stream::ShardId shard) const {
+    const auto found = passed_over_.find(shard);
+    return found != passed_over_.end() ? found->second : PositionRanges();
+  }
 
  private:
   enum class Left { kNone, kSome, kUnknown };  // of what the target lacks of a shard

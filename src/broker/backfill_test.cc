@@ -567,6 +567,17 @@ TEST_F(BackfillTest, WithTwoCopiesRoomIsFreeWhenBothTargetsHaveIt) {
   for (const auto* key : kKeys) EXPECT_EQ(stored(b_)[key], up_to(20)) << key;
 }
 
+TEST_F(BackfillTest, WithTwoCopiesRoomIsFreeOfWhatTheSpoolCannotGiveASecondTarget) {
+  put_all(1, 10);
+  loop_.run(seconds(5));
+  engine_.expired = 5;
+  copies_ = 2;
+  restart();
+  loop_.run(seconds(60));
+  EXPECT_GT(delivery_->backfill(1)->progress().gone, 0u);
+  EXPECT_EQ(delivery_->needed(), 0u);
+}
+
 // Cursors then make one of two, with what was sent between them.
 TEST_F(BackfillTest, MoreGapsThanCursorsKeepApartHaveNothingSentAgainForEver) {
   EXPECT_TRUE(route_->hold(1, "b").ok());

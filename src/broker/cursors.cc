@@ -227,18 +227,20 @@ stream::Position Cursors::kept(stream::ShardId shard) const {
   return left.empty() ? next : left.front().first;
 }
 
-stream::Position Cursors::kept_by(stream::ShardId shard, std::span<const std::string> targets,
+stream::Position Cursors::kept_by(stream::ShardId shard, std::span<const Copy> targets,
                                   std::size_t copies) const {
   SPILLWAY_ASSERT(copies > 0 && copies <= targets.size());
   const auto end = kept(shard);
   std::vector<stream::Position> whole_before;  // of each target
   whole_before.reserve(targets.size());
-  for (const auto& target : targets) {
+  for (const auto& [target, without] : targets) {
     const auto found = kept_.find({shard, target});
     const Cursor cursor = found != kept_.end() ? found->second : Cursor();
     auto missing = cursor.unsent;
     if (cursor.next < end) missing.emplace_back(cursor.next, end);
-    missing = difference(missing, dropped(shard));
+    // What it was found to have lost counts before that is durable.
+    for (const auto& range : at(shard, target).unsent) add(missing, range);
+    missing = difference(difference(missing, dropped(shard)), without);
     whole_before.push_back(missing.empty() ? end : std::min(end, missing.front().first));
   }
   const auto at = whole_before.begin() + static_cast<std::ptrdiff_t>(copies - 1);

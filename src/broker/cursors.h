@@ -113,9 +113,13 @@ class Cursors {
   stream::Position reached(stream::ShardId shard) const;
   // What is before was delivered, and a restart finds that: it sends nothing of it.
   stream::Position kept(stream::ShardId shard) const;
-  // Likewise to so many of these targets, each of which has all of it, or the spool will never
-  // have it for one. `copies`: from 1 to all of them.
-  stream::Position kept_by(stream::ShardId shard, std::span<const std::string> targets,
+  // Likewise to so many of these targets, each of which has all of it, or goes without it.
+  struct Copy {
+    std::string target;
+    PositionRanges without;
+  };
+  // `copies`: from 1 to all of them.
+  stream::Position kept_by(stream::ShardId shard, std::span<const Copy> targets,
                            std::size_t copies) const;
   // From now on the target goes on from `from`; what it has not been sent before that is noted.
   void take_over(stream::ShardId shard, const std::string& target, const Cursor& from);

@@ -174,7 +174,7 @@ TEST_F(CursorsTest, WhatATargetIsSentAfterwardsItNoLongerLacks) {
 }
 
 TEST_F(CursorsTest, RoomIsFreeWhereAsManyTargetsHaveAllBeforeIt) {
-  const std::vector<std::string> targets = {"a", "b", "c"};
+  std::vector<Cursors::Copy> targets = {{"a", {}}, {"b", {}}, {"c", {}}};
   const auto by = [&](std::size_t copies) {
     loop_.run();
     load();
@@ -201,16 +201,20 @@ TEST_F(CursorsTest, RoomIsFreeWhereAsManyTargetsHaveAllBeforeIt) {
   cursors_->lose(7, "a", {3});
   EXPECT_EQ(by(2), 10u) << "b and c have it";
   EXPECT_EQ(by(3), 3u);
+  targets[0].without = {{{3}, {8}}};
+  EXPECT_EQ(by(3), 8u) << "it goes without some of that";
 }
 
 TEST_F(CursorsTest, RoomIsFreeOnlyByWhatIsDurable) {
-  const std::vector<std::string> targets = {"a", "b"};
+  const std::vector<Cursors::Copy> targets = {{"a", {}}, {"b", {}}};
   cursors_->advance(7, "a", {10}, {});
   loop_.run();
   cursors_->fill(7, "b", {{0}, {10}});
   EXPECT_EQ(cursors_->kept_by(7, targets, 2).value, 0u);
   loop_.run();
   EXPECT_EQ(cursors_->kept_by(7, targets, 2).value, 10u);
+  cursors_->lose(7, "a", {3});
+  EXPECT_EQ(cursors_->kept_by(7, targets, 2).value, 3u) << "what it lost, at once";
 }
 
 TEST_F(CursorsTest, WhatWasDroppedIsMissedNowhere) {

@@ -178,10 +178,13 @@ Delivered Delivery::delivered() const {
 
 stream::Position Delivery::delivered(stream::ShardId shard) const {
   if (copies_ == 1) return parts_.cursors.kept(shard);
-  std::vector<std::string> targets;
+  std::vector<Cursors::Copy> targets;
   targets.reserve(parts_.route.size());
-  for (std::size_t place = 0; place < parts_.route.size(); ++place)
-    targets.push_back(parts_.route.link(place).target().name());
+  for (std::size_t place = 0; place < parts_.route.size(); ++place) {
+    const auto* const filled = backfill(place);
+    targets.push_back({parts_.route.link(place).target().name(),
+                       filled != nullptr ? filled->passed_over(shard) : PositionRanges()});
+  }
   return parts_.cursors.kept_by(shard, targets, copies_);
 }
 

@@ -37,15 +37,21 @@ void SpoolRoom::look(Delivered delivered, MonoTime now, std::uint64_t free_bytes
     samples_.push_back({now, delivered});
   while (samples_.size() > 1 && now - samples_[1].at >= limits_.keep) samples_.pop_front();
   const std::uint64_t bytes = engine_.stored_bytes();
-  room_bytes_ = limits_.bytes - std::min(bytes, limits_.bytes) > free_bytes ? bytes + free_bytes
-                                                                            : limits_.bytes;
+  const std::uint64_t left = free_bytes - std::min(free_bytes, kDiskLeftMin);
+  room_bytes_ =
+      limits_.bytes - std::min(bytes, limits_.bytes) > left ? bytes + left : limits_.bytes;
   if (is_first && room_bytes_ < limits_.bytes)
     log_.warning("the disk has less space than the spool may take (broker.spool_mib)",
                  {{"free_bytes", free_bytes}, {"limit_bytes", limits_.bytes}});
   if (bytes >= room_bytes_ / 10 * 9) {
     release(delivered);
   } else if (bytes >= room_bytes_ / 4 * 3 && now - samples_.front().at >= limits_.keep) {
-    release(samples_.front().delivered);
+    // A target that was set back since lacks what it had then.
+    auto before = samples_.front().delivered;
+    for (auto& [shard, next] : before)
+      if (const auto at = delivered.find(shard); at != delivered.end())
+        next = std::min(next, at->second);
+    release(before);
   }
   const bool becomes_free = bytes < std::exchange(bytes_, bytes);
   const bool is_short = bytes >= limits_.bytes / 20 * 19 && !becomes_free && dropping_.empty();
@@ -55,7 +61,9 @@ void SpoolRoom::look(Delivered delivered, MonoTime now, std::uint64_t free_bytes
   const bool is_full = bytes >= limits_.bytes || disk_is_full_;
   if (is_full == std::exchange(full_told_, is_full)) return;
   if (is_full) {
-    log_.error(limits_.when_full == WhenFull::kReject
+    log_.error(disk_is_full_ && bytes < limits_.bytes
+                   ? "the spool is full, records are refused until its disk has space again"
+               : limits_.when_full == WhenFull::kReject
                    ? "the spool is full, records are refused until the target takes some"
                    : "the spool is full, records are refused until its oldest ones are gone",
                {{"bytes", bytes}, {"limit_bytes", room_bytes_}});

@@ -55,18 +55,36 @@ TEST_F(SpoolRoomTest, AllThatIsDeliveredGoesBeforeRecordsAreRefused) {
 }
 
 TEST_F(SpoolRoomTest, OfADiskThatIsSmallerTheRoomIsWhatItHasLeft) {
+  constexpr auto kMin = SpoolRoom::kDiskLeftMin;
   engine_.stored = 300;
-  room_.look({{7, {1}}}, now_, 700);
+  room_.look({{7, {1}}}, now_, kMin + 700);
   EXPECT_EQ(room_.limit_bytes(), 1000u);
-  room_.look({{7, {2}}}, now_, 699);
+  room_.look({{7, {2}}}, now_, kMin + 699);
   EXPECT_EQ(room_.limit_bytes(), 999u);
-  room_.look({{7, {3}}}, now_, 40);
+  room_.look({{7, {3}}}, now_, kMin + 40);
   EXPECT_EQ(released(), 0u);
-  room_.look({{7, {4}}}, now_, 30);
+  room_.look({{7, {4}}}, now_, kMin + 30);
   EXPECT_EQ(released(), 4u) << "nine tenths of what there is are taken";
   engine_.stored = 1'200;
-  room_.look({{7, {5}}}, now_, 30);
+  room_.look({{7, {5}}}, now_, kMin + 30);
   EXPECT_EQ(room_.limit_bytes(), 1000u);
+}
+
+TEST_F(SpoolRoomTest, AllThatIsDeliveredGoesBeforeRecordsAreRefusedForTheDisk) {
+  engine_.stored = 150;
+  room_.look({{7, {1}}}, now_, SpoolRoom::kDiskLeftMin - 1);
+  EXPECT_FALSE(room_.takes().ok());
+  EXPECT_EQ(released(), 1u);
+}
+
+TEST_F(SpoolRoomTest, WhatIsNoLongerDeliveredStays) {
+  engine_.stored = 800;
+  look(20);
+  ASSERT_EQ(released(), 10u);
+  engine_.released.clear();
+  now_ += minutes(1);
+  room_.look({{7, {3}}}, now_);
+  EXPECT_EQ(released(), 3u) << "a target was set back";
 }
 
 TEST_F(SpoolRoomTest, TheOldestHasToGoWhereThePolicySaysSo) {
