@@ -28,18 +28,19 @@ BrokerReload::BrokerReload(BrokerPlan started, std::string host, Parts parts)
       parts_(parts) {}
 
 void BrokerReload::open_withheld() {
-  if (closed_ || withheld_.empty()) return;
+  if (ended_ || withheld_.empty()) return;
   again_ = true;
   if (!std::exchange(under_way_, true)) start(make(), [] {});
 }
 
 void BrokerReload::take(Config wanted) {
-  if (closed_) return;
+  if (ended_) return;
   wanted_ = std::move(wanted);
   if (!std::exchange(under_way_, true)) start(make(), [] {});
 }
 
 void BrokerReload::close(UniqueFunction<void()> closed) {
+  ended_ = true;
   wanted_.reset();
   again_ = false;
   if (!under_way_) return closed();

@@ -71,6 +71,7 @@ class BrokerReload {
   bool again_ = false;  // what runs is to be looked at anew
   bool under_way_ = false;
   UniqueFunction<void()> closed_;
+  bool ended_ = false;  // by close()
 };
 
 }  // namespace spillway::server
