@@ -207,6 +207,10 @@ class Http2Session final : public ServerSession {
     SPILLWAY_ASSERT(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                                           nghttp2_session_get_last_proc_stream_id(session_),
                                           NGHTTP2_NO_ERROR, nullptr, 0) == 0);
+    for (auto& [id, stream] : streams_) {
+      if (std::exchange(stream.unwanted, std::nullopt))
+        nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    }
   }
 
   bool finished() const override {
@@ -399,7 +403,7 @@ class Http2Session final : public ServerSession {
     if (stream == nullptr ||
         nghttp2_session_get_stream_remote_close(session_, frame.hd.stream_id) != 0)
       return;
-    if (stream->told && !stream->aborted)
+    if (stream->told && !stream->aborted && !draining_)
       stream->unwanted = 0;
     else
       nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_NO_ERROR);
