@@ -42,6 +42,7 @@ bool plain(std::uint64_t bytes) {
 
 // So many bytes of ASCII that stand for themselves in JSON does `text` begin with.
 std::size_t plain_length(std::string_view text) {
+  if (text.empty()) return 0;  // it may have no data
   std::size_t length = 0;
   for (std::uint64_t bytes = 0; length + sizeof bytes <= text.size(); length += sizeof bytes) {
     std::memcpy(&bytes, text.data() + length, sizeof bytes);

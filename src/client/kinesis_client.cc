@@ -68,9 +68,12 @@ ErrorCode code_of(int status, std::string_view type) {
   return ErrorCode::kCorrupt;
 }
 
-// As servers answer a content type that they don't know. Others that refuse a request, for whatever
-// it is, say nothing of its format.
-bool refuses_format(int status) { return status == 400 || status == 404 || status == 415; }
+// As servers answer a content type that they don't know, or what stands before them. Others that
+// refuse a request, for whatever it is, say nothing of its format.
+bool refuses_format(int status) {
+  return status == 400 || status == 403 || status == 404 || status == 406 || status == 415 ||
+         status == 501;
+}
 
 bool may_succeed_later(ErrorCode code) {
   return code == ErrorCode::kIo || code == ErrorCode::kThrottled;

@@ -81,7 +81,10 @@ Status check_query(std::string_view target) {
 Result<broker::PartitionKeyRule> rule_of(const wire::RequestHead& head) {
   SPILLWAY_TRY(check_query(head.target));
   broker::PartitionKeyRule rule;
-  if (const auto member = auth::query_parameter(head.target, "key")) rule.member = *member;
+  if (const auto member = auth::query_parameter(head.target, "key")) {
+    if (member->empty()) return Error{ErrorCode::kInvalid, "the parameter key names no member"};
+    rule.member = *member;
+  }
   const auto* fixed = head.find("x-partition-key");
   if (fixed == nullptr) return rule;
   if (!rule.member.empty())
