@@ -328,7 +328,10 @@ Status Journal::settle_note(const JournalContent& content) {
 // The file of `epoch`, with all frames so far before it or in it.
 Status Journal::note(std::uint64_t epoch) {
   const NewestFile newest{epoch, options_.file_bytes, next_frame_ - 1};
-  SPILLWAY_TRY(note_newest(disk_, options_.directory, noted_, newest));
+  auto noted = note_newest(disk_, options_.directory, noted_, newest);
+  // Without one before it there is nothing that would be wrong: the next file is noted.
+  if (!noted.ok() && noted.error().code == ErrorCode::kNoSpace && !noted_) return {};
+  SPILLWAY_TRY(std::move(noted));
   noted_ = newest;
   return {};
 }
@@ -350,7 +353,8 @@ Status Journal::begin_file(std::uint32_t files_max, Noting noting) {
   SPILLWAY_TRY(final_sync((*file)->sync_data()));
   SPILLWAY_TRY(final_sync(disk_.sync_directory(options_.directory)));
   if (auto noted = noting == Noting::kAtOnce ? note(header.epoch) : Status(); !noted.ok()) {
-    if (noted.error().code == ErrorCode::kNoSpace) static_cast<void>(disk_.remove(path).ok());
+    // It stays, free: it may be the last one, and there must always be one.
+    if (noted.error().code == ErrorCode::kNoSpace) free_.push_front(header.epoch);
     return noted;
   }
   file_ = *std::move(file);

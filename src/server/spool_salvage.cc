@@ -140,6 +140,7 @@ Status SpoolSalvage::salvage(const Aside& aside) {
     if (found.where != engine::FoundBatch::Where::kLeftover && found.batch.shard == source.cursors)
       note_cursors(found.batch.payload, source.delivered);
   }));
+  const auto lost = lost_max(aside.inspection->report(), source);
   SPILLWAY_TRY(
       aside.inspection->walk([&](const engine::FoundBatch& found) { take(source, found); }));
   if (!flush(source)) return Error{ErrorCode::kClosed, "the broker ends"};
@@ -153,18 +154,29 @@ Status SpoolSalvage::salvage(const Aside& aside) {
                      {{"path", to},
                       {"records", source.restored},
                       {"damages", aside.inspection->report().damage_count}});
-  std::uint64_t missing = 0;
-  for (const auto& hole : aside.inspection->report().holes) missing += hole.end - hole.first;
-  if (missing > 0) {
+  if (lost > 0) {
     parts_.log.error(
         "records of a damaged spool are lost: those of files that are gone or can't be read",
-        {{"path", to}, {"records_max", missing}});
+        {{"path", to}, {"records_max", lost}});
   }
   if (source.unknown > 0) {
     parts_.log.error("a damaged spool holds records of streams that it can't name any more",
                      {{"path", to}, {"records", source.unknown}});
   }
   return {};
+}
+
+// Of what wasn't delivered, as far as the report names it.
+std::uint64_t SpoolSalvage::lost_max(const engine::InspectionReport& report, const Source& source) {
+  std::uint64_t records = 0;
+  for (const auto& hole : report.holes) {
+    if (hole.shard == source.cursors) continue;
+    const auto known = source.delivered.find(hole.shard);
+    const bool goes_on = known != source.delivered.end() && known->second.left_behind.empty();
+    const auto first = goes_on ? std::max(hole.first, known->second.next.value) : hole.first;
+    records += hole.end - std::min(first, hole.end);
+  }
+  return records;
 }
 
 void SpoolSalvage::take(Source& source, const engine::FoundBatch& found) {

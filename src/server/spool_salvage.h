@@ -63,6 +63,7 @@ class SpoolSalvage {
 
   io::Step step();
   Status salvage(const Aside& aside);
+  static std::uint64_t lost_max(const engine::InspectionReport& report, const Source& source);
   void take(Source& source, const engine::FoundBatch& found);
   bool flush(Source& source);
   bool pause();

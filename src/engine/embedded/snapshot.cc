@@ -128,7 +128,11 @@ Result<FoundSnapshot> read_newest_snapshot(io::Disk& disk, const std::string& di
     const std::string path = io::join_path(directory, stem + std::string(suffix));
     const auto bytes = io::read_file(disk, path, kSizeMax);
     if (!bytes.ok() && bytes.error().code == ErrorCode::kNotFound) continue;
-    if (!bytes.ok()) return bytes.error();
+    if (!bytes.ok() && bytes.error().code != ErrorCode::kIo) return bytes.error();
+    if (!bytes.ok()) {  // a bad sector
+      if (!damage) damage = bytes.error();
+      continue;
+    }
     auto decoded = decode(*bytes, path);
     if (!decoded.ok() && decoded.error().code != ErrorCode::kCorrupt) return decoded.error();
     if (decoded.ok() && !whole) found.snapshot = *std::move(decoded);
