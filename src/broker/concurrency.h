@@ -3,13 +3,13 @@
 //
 // From what a round of requests took, on the average, and what one takes at best:
 //
-//   gradient = kSlowTimes * best / mean, within [1/2, 1]
+//   gradient = kSlowTimes * max(best, kQuick) / mean, within [1/2, 1]
 //   limit    = limit * gradient + kMore
 //
 // once a round trip, and only where as many were under way as may be: what took long with fewer
 // wasn't made slow by them. With answers that take long whatever is sent, the limit stays at
-// 2 * kMore. A round of which a quarter of the entries were throttled takes it down to kThrottled
-// of it; one that lost a request without an answer begins anew, since nobody knows what the target
+// 2 * kMore. A round of which more than a quarter of the entries were throttled takes it down to
+// kThrottled of it; one that lost a request without an answer begins anew, since nobody knows what the target
 // is like when it is back.
 //
 // After TCP Vegas (Brakmo, Peterson 1995), which takes the delay for the sign of a queue, in the

@@ -8,7 +8,7 @@
 
 namespace spillway::broker {
 
-// What it holds stays where it is until it is destroyed, wherever it is moved.
+// What it holds stays where it is until it is destroyed, wherever it is moved. One thread.
 class TextBlocks {
  public:
   static constexpr std::size_t kBlockBytesMax = std::size_t{64} << 10;  // but of a longer text
