@@ -9,8 +9,8 @@
 // once a round trip, and only where as many were under way as may be: what took long with fewer
 // wasn't made slow by them. With answers that take long whatever is sent, the limit stays at
 // 2 * kMore. A round of which more than a quarter of the entries were throttled takes it down to
-// kThrottled of it; one that lost a request without an answer begins anew, since nobody knows what the target
-// is like when it is back.
+// kThrottled of it; one that lost a request without an answer begins anew, since nobody knows what
+// the target is like when it is back.
 //
 // After TCP Vegas (Brakmo, Peterson 1995), which takes the delay for the sign of a queue, in the
 // form of the gradient limits of Netflix's concurrency-limits and of Envoy's adaptive concurrency.
