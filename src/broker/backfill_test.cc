@@ -568,8 +568,10 @@ TEST_F(BackfillTest, WithTwoCopiesRoomIsFreeWhenBothTargetsHaveIt) {
 }
 
 TEST_F(BackfillTest, WithTwoCopiesRoomIsFreeOfWhatTheSpoolCannotGiveASecondTarget) {
-  put_all(1, 10);
-  loop_.run(seconds(5));
+  for (int i = 1; i <= 10; ++i) {
+    put_all(i, 1);
+    loop_.run(seconds(1));
+  }
   engine_.expired = 5;
   copies_ = 2;
   restart();

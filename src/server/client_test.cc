@@ -448,7 +448,7 @@ TEST_P(ClientTest, PutsInJsonWhereTheServerLacksCbor) {
 
 TEST_P(ClientTest, WhatSaysNothingOfTheFormatChangesNone) {
   make_client(seconds(30), nullptr, true);
-  for (const int status : {403, 413, 501}) {
+  for (const int status : {402, 413, 503}) {
     script_.asked.clear();
     script_.steps = {{status, "<html>"}, {status, "<html>"}, {status, "<html>"}};
     EXPECT_FALSE(wait(client_->put_records("s", entries({"a"}))).ok());
