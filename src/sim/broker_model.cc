@@ -127,12 +127,14 @@ void BrokerModel::noticed(std::size_t region, Spool spool) {
 
 void BrokerModel::check_order(const client::RegionRecord& record, bool dropped) {
   const auto& origin = *record.record.origin;
-  auto& newest = newest_[{origin.producer, origin.lane}];
+  auto& [first, newest] = lanes_[{origin.producer, origin.lane}];
+  if (first == 0) first = origin.sequence;
   const bool late = origin.sequence < newest;
   if (late != record.late) {
     fault(fmt::format("{} is handed over {}, and marked as {}", record.record.data,
                       late ? "late" : "in order", record.late ? "late" : "in order"));
-  } else if (late && rules_.ordered && !rules_.gaps && !dropped) {
+  } else if (late && rules_.ordered && !rules_.gaps && !dropped &&
+             !(rules_.live_first && origin.sequence < first)) {
     fault(fmt::format("{}, sequence {} of its lane, is handed over after sequence {}",
                       record.record.data, origin.sequence, newest));
   }
@@ -157,13 +159,13 @@ void BrokerModel::committed() {
   for (const auto number : uncommitted_) records_[number].committed = true;
   handed_over_ += uncommitted_.size();
   uncommitted_.clear();
-  newest_committed_ = newest_;
+  lanes_committed_ = lanes_;
 }
 
 void BrokerModel::reader_crashed() {
   for (const auto number : uncommitted_) records_[number].handed_over = false;
   uncommitted_.clear();
-  newest_ = newest_committed_;
+  lanes_ = lanes_committed_;
 }
 
 // --- What was found

@@ -35,7 +35,9 @@ struct ModelRules {
   std::size_t regions = 2;
   bool ordered = false;
   bool gaps = false;  // are given up: records may be late
-  bool read = true;   // false: of a stream that nobody reads
+  // A backlog may be left behind: a lane that the reader hadn't seen begins where that ends.
+  bool live_first = false;
+  bool read = true;  // false: of a stream that nobody reads
 };
 
 class BrokerModel {
@@ -145,8 +147,12 @@ class BrokerModel {
   std::vector<Record> records_;
   std::map<Name, Number> named_;
   std::vector<Number> uncommitted_;
-  std::map<LaneKey, std::uint64_t> newest_;            // handed over
-  std::map<LaneKey, std::uint64_t> newest_committed_;  // likewise
+  struct HandedOver {
+    std::uint64_t first = 0;  // of all, the one that came first
+    std::uint64_t newest = 0;
+  };
+  std::map<LaneKey, HandedOver> lanes_;
+  std::map<LaneKey, HandedOver> lanes_committed_;
   std::uint64_t acknowledged_ = 0;
   std::uint64_t handed_over_ = 0;
   std::uint64_t again_ = 0;

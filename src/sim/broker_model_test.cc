@@ -69,6 +69,25 @@ TEST_F(BrokerModelTest, WhatWasNotCommittedComesAgain) {
   EXPECT_EQ(model_.handed_over_again(), 1U);
 }
 
+// Where a backlog may be left behind, what lies before the first of a lane may be late, and nothing
+// else.
+TEST_F(BrokerModelTest, ALaneMayBeginBehindWhatWasLeftBehind) {
+  BrokerModel model{{.regions = 2, .ordered = true, .live_first = true}};
+  const auto hand_over = [&](std::uint64_t sequence, bool late) {
+    const auto put = model.put("k", 10, false);
+    model.acknowledged(put.number, 0, {sequence}, kNow);
+    model.stored(0, entry(put, sequence));
+    auto taken = record(put, sequence);
+    taken.late = late;
+    model.handed_over(taken);
+    return model.wrong().ok();
+  };
+  EXPECT_TRUE(hand_over(5, false));
+  EXPECT_TRUE(hand_over(8, false));
+  EXPECT_TRUE(hand_over(1, true));
+  EXPECT_FALSE(hand_over(6, true));
+}
+
 TEST_F(BrokerModelTest, NothingIsInvented) {
   auto put = acknowledged();
   put.data += "?";

@@ -69,8 +69,9 @@ SeedFaults seed_faults(std::uint64_t seed) {
   return faults;
 }
 
-ModelRules model_rules(const SeedFaults& faults, Random& random) {
+ModelRules model_rules(std::uint64_t seed, const SeedFaults& faults, Random& random) {
   ModelRules rules;
+  rules.live_first = catch_up(seed).live_first;
   rules.regions = faults.regions;
   rules.ordered = !random.one_in(3);
   rules.gaps = rules.ordered && random.one_in(3);

@@ -45,7 +45,7 @@ RegionKind kind_of_region(std::uint64_t seed, std::size_t region);
 
 // These three are made in this order: each takes of `random` what the one before left.
 SeedFaults seed_faults(std::uint64_t seed);
-ModelRules model_rules(const SeedFaults& faults, Random& random);
+ModelRules model_rules(std::uint64_t seed, const SeedFaults& faults, Random& random);
 // `more`: what came later to the simulation is random by itself, so that seeds stay what they are.
 BrokerSettings broker_settings(std::uint64_t seed, const SeedFaults& faults, Random& random,
                                Random& more);

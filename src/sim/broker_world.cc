@@ -170,7 +170,7 @@ BrokerWorld::BrokerWorld(const BrokerWorldOptions& options)
       random_(options.seed),
       log_(stage_.clock, options.trace),
       seed_faults_(seed_faults(options.seed)),
-      rules_(model_rules(seed_faults_, random_)),
+      rules_(model_rules(options.seed, seed_faults_, random_)),
       model_(rules_),
       settings_(broker_settings(options.seed, seed_faults_, random_, more_)) {
   for (std::size_t i = 0; i < rules_.regions; ++i) {

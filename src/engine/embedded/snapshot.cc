@@ -135,9 +135,11 @@ Result<FoundSnapshot> read_newest_snapshot(io::Disk& disk, const std::string& di
     }
     auto decoded = decode(*bytes, path);
     if (!decoded.ok() && decoded.error().code != ErrorCode::kCorrupt) return decoded.error();
-    if (decoded.ok() && !whole) found.snapshot = *std::move(decoded);
-    if (decoded.ok()) whole = true;
-    if (!decoded.ok() && !damage) damage = std::move(decoded).error();
+    if (!decoded.ok()) {
+      if (!damage) damage = std::move(decoded).error();
+    } else if (!std::exchange(whole, true)) {
+      found.snapshot = *std::move(decoded);
+    }
   }
   if (damage && !whole) return *std::move(damage);
   if (damage) found.damage = std::move(damage->message);
