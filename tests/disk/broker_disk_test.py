@@ -173,7 +173,9 @@ def check_restart():
         read, resident = of_process(broker, "io", "rchar"), of_process(broker, "status", "VmHWM") * 1024
         print(f"restart: {spooled >> 20} MiB spooled, {read >> 20} MiB read and {resident >> 20} MiB resident "
               "when the first record was accepted")
-        expect(spooled > 200 << 20 and read < 100 << 20 and resident < 100 << 20, spooled, read, resident)
+        expect(spooled > 200 << 20 and read < 100 << 20, spooled, read)
+        # A sanitizer's own memory says nothing of the broker's.
+        expect(resident < 100 << 20 or os.environ.get("SPILLWAY_SANITIZE"), resident)
         broker.kill()
 
 
