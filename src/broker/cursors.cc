@@ -239,7 +239,8 @@ stream::Position Cursors::kept_by(stream::ShardId shard, std::span<const Copy> t
     auto missing = cursor.unsent;
     if (cursor.next < end) missing.emplace_back(cursor.next, end);
     // What it was found to have lost counts before that is durable.
-    for (const auto& range : at(shard, target).unsent) add(missing, range);
+    if (const auto now = table_.find({shard, target}); now != table_.end())
+      for (const auto& range : now->second.unsent) add(missing, range);
     missing = difference(difference(missing, dropped(shard)), without);
     whole_before.push_back(missing.empty() ? end : std::min(end, missing.front().first));
   }
